@@ -1,0 +1,67 @@
+"""Flows and sampling: the only place that samples a picture at a grid.
+
+A *flow* is a sampling grid in normalised (x, y), kept as [N, 2, h, w]; an *offset* is in pixels of its level. Appearance flow
+follows PF-AFN (Ge et al., CVPR 2021, section 3.2), which DM-VTON (Nguyen-Ngoc et al., ISMAR 2023) inherits.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample(picture: Tensor, flow: Tensor, *, align_corners: bool, padding_mode: str = 'border') -> Tensor:
+    """Sample `picture` [N, C, H, W] bilinearly at `flow` [N, 2, h, w]; returns [N, C, h, w] in the picture's dtype.
+
+    The arithmetic runs in the wider of the two dtypes: a 16-bit coordinate could not tell neighbouring pixels apart.
+    """
+    dtype = torch.promote_types(picture.dtype, flow.dtype)
+    grid = flow.to(dtype).permute(0, 2, 3, 1)  # [N, h, w, 2]
+    sampled = F.grid_sample(
+        picture.to(dtype), grid, mode='bilinear', padding_mode=padding_mode, align_corners=align_corners
+    )
+    return sampled.to(picture.dtype)
+
+
+def offset_to_flow(offset: Tensor) -> Tensor:
+    """Turn an offset [N, 2, h, w] in pixels into the flow of the same shape that samples there: float32 or wider.
+
+    The published networks normalise with (size - 1) / 2 whatever `align_corners` says, so the weights expect it.
+    A side of one pixel has only one place to sample; it is treated as if it were two pixels long.
+    """
+    offset = offset.to(torch.promote_types(offset.dtype, torch.float32))
+    height, width = offset.shape[2:]
+    x = torch.arange(width, device=offset.device, dtype=offset.dtype)
+    y = torch.arange(height, device=offset.device, dtype=offset.dtype)
+    flow_x = (x + offset[:, 0]) / (max(width - 1, 1) / 2) - 1  # [N, h, w]
+    flow_y = (y[:, None] + offset[:, 1]) / (max(height - 1, 1) / 2) - 1  # [N, h, w]
+    return torch.stack([flow_x, flow_y], dim=1)  # [N, 2, h, w]
+
+
+def advance(flow: Tensor | None, offset: Tensor, *, align_corners: bool) -> Tensor:
+    """Follow `offset` [N, 2, h, w] first and `flow` [N, 2, h, w] after it; no flow yet means the identity."""
+    step = offset_to_flow(offset)
+    return step if flow is None else sample(flow, step, align_corners=align_corners)
+
+
+def rescale(maps: Tensor, factor: float) -> Tensor:
+    """Scale maps [N, C, h, w] bilinearly by a power of two, without antialiasing: [N, C, factor * h, factor * w].
+
+    `align_corners` is off here whatever the networks' option says: it speaks of sampling at a flow only.
+    """
+    return F.interpolate(maps, scale_factor=factor, mode='bilinear', align_corners=False)
+
+
+def second_differences(flow: Tensor) -> Tensor:
+    """Second differences (1 -2 1) of a flow [N, 2, h, w] along four directions: [N, 2, 4, h - 2, w - 2].
+
+    Directions: horizontal, vertical, and the two diagonals. Every one is taken on the same interior, so that a border pixel has
+    none. This is the curvature that the second-order smoothness term of PF-AFN (equation 4) punishes.
+    """
+    centre = flow[:, :, 1:-1, 1:-1]
+    pairs = (
+        flow[:, :, 1:-1, :-2] + flow[:, :, 1:-1, 2:],
+        flow[:, :, :-2, 1:-1] + flow[:, :, 2:, 1:-1],
+        flow[:, :, :-2, :-2] + flow[:, :, 2:, 2:],
+        flow[:, :, :-2, 2:] + flow[:, :, 2:, :-2],
+    )
+    return torch.stack([pair - 2 * centre for pair in pairs], dim=2)  # [N, 2, 4, h - 2, w - 2]

@@ -1,0 +1,40 @@
+"""What the networks return: the tensors' names, shapes and ranges in one place."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class WarpLevel(NamedTuple):
+    """One level of the coarse-to-fine loop, kept for training. (h, w) is the level's feature size; level 0 is the coarsest.
+
+    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by upsampling its flow.
+    """
+
+    cloth: Tensor  # [N, 3, 2h, 2w] in [-1, 1], the scaled cloth sampled at this level's flow
+    edge: Tensor | None  # [N, 1, 2h, 2w] in [0, 1], the scaled edge sampled at this level's flow
+    flow: Tensor  # [N, 2, 2h, 2w], sampling grid in normalised (x, y)
+    coarse_offset: Tensor  # [N, 2, h, w] in pixels of this level
+    refine_offset: Tensor  # [N, 2, h, w] in pixels of this level
+    condition_feature: Tensor  # [N, 256, h, w]
+    cloth_feature: Tensor  # [N, 256, h, w]
+
+
+class WarpOutput(NamedTuple):
+    """What a warp network returns."""
+
+    cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth brought onto the person
+    edge: Tensor | None  # [N, 1, H, W] in [0, 1], its mask; None where no edge was given
+    flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y), float32 or wider
+    levels: tuple[WarpLevel, ...]  # coarse to fine; empty unless keep_levels=True
+
+
+class TryOn(NamedTuple):
+    """What a try-on consists of."""
+
+    image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
+    rendered: Tensor  # [N, 3, H, W] in [-1, 1], the generator's picture before the composition
+    mask: Tensor  # [N, 1, H, W] in [0, 1], 1 where the warped cloth is shown as it is
+    warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
+    warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
+    flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)

@@ -1,0 +1,80 @@
+"""The networks by name: families of a warp network and a generator, in two roles.
+
+PF-AFN (Ge et al., CVPR 2021), FS-VTON (He et al., CVPR 2022), RMGN (Lin et al., IJCAI 2022), DM-VTON (Nguyen-Ngoc et al.,
+ISMAR 2023).
+"""
+
+from typing import NamedTuple
+
+from torch import nn
+
+from models.generators.mobile_unet import MobileUnet
+from models.generators.res_unet import ResUnet
+from models.generators.rmgn import RMGN
+from models.warp_modules.afwm import AFWM
+from models.warp_modules.mobile_afwm import MobileAFWM
+from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.style_afwm import StyleAFWM
+
+ROLES = ('teacher', 'student')
+# teacher: 2 preserve masks + 25 DensePose parts + 18 pose maps; student: the person's picture
+CONDITION_CHANNELS = {'teacher': 45, 'student': 3}
+# preserved picture or person 3, warped cloth 3, warped edge 1, and for the teacher the DensePose preserve mask 1
+GENERATOR_CHANNELS = {'teacher': 8, 'student': 7}
+
+WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM}
+GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet}
+
+
+class Family(NamedTuple):
+    """A published method: its warp network, its generator and the roles it was published in."""
+
+    name: str
+    warp: str
+    generator: str
+    roles: tuple[str, ...]
+
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        Family('pf_afn', 'afwm', 'res_unet', ROLES),
+        Family('fs_vton', 'style_afwm', 'res_unet', ROLES),
+        Family('rmgn', 'afwm', 'rmgn', ('student',)),
+        Family('dm_vton', 'mobile_afwm', 'mobile_unet', ROLES),
+    )
+}
+
+
+def choose(kind: str, name: str, choices) -> str:
+    """Return `name` if it is one of `choices`, else raise a ValueError that lists them."""
+    if name not in choices:
+        raise ValueError(f'there is no {kind} {name!r}; choose from {", ".join(choices)}')
+    return name
+
+
+def roles_of(network: str) -> tuple[str, ...]:
+    """The roles in which a warp network or a generator was published, by registry name."""
+    return tuple(
+        role for role in ROLES if any(network in family[1:3] and role in family.roles for family in FAMILIES.values())
+    )
+
+
+def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetwork:
+    """Make a warp network, newly initialised, in training mode.
+
+    `name` is a key of `WARPS`, `role` 'teacher' (condition of 45 channels) or 'student' (3). `align_corners` is honoured by every
+    sampling; published weights were trained with it on. Raises ValueError for an unknown name or role, with what there is.
+    """
+    network = WARPS[choose('warp network', name, WARPS)]
+    role = choose(f'role of {name}', role, roles_of(name))
+    return network(CONDITION_CHANNELS[role], align_corners=align_corners)
+
+
+def create_generator(name: str, role: str) -> nn.Module:
+    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4, H, W].
+
+    Raises ValueError for an unknown name or role, with what there is.
+    """
+    network = GENERATORS[choose('generator', name, GENERATORS)]
+    return network(GENERATOR_CHANNELS[choose(f'role of {name}', role, roles_of(name))])

@@ -1,0 +1,128 @@
+"""The coarse-to-fine loop that all warp networks share.
+
+PF-AFN (Ge et al., CVPR 2021), section 3.2: at each level of two feature pyramids a coarse and a refining offset bring the cloth
+closer to the person; FS-VTON and DM-VTON change the pyramids and the estimator of the coarse offset, not the loop.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.ops.flow import advance, rescale, sample
+from models.outputs import WarpLevel, WarpOutput
+
+LEVELS = 5
+FEATURE_CHANNELS = 256
+STRIDE = 32  # the coarsest level is 1/32 of the picture
+
+
+def offset_convs(in_channels: int) -> nn.Sequential:
+    """3x3 convs in_channels -> 128 -> 64 -> 32 -> 2 with LeakyReLU 0.1 between: maps [N, C, h, w] to an offset [N, 2, h, w]."""
+    layers, channels = [], in_channels
+    for out_channels in (128, 64, 32):
+        layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.LeakyReLU(0.1)]
+        channels = out_channels
+    return nn.Sequential(*layers, nn.Conv2d(channels, 2, 3, padding=1))
+
+
+class FlowNetwork(nn.Module):
+    """Two pyramids of features -> the flow that brings the cloth onto the person.
+
+    A subclass says how the coarse offset of a level is estimated; everything else is this loop.
+    Published weights fix the name `netRefine`; index 0 is the coarsest level.
+    """
+
+    def __init__(self, *, align_corners: bool):
+        super().__init__()
+        self.align_corners = align_corners
+        self.netRefine = nn.ModuleList(offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS))
+
+    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
+        """What `coarse_offset` wants to know of the whole pyramids, computed once before the loop."""
+        return None
+
+    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+        """Estimate [N, 2, h, w] pixels from the cloth feature aligned so far and the condition feature, [N, 256, h, w] each."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        condition_features: tuple[Tensor, ...],
+        cloth_features: tuple[Tensor, ...],
+        cloth: Tensor,
+        edge: Tensor | None = None,
+        keep_levels: bool = False,
+    ) -> WarpOutput:
+        options = {'align_corners': self.align_corners}
+        context = self.context(condition_features, cloth_features)
+        flow, levels = None, []
+        for n, (condition_feature, cloth_feature) in enumerate(zip(condition_features, cloth_features, strict=True)):
+            # The one place where a gradient stops: what is learnt here must not move the level before.
+            aligned = cloth_feature if flow is None else sample(cloth_feature, flow.detach(), **options)
+            coarse = self.coarse_offset(n, aligned, condition_feature, context)
+            flow = advance(flow, coarse, **options)
+            aligned = sample(cloth_feature, flow, **options)
+            refine = self.netRefine[n](torch.cat([aligned, condition_feature], dim=1))
+            flow = advance(flow, refine, **options)
+            flow = rescale(flow, 2.0)  # [N, 2, 2h, 2w]
+            if keep_levels:
+                cloth_n, edge_n = self.sample_level(n, cloth, edge, flow)
+                levels.append(WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature))
+        warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(LEVELS - 1, cloth, edge, flow)
+        return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
+
+    def sample_level(self, level: int, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Cloth (border padding) and edge (zero padding), scaled to level 0 .. 4's flow and sampled at it."""
+        factor = 0.5 ** (LEVELS - 1 - level)
+        if factor != 1:
+            cloth, edge = rescale(cloth, factor), None if edge is None else rescale(edge, factor)
+        warped_cloth = sample(cloth, flow, align_corners=self.align_corners)
+        if edge is None:
+            return warped_cloth, None
+        return warped_cloth, sample(edge, flow, align_corners=self.align_corners, padding_mode='zeros')
+
+
+class WarpNetwork(nn.Module):
+    """Two encoders and a flow network: condition and cloth in, the warped cloth out.
+
+    Published weights fix the name `aflow_net` and those of the encoders, which a subclass makes.
+    """
+
+    fixed_size: tuple[int, int] | None = None  # (H, W) where the network is tied to one
+    aflow_net: FlowNetwork
+
+    def encode_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """[N, C, H, W] -> five maps [N, 256, h, w], coarse to fine."""
+        raise NotImplementedError
+
+    def encode_cloth(self, cloth: Tensor) -> tuple[Tensor, ...]:
+        """[N, 3, H, W] in [-1, 1] -> five maps [N, 256, h, w], coarse to fine."""
+        raise NotImplementedError
+
+    def check_size(self, name: str, picture: Tensor) -> None:
+        """Raise ValueError unless `picture` has sides that the network can take."""
+        height, width = picture.shape[-2:]
+        if self.fixed_size and (height, width) != self.fixed_size:
+            expected = ' x '.join(map(str, self.fixed_size))
+            raise ValueError(
+                f'{name} is {height} x {width} (H x W), but {type(self).__name__} is tied to {expected}; '
+                'resize the picture, or take a family without global style'
+            )
+        if height % STRIDE or width % STRIDE or not height or not width:
+            raise ValueError(
+                f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for example 256 x 192'
+            )
+
+    def forward(
+        self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False
+    ) -> WarpOutput:
+        """Warp `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1] onto the person of `condition` [N, C, H, W].
+
+        Raises ValueError where the sides do not fit the network or the condition and the cloth do not fit each other.
+        """
+        self.check_size('condition', condition)
+        if condition.shape[0] != cloth.shape[0] or condition.shape[2:] != cloth.shape[2:]:
+            raise ValueError(
+                f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; batch, height and width must agree'
+            )
+        condition_features, cloth_features = self.encode_condition(condition), self.encode_cloth(cloth)
+        return self.aflow_net(condition_features, cloth_features, cloth, edge, keep_levels)
