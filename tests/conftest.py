@@ -1,0 +1,60 @@
+"""Options and fixtures of the whole test suite."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PARITY = Path(__file__).parent / 'parity'
+
+
+def pytest_addoption(parser):
+    parser.addoption('--samples', help='a folder of real try-on pairs in the VITON test layout (test_pairs.txt, test_img, ...)')
+    parser.addoption('--parity', help='the folder of reference records (loader/ with photographs, loader.npz)')
+
+
+def _folder(request, option: str, what: str) -> Path:
+    value = request.config.getoption(option)
+    if not value:
+        pytest.skip(f'{what} are not part of the project; give their folder by {option} DIR')
+    folder = Path(value).resolve()
+    if not folder.is_dir():
+        pytest.exit(f'{option} {value}: no such folder', returncode=2)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def samples(request) -> Path:
+    """A folder of real photographs in the VITON test layout."""
+    return _folder(request, '--samples', 'sample photographs')
+
+
+@pytest.fixture(scope='session')
+def parity_dir(request) -> Path:
+    """The folder of reference records with photographs."""
+    return _folder(request, '--parity', 'reference records with photographs')
+
+
+@pytest.fixture(scope='session')
+def forward_numbers() -> dict[str, np.ndarray]:
+    """The reference numbers of the forward passes."""
+    with np.load(PARITY / 'forward_seed11.npz') as file:
+        return dict(file)
+
+
+@pytest.fixture(scope='session')
+def reference_shapes() -> dict[str, dict[str, list[int]]]:
+    """Parameter names and shapes of the eleven networks."""
+    return json.loads((PARITY / 'state_dicts.json').read_text())
+
+
+@pytest.fixture(scope='session')
+def weights():
+    """The module that makes deterministic weights and inputs."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location('parity_weights', PARITY / 'weights.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
