@@ -1,0 +1,87 @@
+"""From a raw training batch to every picture and mask that the four training stages use, on the batch's own device."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHERS, DensePosePart
+
+_EDGE_THRESHOLD = 0.5
+
+
+class TrainingInputs(NamedTuple):
+    """What a training step sees of a batch. Pictures [N, 3, H, W] in [-1, 1], masks [N, 1, H, W] in {0, 1}.
+
+    A picture times a mask is 0 (grey) outside the mask.
+    """
+
+    person: Tensor
+    """The real picture."""
+    cloth: Tensor
+    """The garment that the person wears, times its edge."""
+    edge: Tensor
+    """The mask of that garment."""
+    unpaired_cloth: Tensor
+    """Another garment, times its edge."""
+    unpaired_edge: Tensor
+    """The mask of the other garment."""
+    person_cloth: Tensor
+    """The upper clothes as they sit on the person: the picture times their mask."""
+    person_cloth_mask: Tensor
+    """Upper clothes and dress."""
+    face: Tensor
+    """Face and hair."""
+    others: Tensor
+    """Clothes other than the upper ones."""
+    hand: Tensor
+    """Arm in the parsing and hand in the DensePose map."""
+    preserved: Tensor
+    """What try-on leaves as it is: the picture times face, others and hand."""
+    arms: Tensor
+    """Upper and lower arms of the DensePose map."""
+    condition: Tensor
+    """The teacher's condition [N, 45, H, W]: face, others, DensePose one-hot (25), pose (18) in {-1, 1}."""
+
+
+@torch.no_grad()
+def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
+    """Derive all masks of a batch from the train loader (see `VITONDataset`), on its device and in its precision.
+
+    Ids that do not exist are in no mask. No gradient flows through. Raises `ValueError` where the batch lacks an entry.
+    """
+    names = ('image', 'color', 'edge', 'color_un', 'edge_un', 'label', 'densepose', 'pose')
+    if missing := [name for name in names if name not in batch]:
+        raise ValueError(f'batch without {", ".join(missing)}: expected what the train loader yields')
+    person, color, edge, unpaired_color, unpaired_edge, label, densepose, pose = (batch[name] for name in names)
+
+    edge = (edge > _EDGE_THRESHOLD).to(person.dtype)
+    unpaired_edge = (unpaired_edge > _EDGE_THRESHOLD).to(person.dtype)
+    person_cloth_mask = _is_one_of(label, CLOTH).to(person.dtype)
+    face = _is_one_of(label, FACE).to(person.dtype)
+    others = _is_one_of(label, OTHERS).to(person.dtype)
+    hand = (_is_one_of(label, ARMS) & _is_one_of(densepose, DENSEPOSE_HANDS)).to(person.dtype)
+    parts = torch.cat([densepose == part for part in DensePosePart], dim=1).to(person.dtype)    # [N, 25, H, W]
+    return TrainingInputs(
+        person=person,
+        cloth=color * edge,
+        edge=edge,
+        unpaired_cloth=unpaired_color * unpaired_edge,
+        unpaired_edge=unpaired_edge,
+        person_cloth=person * person_cloth_mask,
+        person_cloth_mask=person_cloth_mask,
+        face=face,
+        others=others,
+        hand=hand,
+        preserved=person * (face + others + hand),
+        arms=_is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
+        condition=torch.cat([face, others, parts, pose], dim=1),    # [N, 45, H, W]
+    )
+
+
+def _is_one_of(ids: Tensor, wanted: Iterable[int]) -> Tensor:
+    found = torch.zeros_like(ids, dtype=torch.bool)
+    for number in wanted:
+        found |= ids == number
+    return found

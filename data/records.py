@@ -1,0 +1,289 @@
+"""The VITON layout on disk: where the files of a record lie, and how one is read or refused with one clear line.
+
+Pictures are taken as a viewer shows them: an EXIF orientation is applied (the published pictures have none), since the
+tools that make parsing, DensePose and key points look at the upright picture as well.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from data.labels import KEY_POINTS
+from utils.errors import DataError, MissingFileError, UserError
+
+PHASES = ('train', 'test')
+FOLDERS = {
+    'train': ('img', 'color', 'edge', 'label', 'densepose', 'pose'),
+    'test': ('img', 'color', 'edge'),
+}
+LABEL_SUFFIXES = ('.png', '.jpg')
+POSE_KEYS = ('pose_keypoints', 'pose_keypoints_2d')
+
+PAIR_LIST, MISSING, DAMAGED = 'pair list', 'missing', 'damaged'
+WRONG_FORMAT, WRONG_SIZE, UNKNOWN_IDS = 'wrong format', 'wrong size', 'unknown ids'
+
+# Pillow's modes of one number a pixel; in a palette picture the number is the index.
+_ID_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16L', 'I;16B')
+_ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
+_MULTIPLE = 32
+
+
+class RecordError(DataError):
+    """A file of the data set that cannot be used; `kind` groups it with others of its sort."""
+
+    def __init__(self, message: str, *, kind: str = DAMAGED):
+        super().__init__(message)
+        self.kind = kind
+
+
+class Pair(NamedTuple):
+    """One line of the pair list: file names of the person's picture and of the garment's."""
+
+    person: str
+    garment: str
+
+
+def valid_size(size: Iterable[int]) -> tuple[int, int]:
+    """Return (height, width) as it was given, or raise `UserError` where a side is no positive multiple of 32."""
+    size = tuple(size)
+    if len(size) != 2 or any(side < _MULTIPLE or side % _MULTIPLE for side in size):
+        raise UserError(f'size {size}: expected height and width, multiples of {_MULTIPLE}, like (256, 192)')
+    return int(size[0]), int(size[1])
+
+
+def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
+    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or just `phase` if that is asked for.
+
+    Raises `UserError` (`MissingFileError`, `DataError`) with a hint where the data set lies instead, if it can be seen.
+    """
+    if phase is not None and phase not in PHASES:
+        raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
+    lists = [f'{phase}_pairs.txt'] if phase else [f'{name}_pairs.txt' for name in PHASES]
+    wanted = ' or '.join(lists)
+    if not root.exists():
+        raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}')
+    if not root.is_dir():
+        folder = f'its folder {root.parent}' if root.name.endswith('_pairs.txt') else f'the folder that holds {wanted}'
+        raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
+    found = tuple(name for name in PHASES if f'{name}_pairs.txt' in lists and (root / f'{name}_pairs.txt').exists())
+    if found:
+        return found
+    deeper = [path.parent for name in lists for path in sorted(root.glob(f'*/{name}'))]
+    if deeper:
+        raise DataError(f'{root}: {wanted} lies one level deeper; give {deeper[0]}')
+    if any((root.parent / name).exists() for name in lists):
+        raise DataError(f'{root}: {wanted} lies one level higher; give {root.parent}')
+    for other in PHASES:
+        if (root / f'{other}_pairs.txt').exists():
+            raise DataError(f'{root}: {wanted} is missing, only {other}_pairs.txt is here; give a {phase} set')
+    raise DataError(f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/')
+
+
+def parse_pairs(root: Path, phase: str) -> tuple[list[Pair], list[RecordError]]:
+    """Return the pairs of `<phase>_pairs.txt` (`person.jpg garment.jpg` a line), and one error for each bad line.
+
+    Blank lines count for nothing. A list without any line is an error too.
+    """
+    path = root / f'{phase}_pairs.txt'
+    with _reading(path):
+        lines = path.read_text(encoding='utf-8-sig').splitlines()
+    first_line: dict[Pair, int] = {}
+    errors = []
+    for number, line in enumerate(lines, 1):
+        names = line.split()
+        if not names:
+            continue
+        wrong = _wrong_names(names)
+        if not wrong and (pair := Pair(*names)) in first_line:
+            wrong = f'the pair {pair.person} {pair.garment} again, it is on line {first_line[pair]}; delete one'
+        if wrong:
+            errors.append(RecordError(f'{path}: line {number}: {wrong}', kind=PAIR_LIST))
+        else:
+            first_line[pair] = number
+    if not first_line and not errors:
+        errors.append(RecordError(f'{path}: empty, expected `person.jpg garment.jpg` a line', kind=PAIR_LIST))
+    return list(first_line), errors
+
+
+def read_pairs(root: Path, phase: str) -> list[Pair]:
+    """Return the pairs of `<phase>_pairs.txt`, or raise the first error of `parse_pairs`."""
+    pairs, errors = parse_pairs(root, phase)
+    if errors:
+        raise errors[0]
+    return pairs
+
+
+def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
+    """Raise `RecordError` if some person has no garment to be dressed in but those that the list gives to it.
+
+    Training dresses each person in a garment that is not its own.
+    """
+    own: dict[str, set[str]] = {}
+    for person, garment in pairs:
+        own.setdefault(person, set()).add(garment)
+    garments = set().union(*own.values())
+    for person, worn in own.items():
+        if worn == garments:
+            raise RecordError(
+                f'{root / "train_pairs.txt"}: {len(garments)} distinct garment(s), all of them beside {person}; '
+                'training needs another one to dress the person in, add pairs',
+                kind=PAIR_LIST,
+            )
+
+
+def wears(person: str, garment: str) -> bool:
+    """Tell from the file names whether the garment is the person's own.
+
+    So it is where the stems are equal, or share all but the last part, which is 0 for the person and 1 for the garment:
+    in VITON 000066_0.jpg wears 000066_1.jpg.
+    """
+    person, garment = Path(person).stem, Path(garment).stem
+    person_number, _, person_view = person.rpartition('_')
+    garment_number, _, garment_view = garment.rpartition('_')
+    numbered = person_number and person_number == garment_number and (person_view, garment_view) == ('0', '1')
+    return person == garment or bool(numbered)
+
+
+def list_kind(pairs: Iterable[Pair]) -> str:
+    """Return 'paired' if each person of the list wears the garment already, 'unpaired' if none does, else 'mixed'."""
+    own = [wears(person, garment) for person, garment in pairs]
+    if all(own):
+        return 'paired'
+    return 'mixed' if any(own) else 'unpaired'
+
+
+def file_of(root: Path, phase: str, kind: str, name: str) -> Path:
+    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name."""
+    folder = root / f'{phase}_{kind}'
+    if kind == 'label':
+        candidates = [folder / f'{Path(name).stem}{suffix}' for suffix in LABEL_SUFFIXES]
+        return next((path for path in candidates if path.exists()), candidates[0])
+    suffix = {'densepose': '.npy', 'pose': '.json'}.get(kind)
+    return folder / (f'{Path(name).stem}{suffix}' if suffix else name)
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Read a person's or garment's picture as upright 8-bit RGB; what is transparent becomes white."""
+    with _reading(path):
+        return _flat(path, 'RGB', background='white')
+
+
+def read_edge(path: Path) -> Image.Image:
+    """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment."""
+    with _reading(path):
+        return _flat(path, 'L', background='black')
+
+
+def read_label(path: Path) -> np.ndarray:
+    """Read a parsing map: ids [H, W], integers. A palette picture gives its indices, not its colours."""
+    with _reading(path):
+        picture = _open(path)
+        if picture.mode not in _ID_MODES:
+            raise RecordError(
+                f'{path}: colours (mode {picture.mode}), expected one channel of parsing ids', kind=WRONG_FORMAT
+            )
+        return np.asarray(picture).astype(np.int32)
+
+
+def read_densepose(path: Path) -> np.ndarray:
+    """Read a DensePose map: part ids [H, W], integers."""
+    with _reading(path):
+        parts = np.load(path, mmap_mode='r', allow_pickle=False)
+        if not isinstance(parts, np.ndarray):
+            raise RecordError(f'{path}: an archive of arrays, expected one array [H, W]', kind=WRONG_FORMAT)
+        if parts.ndim != 2 or 0 in parts.shape:
+            raise RecordError(f'{path}: shape {list(parts.shape)}, expected part ids [H, W]', kind=WRONG_FORMAT)
+        if parts.dtype.kind not in 'ui':
+            raise RecordError(
+                f'{path}: dtype {parts.dtype}, expected integer part ids, like uint8', kind=WRONG_FORMAT
+            )
+        return np.array(parts)
+
+
+def read_pose(path: Path) -> np.ndarray:
+    """Read the key points of the first person in an OpenPose file: x, y in pixels, float64 [18, 2].
+
+    A point that OpenPose has not found, and each point of a file without people, is (0, 0).
+    """
+    with _reading(path):
+        content = json.loads(path.read_text(encoding='utf-8'))
+        people = content.get('people') if isinstance(content, dict) else None
+        if not isinstance(people, list):
+            raise RecordError(f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT)
+        if not people:
+            return np.zeros((KEY_POINTS, 2))
+        person = people[0] if isinstance(people[0], dict) else {}
+        values = next((person[key] for key in POSE_KEYS if key in person), None)
+        if not isinstance(values, list):
+            raise RecordError(f'{path}: people[0] has no list {" or ".join(POSE_KEYS)}', kind=WRONG_FORMAT)
+        if len(values) != 3 * KEY_POINTS:
+            raise RecordError(
+                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} key points '
+                f'({3 * KEY_POINTS} numbers, the COCO model of OpenPose)',
+                kind=WRONG_FORMAT,
+            )
+        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
+            raise RecordError(f'{path}: a key point that is no finite number', kind=WRONG_FORMAT)
+        return np.array(values, dtype=np.float64).reshape(KEY_POINTS, 3)[:, :2]
+
+
+def match_size(path: Path, size: tuple[int, int], expected: tuple[int, int], owner: Path) -> None:
+    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`."""
+    if tuple(size) != tuple(expected):
+        raise RecordError(
+            f'{path}: {size[0]} x {size[1]} pixels (height x width), '
+            f'expected {expected[0]} x {expected[1]} like {owner.parent.name}/{owner.name}',
+            kind=WRONG_SIZE,
+        )
+
+
+def _wrong_names(names: list[str]) -> str | None:
+    if len(names) != 2:
+        return f'{len(names)} name(s), expected two: `person.jpg garment.jpg` (no spaces within a name)'
+    for name in names:
+        if '/' in name or '\\' in name or ':' in name or name in ('.', '..') or not name.isprintable():
+            return f'{name!r} is no plain file name; write the name alone, the folder is known'
+    return None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader trips over into a `RecordError` that names the file."""
+    try:
+        yield
+    except RecordError:
+        raise
+    except FileNotFoundError:
+        raise RecordError(f'{path}: no such file', kind=MISSING) from None
+    except Image.UnidentifiedImageError:
+        text = 'an empty file' if path.stat().st_size == 0 else 'not a picture'
+        raise RecordError(f'{path}: {text}, replace the file') from None
+    except Exception as error:
+        # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error, tokenize.TokenError.
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        raise RecordError(f'{path}: cannot be read ({" ".join(reason.split())}), replace the file') from error
+
+
+def _open(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        return ImageOps.exif_transpose(picture)
+
+
+def _flat(path: Path, mode: str, *, background: str) -> Image.Image:
+    picture = _open(path)
+    if picture.mode.startswith(('I', 'F')):
+        # Pillow would clip 16-bit values to white instead of scaling them.
+        raise RecordError(
+            f'{path}: pixels of mode {picture.mode}, expected 8 bits a channel; save it as 8 bits', kind=WRONG_FORMAT
+        )
+    if picture.mode in _ALPHA_MODES or 'transparency' in picture.info:
+        picture = picture.convert('RGBA')
+        canvas = Image.new('RGBA', picture.size, background)
+        picture = Image.alpha_composite(canvas, picture)
+    return picture.convert(mode)
