@@ -1,0 +1,60 @@
+"""Places on the disk: run folders that never collide, and files that are written whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.errors import MissingFileError, UserError
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends well.
+
+    The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the disk
+    (fsync) before the name changes, so a reader finds the old file or the new one, never half of one. Whatever the
+    block raises, a full disk included, passes on unchanged: the temporary file is gone and the old file is untouched.
+    A link is written through. Raises `MissingFileError` without the folder and `UserError` where `path` is a folder.
+    """
+    path = Path(path)
+    final = path.resolve()
+    if not final.parent.is_dir():
+        raise MissingFileError(f'{path} cannot be written: there is no folder {path.parent}; create it first')
+    if final.is_dir():
+        raise UserError(f'{path} cannot be written: it is a folder; give the name of a file')
+    # A name of our own instead of mkstemp, whose files nobody but their owner may read.
+    temporary = final.with_name(f'.{final.stem}-{secrets.token_hex(8)}.tmp{final.suffix}')
+    try:
+        yield temporary
+        with open(temporary, 'r+b') as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def increment_path(project: str | Path, name: str) -> Path:
+    """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, and so on.
+
+    Safe against other processes that start at the same moment: each gets a folder of its own. Raises `UserError`
+    for a name that is none and where no folder can be created.
+    """
+    if Path(name).name in ('', '..'):
+        raise UserError(f'{name!r} is no name for a run folder; give one such as exp')
+    first = Path(project) / name
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        number = 0
+        while True:
+            folder = first.with_name(f'{first.name}-{number}') if number else first
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                number += 1
+            else:
+                return folder
+    except OSError as error:
+        raise UserError(f'no run folder can be created in {first.parent}: {error.strerror}; choose another') from error
