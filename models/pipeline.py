@@ -32,11 +32,12 @@ class TryOnPipeline(nn.Module):
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
     """
 
-    def __init__(self, warp: WarpNetwork, generator: nn.Module, *, family: str | None = None):
+    def __init__(self, warp: WarpNetwork, generator: nn.Module, *, family: str | None = None, is_trained: bool = True):
         super().__init__()
         self.warp = warp
         self.generator = generator
         self.family = family
+        self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
 
     @classmethod
     def untrained(cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu') -> 'TryOnPipeline':
@@ -44,7 +45,7 @@ class TryOnPipeline(nn.Module):
         parts = FAMILIES[choose('family', family, FAMILIES)]
         warp = create_warp(parts.warp, 'student', align_corners=align_corners)
         generator = create_generator(parts.generator, 'student')
-        return cls(warp, generator, family=family).eval().to(device)
+        return cls(warp, generator, family=family, is_trained=False).eval().to(device)
 
     @classmethod
     def from_checkpoints(
@@ -68,7 +69,8 @@ class TryOnPipeline(nn.Module):
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
         family = match_family(warp_info.network, generator_info.network)
-        return cls(warp_network, generator, family=family).eval()
+        is_trained = not (warp_info.extra.get('untrained') or generator_info.extra.get('untrained'))
+        return cls(warp_network, generator, family=family, is_trained=is_trained).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor, cloth: Tensor, edge: Tensor) -> TryOn:

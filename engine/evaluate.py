@@ -1,0 +1,248 @@
+"""One evaluation for test.py and for validation during training: dress every person of a list, measure, report.
+
+Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from data.viton import VITONDataset, create_loader
+from models import TryOnPipeline
+from utils.device import describe_device
+from utils.distributed import Process
+from utils.log import format_table
+from utils.metrics import WeightsUnavailable, create_fid, create_lpips, mean_over, picture_files, ssim
+from utils.paths import atomic_write
+from utils.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
+from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
+
+METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')
+PANELS = ('person', 'garment', 'warped', 'try-on')
+SHEET_ROWS = 8
+
+
+class Dressed(NamedTuple):
+    """One pair of the list and the file name of its try-on."""
+
+    person: str
+    garment: str
+    file: str
+
+
+class Score(NamedTuple):
+    """One number of the report, or the reason why there is none."""
+
+    label: str
+    value: float | None
+    unit: str
+    protocol: str
+    reason: str | None = None
+
+
+def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """File names of the try-ons: the person's own, as published, unless the person is in several pairs.
+
+    Then `person__garment.jpg`, so that nothing is overwritten. A suffix that is no picture format to write becomes .png.
+    """
+    persons = Counter(person for person, _ in pairs)
+    names = []
+    for person, garment in pairs:
+        path = Path(person)
+        suffix = path.suffix if path.suffix.lower() in ('.jpg', '.jpeg', '.png') else '.png'
+        names.append(path.stem + suffix if persons[person] == 1 else f'{path.stem}__{Path(garment).stem}{suffix}')
+    return names
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture whole or not at all; JPEG with little loss."""
+    with atomic_write(path) as temporary:
+        picture.save(temporary, quality=JPEG_QUALITY)
+
+
+def dress_all(
+    pipeline: TryOnPipeline,
+    batches: Iterable[dict[str, Any]],
+    pairs: Sequence[tuple[str, str]],
+    folder: Path,
+    *,
+    note: str = '',
+    names: Sequence[str] | None = None,
+) -> list[Dressed]:
+    """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
+
+    `tryon/` gets the try-ons, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
+    rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
+    """
+    for name in ('tryon', 'visualize'):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    names, done, rows = names or result_names(pairs), [], []
+    with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
+        for batch in batches:
+            result = pipeline(batch['image'], batch['color'], batch['edge'])
+            on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
+            columns = (batch['image'], batch['color'], on_white, result.image)
+            for pictures in zip(*columns, strict=True):
+                person, garment = pairs[len(done)]
+                dressed = Dressed(person, garment, names[len(done)])
+                panels = [to_picture(picture) for picture in pictures]
+                row = panel_row(panels)
+                save_picture(panels[-1], folder / 'tryon' / dressed.file)
+                save_picture(row, folder / 'visualize' / dressed.file)
+                rows += [row] if len(rows) < SHEET_ROWS else []
+                done.append(dressed)
+            progress.update(len(batch['image']))
+    save_picture(contact_sheet(rows, titles=PANELS, note=note), folder / 'contact_sheet.jpg')
+    return done
+
+
+class Evaluation:
+    """Measures a student: made before the work, so that a wrong file of weights is refused before it, not after.
+
+    `metrics` are some of `METRICS`. A metric whose network cannot be fetched is reported as unavailable, with the reason.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        *,
+        device: torch.device,
+        fid_weights: str | None = None,
+        lpips_weights: str | None = None,
+    ):
+        self.metrics = tuple(metrics)
+        self.device = device
+        self.reasons: dict[str, str] = {}
+        self.fid = self._prepare('fid', create_fid, fid_weights)
+        self.lpips = self._prepare('lpips', create_lpips, lpips_weights)
+
+    def _prepare(self, name: str, create: Callable, weights: str | None) -> Callable | None:
+        if name not in self.metrics:
+            return None
+        try:
+            return create(weights=weights, device=self.device)
+        except WeightsUnavailable as error:
+            self.reasons[name] = f'unavailable: {error}'
+            return None
+
+    def pictures(self, dressed: Sequence[Dressed], *, real: Path, folder: Path, list_kind: str) -> list[Score]:
+        """Compare the try-ons in `folder` with the photographs in `real`; `list_kind` is 'paired', 'unpaired' or 'mixed'."""
+        files = [(real / pair.person, folder / pair.file) for pair in dressed]
+        what = f'{list_kind} list, {len(dressed)} pairs'
+        scores = []
+        if 'fid' in self.metrics:
+            protocol = f'pytorch-fid, Inception 2048, all of {real.name} against the try-ons, {what}'
+            scores.append(self._score('FID', 'fid', protocol, lambda: self._distance(real, folder)))
+        if 'lpips' in self.metrics:
+            caution = '' if list_kind == 'paired' else ': not a reconstruction error, the garment is another'
+            protocol = f"lpips, VGG, v0.1, person's picture against try-on, {what}{caution}"
+            scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, self.lpips)))
+        if 'ssim' in self.metrics:
+            if list_kind != 'paired':
+                self.reasons['ssim'] = f'not applicable: the list is {list_kind}, so no picture shows what should come out'
+            protocol = f"torchmetrics, person's picture against try-on, {what}"
+            scores.append(self._score('SSIM', 'ssim', protocol, lambda: mean_over(files, ssim)))
+        return scores
+
+    def _distance(self, real: Path, folder: Path) -> float:
+        if min(len(picture_files(real)), len(picture_files(folder))) < 2:
+            raise WeightsUnavailable('FID compares distributions and needs two pictures or more on each side')
+        return self.fid(real, folder)
+
+    def _score(self, label: str, name: str, protocol: str, compute: Callable[[], float]) -> Score:
+        if name in self.reasons:
+            return Score(label, None, '', protocol, self.reasons[name])
+        try:
+            return Score(label, compute(), '', protocol)
+        except WeightsUnavailable as error:
+            return Score(label, None, '', protocol, f'unavailable: {error}')
+
+    def cost(self, pipeline: TryOnPipeline, person: Tensor, cloth: Tensor, edge: Tensor) -> list[Score]:
+        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading."""
+        size = ' x '.join(map(str, person.shape[2:]))
+        inputs = [x.to(self.device) for x in (person, cloth, edge)]
+        scores = []
+        if 'runtime' in self.metrics:
+            time = measure_runtime(pipeline, *inputs, device=self.device)
+            how = f'networks only, 10 warm-up calls, mean of {time.calls}'
+            protocol = f'batch 1, {size}, float32, {how}, {describe_device(self.device)}'
+            scores += [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', protocol)]
+        if 'cost' in self.metrics:
+            operations = multiply_adds(pipeline, *inputs)
+            scores += [
+                Score('memory', memory_bytes(pipeline) / MEGA, 'MB', 'parameters and buffers, 10^6 bytes'),
+                Score('parameters', count_parameters(pipeline) / MEGA, 'M', 'shared ones once'),
+                Score('multiply-adds', operations / GIGA, 'G', f'convolutions, batch 1, {size}'),
+            ]
+        return scores
+
+
+class Validation:
+    """FID of a student in training over the persons of a test list.
+
+    Made and called by all processes that train: each dresses its share of the persons, the first one compares. `unavailable` says
+    why there is no FID, where there is none.
+    """
+
+    def __init__(
+        self,
+        pipeline: TryOnPipeline,
+        dataset: VITONDataset,
+        *,
+        process: Process | None = None,
+        batch_size: int,
+        workers: int,
+        fid_weights: str | None = None,
+    ):
+        self.pipeline, self.dataset, self.process = pipeline, dataset, process or Process()
+        self.batch_size, self.workers = batch_size, workers
+        reason = None
+        if self.process.is_first:
+            self.evaluation = Evaluation(['fid'], device=self.process.device, fid_weights=fid_weights)
+            reason = self.evaluation.reasons.get('fid')
+            if reason is None and len(dataset) < 2:
+                reason = 'FID compares distributions and needs two pictures or more'
+        self.unavailable: str | None = self.process.from_first(reason)
+
+    def __call__(self, folder: Path) -> float | None:
+        """Dress everybody with the networks as they are, and return the FID, or None where it cannot be had.
+
+        The networks are left in eval mode, the pictures in `folder`, in place of those of the last time.
+        """
+        if self.unavailable:
+            return None
+        mine = range(self.process.rank, len(self.dataset), self.process.world)
+        if mine:
+            loader = create_loader(
+                self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine
+            )
+            names = result_names(self.dataset.pairs)
+            pairs, names = ([whole[index] for index in mine] for whole in (self.dataset.pairs, names))
+            dress_all(self.pipeline.eval(), loader, pairs, folder, names=names)
+        self.process.wait()
+        score = None
+        if self.process.is_first:
+            kind = self.dataset.list_kind
+            (fid,) = self.evaluation.pictures((), real=self.dataset.folder('img'), folder=folder / 'tryon', list_kind=kind)
+            score, self.unavailable = fid.value, fid.reason
+        score, self.unavailable = self.process.from_first((score, self.unavailable))
+        return score
+
+
+def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
+    """Write all numbers with their protocols as JSON, and return them as a table for the screen."""
+    report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
+    rows = [
+        [score.label, '-' if score.value is None else f'{score.value:.4g} {score.unit}'.strip(), score.reason or score.protocol]
+        for score in scores
+    ]
+    return format_table(['metric', 'value', 'protocol, or why there is no value'], rows)

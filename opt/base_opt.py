@@ -1,0 +1,62 @@
+"""Options that training and testing share, and a parser that reports a wrong one in one line."""
+
+import argparse
+import sys
+from typing import NoReturn
+
+from utils.errors import UserError
+
+
+class OptionParser(argparse.ArgumentParser):
+    """An argument parser that raises `UserError` instead of printing its usage, and takes no abbreviations."""
+
+    def __init__(self, description: str):
+        super().__init__(
+            description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f'{message}; see --help')
+
+
+def whole_number(minimum: int):
+    """Return an argparse type: a whole number of at least `minimum`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {minimum}')
+        return value
+
+    return convert
+
+
+def run_name(text: str) -> str:
+    """An argparse type: the name of a run folder, not a path."""
+    if not text.strip() or text in {'.', '..'} or '/' in text or '\\' in text:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a plain folder name; put the path into --project')
+    return text
+
+
+class Obsolete(argparse.Action):
+    """A flag of the published scripts that makes no sense any more: accepted, and said so."""
+
+    def __init__(self, option_strings, dest, *, why: str, nargs: int | None = 0, **settings):
+        super().__init__(option_strings, dest, nargs=nargs, help=f'kept for old scripts, changes nothing: {why}', **settings)
+        self.why = why
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        print(f'note: {option_string} changes nothing: {self.why}', file=sys.stderr)
+
+
+def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
+    """Add the options that every script has; names and defaults are those of the published scripts."""
+    parser.add_argument('--project', default=project, help='folder in which run folders are made')
+    parser.add_argument('--name', default='exp', type=run_name, help='run folder: project/name, or name-1, name-2 if it exists')
+    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
+    parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')
+    parser.add_argument('--no_flip', action=Obsolete, why='pictures are never mirrored')

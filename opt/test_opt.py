@@ -1,0 +1,36 @@
+"""Options of test.py."""
+
+import argparse
+
+from engine.evaluate import METRICS
+from models.registry import FAMILIES
+from opt.base_opt import Obsolete, OptionParser, add_base_options, whole_number
+from utils.errors import UserError
+
+
+def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line of test.py; a wrong option raises `UserError` with one line."""
+    parser = OptionParser('Dress the persons of a test list with a student, and measure the result.')
+    add_base_options(parser, project='runs/test')
+    parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)')
+    parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
+    parser.add_argument('--pf_warp_checkpoint', required=True, help="the student's warp network, published or own")
+    parser.add_argument('--pf_gen_checkpoint', required=True, help="the student's generator, published or own")
+    parser.add_argument('--family', choices=list(FAMILIES), help='refuse weights of another family; None: recognise it')
+    parser.add_argument(
+        '--align_corners',
+        action=argparse.BooleanOptionalAction,
+        help='how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)',
+    )
+    parser.add_argument(
+        '--size', nargs=2, type=whole_number(1), default=[256, 192], metavar=('H', 'W'), help='pictures are resized to this'
+    )
+    parser.add_argument('--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing')
+    parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed")
+    parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
+    parser.add_argument('--save_img', action=Obsolete, why='pictures are always saved')
+    options = parser.parse_args(arguments)
+    options.dataroot = options.dataroot or options.valroot
+    if options.dataroot is None:
+        raise UserError('--dataroot is needed: the folder of the test set; see --help')
+    return options

@@ -1,0 +1,62 @@
+"""Dress the persons of a test list with a student, published or own, and measure the result.
+
+    python test.py --dataroot VITON_test \\
+        --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
+
+Reads `test_pairs.txt`, `test_img`, `test_color` and `test_edge` in the data root. Writes a run folder: `results/tryon`,
+`results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
+"""
+
+import sys
+
+from data.viton import VITONDataset, create_loader
+from engine.evaluate import Evaluation, dress_all, write_report
+from models import TryOnPipeline
+from opt.test_opt import parse_test_options
+from utils.device import select_device
+from utils.errors import exit_cleanly
+from utils.log import create_logger
+from utils.paths import increment_path
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> None:
+    """Check everything, dress everybody, measure, report."""
+    options = parse_test_options(arguments)
+    device = select_device(options.device)
+    dataset = VITONDataset(options.dataroot, 'test', size=tuple(options.size))
+    pipeline = TryOnPipeline.from_checkpoints(
+        warp=options.pf_warp_checkpoint,
+        gen=options.pf_gen_checkpoint,
+        family=options.family,
+        align_corners=options.align_corners,
+        device=device,
+    )
+    pipeline.warp.check_size('--size', dataset[0]['image'])
+    evaluation = Evaluation(
+        options.metrics, device=device, fid_weights=options.fid_weights, lpips_weights=options.lpips_weights
+    )
+
+    run = increment_path(options.project, options.name)
+    logger = create_logger(run)
+    logger.info(f'{pipeline.family} on {device}, {len(dataset)} pairs ({dataset.list_kind}) of {options.dataroot}')
+    loader = create_loader(dataset, batch_size=options.batch_size, workers=min(options.workers, len(dataset)))
+    results = run / 'results'
+    note = f'{pipeline.family}, {dataset.list_kind} list'
+    if not pipeline.is_trained:
+        note += ', UNTRAINED weights: the pictures mean nothing yet'
+        logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
+    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note)
+
+    first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
+    scores = evaluation.pictures(
+        dressed, real=dataset.folder('img'), folder=results / 'tryon', list_kind=dataset.list_kind
+    )
+    scores += evaluation.cost(pipeline, *first)
+    about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
+    logger.info('\n' + write_report(results / 'metrics.json', scores, **about))
+    logger.info(f'\npictures: {results / "contact_sheet.jpg"}, {results / "tryon"}, {results / "visualize"}')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

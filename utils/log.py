@@ -1,0 +1,33 @@
+"""One logger for the whole project: to the screen, and to the run folder's log.txt once there is one."""
+
+import logging
+import sys
+from pathlib import Path
+
+NAME = 'dm_vton'
+
+
+def create_logger(folder: Path | None = None) -> logging.Logger:
+    """Return the project's logger, writing plain lines to the screen and, with a `folder`, to its `log.txt` with the time."""
+    logger = logging.getLogger(NAME)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    screen = logging.StreamHandler(sys.stdout)
+    screen.setFormatter(logging.Formatter('%(message)s'))
+    logger.addHandler(screen)
+    if folder is not None:
+        file = logging.FileHandler(folder / 'log.txt', encoding='utf-8')
+        file.setFormatter(logging.Formatter('%(asctime)s %(message)s', datefmt='%Y-%m-%d %H:%M:%S'))
+        logger.addHandler(file)
+    return logger
+
+
+def format_table(header: list[str], rows: list[list[str]]) -> str:
+    """Lay out `rows` under `header` in columns as wide as their widest entry."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    text = ['  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return '\n'.join([text[0], '  '.join('-' * width for width in widths), *text[1:]])

@@ -1,0 +1,153 @@
+"""Picture metrics by the libraries that define them: FID (pytorch-fid), LPIPS (lpips), SSIM (torchmetrics).
+
+Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4: FID (Heusel et al., NeurIPS 2017), LPIPS (Zhang et
+al., CVPR 2018), SSIM (Wang et al., TIP 2004).
+"""
+
+import contextlib
+import pickle
+import shutil
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from utils.errors import CheckpointError, MissingFileError
+
+FID_DIMENSIONS = 2048
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError)
+
+
+class WeightsUnavailable(Exception):
+    """The network behind a metric could not be fetched; the message says why and which option supplies it."""
+
+
+def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
+    """Read a picture file as [1, 3, H, W] in [-1, 1], resized (bicubic) where `size` (H, W) is another."""
+    picture = Image.open(path).convert('RGB')
+    if size is not None and picture.size != size[::-1]:
+        picture = picture.resize(size[::-1], Image.Resampling.BICUBIC)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def _check_file(path: str | Path, option: str) -> Path:
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise MissingFileError(f'{option} {path}: no such file; give the weights as the library publishes them')
+    return path
+
+
+@contextlib.contextmanager
+def _fetching(option: str, path: str | Path | None) -> Iterator[None]:
+    """Turn what a library raises while it fetches and reads weights into one line."""
+    try:
+        yield
+    except UNREADABLE as error:
+        reason = ' '.join(str(error).split())[:120]
+        if path is None:
+            raise WeightsUnavailable(f'the cached weights cannot be read ({reason}); give others by {option} PATH') from error
+        raise CheckpointError(f'{option} {path}: not the weights that are needed ({reason})') from error
+    except OSError as error:  # no network, a full disk, a refused address
+        raise WeightsUnavailable(f'the weights cannot be downloaded ({error}); give them by {option} PATH') from error
+
+
+@contextlib.contextmanager
+def _hub_file(url: str, path: Path | None) -> Iterator[None]:
+    """While the block runs, let PyTorch's hub find `path` where it would look for the file of `url`."""
+    if path is None:
+        yield
+        return
+    before = torch.hub.get_dir()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Path(folder) / 'checkpoints'
+        checkpoints.mkdir()
+        target = checkpoints / url.rsplit('/', 1)[-1]
+        try:
+            target.symlink_to(path.resolve())
+        except OSError:  # no links on this file system
+            shutil.copyfile(path, target)
+        torch.hub.set_dir(folder)
+        try:
+            yield
+        finally:
+            torch.hub.set_dir(before)
+
+
+def create_fid(*, weights: str | Path | None = None, device: torch.device) -> Callable[[Path, Path], float]:
+    """Return a function of two folders: the Frechet Inception Distance of their pictures, 2048-dimensional.
+
+    `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises `WeightsUnavailable` where that fails,
+    `MissingFileError` or `CheckpointError` for a wrong `weights`.
+    """
+    from pytorch_fid import fid_score, inception
+
+    path = None if weights is None else _check_file(weights, '--fid_weights')
+    with _fetching('--fid_weights', path), _hub_file(inception.FID_WEIGHTS_URL, path):
+        network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FID_DIMENSIONS]]).to(device)
+
+    def statistics(folder: Path):
+        sizes = {Image.open(file).size for file in picture_files(folder)}
+        batch = 50 if len(sizes) == 1 else 1  # pictures of several sizes cannot share a batch
+        return fid_score.compute_statistics_of_path(str(folder), network, batch, FID_DIMENSIONS, device, num_workers=0)
+
+    def distance(real: Path, made: Path) -> float:
+        return float(fid_score.calculate_frechet_distance(*statistics(real), *statistics(made)))
+
+    return distance
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The files of a folder that pytorch-fid takes for pictures, sorted."""
+    from pytorch_fid.fid_score import IMAGE_EXTENSIONS
+
+    return sorted(file for file in folder.iterdir() if file.suffix.lstrip('.') in IMAGE_EXTENSIONS)
+
+
+def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[[Tensor, Tensor], float]:
+    """Return a function of two pictures [1, 3, H, W] in [-1, 1]: their LPIPS distance, VGG trunk, version 0.1.
+
+    `weights` is torchvision's ImageNet VGG16 file; None fetches it by torchvision's way. Raises as `create_fid`.
+    """
+    import lpips
+    from torchvision.models import VGG16_Weights
+
+    path = None if weights is None else _check_file(weights, '--lpips_weights')
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', module='torchvision')  # lpips says `pretrained=False` in torchvision's old words
+        network = lpips.LPIPS(net='vgg', version='0.1', pnet_rand=True, verbose=False)
+    with _fetching('--lpips_weights', path):
+        if path is None:
+            trunk = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
+        else:
+            trunk = torch.load(path, map_location='cpu', weights_only=True)
+        state = network.net.state_dict()  # the same layers under 'slice1.0.weight' instead of 'features.0.weight'
+        network.net.load_state_dict({key: trunk['features.' + key.split('.', 1)[1]] for key in state})
+    network = network.to(device).eval()
+
+    def distance(first: Tensor, second: Tensor) -> float:
+        with torch.no_grad():
+            return network(first.to(device), second.to(device)).item()
+
+    return distance
+
+
+def ssim(first: Tensor, second: Tensor) -> float:
+    """Structural similarity of two pictures [1, 3, H, W] in [-1, 1]; 1 is identical."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    return structural_similarity_index_measure(first.double(), second.double(), data_range=2.0).item()
+
+
+def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Tensor], float]) -> float:
+    """Mean of `distance(picture, try-on)` over pairs of files; a picture of another size than its try-on is resized to it."""
+    values = []
+    for picture, tryon in pairs:
+        second = load_picture(tryon)
+        values.append(distance(load_picture(picture, tuple(second.shape[2:])), second))
+    return float(np.mean(values))

@@ -1,0 +1,66 @@
+"""What a network costs: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from utils.device import synchronise
+
+WARM_UP_CALLS = 10
+MEGA, GIGA = 1e6, 1e9
+
+
+def _tensors(*networks: nn.Module) -> list[torch.Tensor]:
+    """Every parameter and buffer once, however many names it has (DM-VTON's smoothing conv has five)."""
+    tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def memory_bytes(*networks: nn.Module) -> int:
+    """Bytes of the networks' parameters and buffers, shared ones once."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(*networks))
+
+
+def count_parameters(*networks: nn.Module) -> int:
+    """Number of the networks' parameters, shared ones once."""
+    return sum(tensor.numel() for tensor in _tensors(*networks) if isinstance(tensor, nn.Parameter))
+
+
+def multiply_adds(call: Callable, *inputs: Any) -> int:
+    """Multiply-adds of all convolutions in `call(*inputs)`; the cost volume, linear layers and sampling are not counted."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        call(*inputs)
+    operations = counter.get_flop_counts()['Global']
+    return sum(count for operation, count in operations.items() if 'convolution' in str(operation)) // 2
+
+
+class Runtime(NamedTuple):
+    """Time of one call in milliseconds, over `calls` calls."""
+
+    mean: float
+    median: float
+    calls: int
+
+
+def measure_runtime(
+    call: Callable, *inputs: Any, device: torch.device, calls: int = 100, seconds: float = 30.0
+) -> Runtime:
+    """Time `call(*inputs)` after ten calls to warm up, waiting for the device before and after each call.
+
+    Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three calls.
+    """
+    for _ in range(WARM_UP_CALLS):
+        call(*inputs)
+    times: list[float] = []
+    while len(times) < 3 or (len(times) < calls and sum(times) < seconds):
+        synchronise(device)
+        start = time.perf_counter()
+        call(*inputs)
+        synchronise(device)
+        times.append(time.perf_counter() - start)
+    milliseconds = torch.tensor(times, dtype=torch.float64) * 1000
+    return Runtime(milliseconds.mean().item(), milliseconds.quantile(0.5).item(), len(times))

@@ -1,0 +1,49 @@
+"""Tensors as pictures: single ones, rows of panels, contact sheets."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+GAP = 4  # pixels between the panels of a row and between rows
+JPEG_QUALITY = 95
+
+
+def to_picture(tensor: Tensor) -> Image.Image:
+    """[3 or 1, H, W] in [-1, 1] -> an RGB picture of 8 bits, rounded to the nearest level; values outside are clipped."""
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        raise ValueError(f'a picture tensor is [3, H, W] or [1, H, W], got {list(tensor.shape)}')
+    levels = ((tensor.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels.transpose(1, 2, 0), (*levels.shape[1:], 3))))
+
+
+def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one height side by side on white, a gap between them."""
+    width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
+    row = Image.new('RGB', (width, max(picture.height for picture in pictures)), 'white')
+    x = 0
+    for picture in pictures:
+        row.paste(picture, (x, 0))
+        x += picture.width + GAP
+    return row
+
+
+def contact_sheet(rows: Sequence[Image.Image], *, titles: Sequence[str], note: str = '') -> Image.Image:
+    """Rows of equally wide panels under one another, a title above each column, a note below: something to show to a stranger."""
+    font = ImageFont.load_default(size=16)
+    head, foot = 26, 26 if note else 0
+    width = max(row.width for row in rows)
+    height = head + sum(row.height + GAP for row in rows) - GAP + foot
+    sheet = Image.new('RGB', (width, height), 'white')
+    draw = ImageDraw.Draw(sheet)
+    column = (width + GAP) / len(titles)
+    for index, title in enumerate(titles):
+        draw.text((column * index + (column - GAP) / 2, head / 2), title, fill='black', font=font, anchor='mm')
+    y = head
+    for row in rows:
+        sheet.paste(row, (0, y))
+        y += row.height + GAP
+    if note:
+        draw.text((4, height - foot / 2), note, fill='black', font=ImageFont.load_default(size=12), anchor='lm')
+    return sheet
