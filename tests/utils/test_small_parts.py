@@ -1,0 +1,123 @@
+"""Devices by name, the log, pictures, profiling, and errors as one line."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from utils.device import describe_device, select_device
+from utils.errors import DataError, UserError, exit_cleanly
+from utils.log import create_logger, format_table
+from utils.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
+from utils.visual import contact_sheet, panel_row, to_picture
+
+
+def test_the_cpu_is_taken_by_name():
+    assert select_device('cpu') == torch.device('cpu')
+    assert 'threads' in describe_device(torch.device('cpu'))
+
+
+def test_no_name_takes_a_gpu_if_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert select_device('') == torch.device('cuda:0')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: True)
+    assert select_device('') == torch.device('mps')
+    monkeypatch.setattr(torch.backends.mps, 'is_available', lambda: False)
+    assert select_device('') == torch.device('cpu')
+
+
+@pytest.mark.parametrize('name, number', [('0', 0), ('1', 1), ('1,0', 1), ('cuda', 0), ('cuda:1', 1)])
+def test_a_number_is_a_cuda_device(name, number, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert select_device(name) == torch.device('cuda', number)
+
+
+@pytest.mark.parametrize('name', ['2', '0,5', 'cuda:2', 'tpu', '-1', '0,', 'cuda:x', 'gpu0'])
+def test_a_device_that_is_not_there_is_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    with pytest.raises(UserError, match='device'):
+        select_device(name)
+
+
+def test_a_picture_is_rounded_to_the_nearest_level_and_clipped():
+    tensor = torch.tensor([[[-1.0, 1.0, 0.0, 5.0]]]).expand(3, 1, 4)
+    np.testing.assert_array_equal(np.asarray(to_picture(tensor))[0, :, 0], [0, 255, 128, 255])
+    levels = torch.arange(256).float().view(1, 1, 256)
+    np.testing.assert_array_equal(np.asarray(to_picture(levels / 127.5 - 1))[0, :, 1], np.arange(256))
+    with pytest.raises(ValueError, match=r'got \[2, 4, 4\]'):
+        to_picture(torch.zeros(2, 4, 4))
+
+
+def test_panels_stand_in_order_and_a_sheet_holds_every_row():
+    red, blue = Image.new('RGB', (10, 8), 'red'), Image.new('RGB', (10, 8), 'blue')
+    row = panel_row([red, blue])
+    assert row.getpixel((0, 0)) == (255, 0, 0) and row.getpixel((row.width - 1, 7)) == (0, 0, 255)
+    sheet = np.asarray(contact_sheet([row] * 3, titles=['a', 'b'], note='a note'))
+    assert (sheet == (255, 0, 0)).all(axis=2).sum() == 3 * 80 and sheet.shape[1] == row.width
+
+
+def test_the_log_goes_to_the_screen_and_to_the_run_folder(tmp_path, capsys):
+    logger = create_logger(tmp_path)
+    logger.info('hello')
+    assert capsys.readouterr().out == 'hello\n'
+    assert (tmp_path / 'log.txt').read_text().endswith(' hello\n')
+    create_logger()
+    assert all(not isinstance(handler, logging.FileHandler) for handler in logger.handlers)
+
+
+def test_a_table_is_as_wide_as_its_entries():
+    assert format_table(['a', 'bb'], [['xxx', 'y']]) == 'a    bb\n---  --\nxxx  y'
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+        self.second = self.first
+        self.register_buffer('mean', torch.zeros(5))
+
+    def forward(self, x):
+        return torch.bmm(self.first(x).flatten(2), x.flatten(2).transpose(1, 2))
+
+
+def test_shared_tensors_are_counted_once_and_only_convolutions_are_operations():
+    network = Tied()
+    assert memory_bytes(network) == (4 * 3 * 9 + 5) * 4 and count_parameters(network) == 4 * 3 * 9
+    assert multiply_adds(network, torch.zeros(2, 3, 8, 6)) == 2 * 8 * 6 * 4 * 3 * 9
+
+
+def test_a_transposed_convolution_is_counted_by_its_input():
+    network = nn.ConvTranspose2d(4, 2, 4, stride=2, padding=1)
+    assert multiply_adds(network, torch.zeros(1, 4, 5, 6)) == 5 * 6 * 4 * 2 * 16
+
+
+def test_runtime_warms_up_ten_times_and_stops_after_the_calls_asked_for():
+    calls = []
+    time = measure_runtime(calls.append, 1, device=torch.device('cpu'), calls=5)
+    assert len(calls) == 15 and time.calls == 5 and 0 < time.median < 1000
+
+
+@pytest.mark.parametrize('error, status', [(UserError('no'), 2), (DataError('no'), 1)])
+def test_a_users_mistake_becomes_one_line_and_a_status(error, status, capsys):
+    @exit_cleanly
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == status and capsys.readouterr().err == 'error: no\n'
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    @exit_cleanly
+    def main():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        main()
