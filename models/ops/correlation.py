@@ -1,6 +1,7 @@
-"""The cost volume of the coarse-to-fine warp (correlation layer of FlowNet and PWC-Net, 7 x 7 displacements, mean over channels).
+"""The cost volume of the coarse-to-fine warp: the correlation layer of FlowNet and PWC-Net, 7 x 7 displacements.
 
-`correlation` chooses between two twins that compute the same numbers: plain PyTorch, below, and a CUDA kernel in `correlation_cuda.py`.
+`correlation` chooses between two twins that compute the same numbers: plain PyTorch, below, and CUDA kernels in
+`correlation_cuda.py`.
 """
 
 import contextlib
@@ -13,40 +14,46 @@ RADIUS = 3
 SIDE = 2 * RADIUS + 1
 IMPLEMENTATIONS = ('auto', 'cuda', 'torch')
 
-# Pixels that one matrix product handles together. Larger tiles waste arithmetic on pairs that are more than RADIUS apart
-# (a 4 x 8 tile computes 140 products a pixel for the 49 that count), smaller ones leave the matrix product too little to do.
+# Pixels that one matrix product handles together. Larger tiles waste arithmetic on pairs that are more than RADIUS
+# apart (a 4 x 8 tile computes 140 products a pixel for the 49 that count), smaller ones leave the matrix product too
+# little to do. `python -m scripts.benchmark_correlation` compares them.
 TILE_HEIGHT = 4
 TILE_WIDTH = 8
+
+# PyTorch 2.6 cannot tell an export from a compilation: there, both take the form that exports.
+_is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)
 
 
 def correlation(first: torch.Tensor, second: torch.Tensor, impl: str = 'auto') -> torch.Tensor:
     """Compare every pixel of `first` with the 7 x 7 pixels of `second` around the same place.
 
     first, second: [N, C, H, W], equal in shape, floating dtype and device. Returns [N, 49, H, W] in that dtype; channel
-    7 * (dy + 3) + (dx + 3), dy and dx in -3..3, is the mean over channels of first(y, x) * second(y + dy, x + dx), where `second`
-    is zero outside. 16-bit inputs are accumulated in float32, and autocast leaves the inputs as they come.
+    7 * (dy + 3) + (dx + 3), dy and dx in -3..3, is the mean over channels of first(y, x) * second(y + dy, x + dx),
+    where `second` is zero outside. 16-bit inputs are accumulated in float32; autocast leaves the inputs as they come.
 
-    impl: 'torch' runs everywhere and can be exported; 'cuda' needs CUDA tensors and cupy; 'auto' takes 'cuda' where it works.
-    Raises ValueError for inputs that do not fit together or an unknown `impl`, RuntimeError where 'cuda' cannot run.
+    impl: 'torch' runs everywhere and can be exported; 'cuda' needs CUDA tensors and cupy; 'auto' takes 'cuda' where
+    it works and else 'torch', with a line in the log. Raises ValueError for inputs that do not fit together or an
+    unknown `impl`, RuntimeError where 'cuda' cannot run.
     """
     _check(first, second, impl)
     if impl == 'cuda' or (impl == 'auto' and first.is_cuda):
         # Imported here, so that programs that stay on the CPU never load the kernel's machinery.
         from models.ops import correlation_cuda
 
-        problem = correlation_cuda.find_problem(str(first.device), first.dtype, falling_back=impl == 'auto')
+        problem = correlation_cuda.find_problem(str(first.device), first.dtype, impl == 'auto')
         if problem is None:
             return torch.ops.dm_vton.correlation(first, second)
         if impl == 'cuda':
             raise RuntimeError(f"correlation(impl='cuda') cannot run: {problem}; impl='torch' runs everywhere")
-    if torch.compiler.is_exporting():
-        return cost_volume(first, second)
-    return _CostVolume.apply(first, second)
+    needs_gradient = torch.is_grad_enabled() and (first.requires_grad or second.requires_grad)
+    if needs_gradient and not _is_exporting():
+        return _CostVolume.apply(first, second)
+    return cost_volume(first, second)
 
 
 def _check(first: torch.Tensor, second: torch.Tensor, impl: str) -> None:
     if impl not in IMPLEMENTATIONS:
-        raise ValueError(f'unknown implementation {impl!r} of the correlation: expected one of {", ".join(IMPLEMENTATIONS)}')
+        raise ValueError(f'unknown correlation {impl!r}: expected one of {", ".join(IMPLEMENTATIONS)}')
     if first.dim() != 4:
         raise ValueError(f'correlation expected [N, C, H, W] tensors, got shape {list(first.shape)}')
     for name in ('shape', 'dtype', 'device'):
@@ -58,12 +65,12 @@ def _check(first: torch.Tensor, second: torch.Tensor, impl: str) -> None:
     if not first.is_floating_point():
         raise ValueError(f'correlation expected a floating dtype, got {first.dtype}')
     if 0 in first.shape:
-        raise ValueError(f'correlation expected at least one sample, channel, row and column, got shape {list(first.shape)}')
+        raise ValueError(f'correlation expected at least one element a dimension, got shape {list(first.shape)}')
 
 
-# The torch twin. An image is cut into bands of TILE_WIDTH columns. Within a band, rows are contiguous, so the 7 x 7 surroundings of a
-# tile of TILE_HEIGHT rows are one contiguous run, which a matrix product reads in place: [window, C] x [C, tile] holds every product of
-# a tile, and of those the 49 a pixel are a diagonal view. All operations are plain, differentiable and exportable.
+# The torch twin. An image is cut into bands of TILE_WIDTH columns and their margin. Within a band, the surroundings of
+# a tile of TILE_HEIGHT rows are one contiguous run a channel, so that a matrix product reads them in place:
+# [window, C] x [C, tile] holds all products of a tile with its surroundings, and a diagonal view of it the 49 a pixel.
 
 
 def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -82,26 +89,28 @@ def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         return (volume / channels).to(first.dtype)
 
 
-def weighted_window(weights: torch.Tensor, other: torch.Tensor, reflected: bool) -> torch.Tensor:
-    """Sum the 7 x 7 pixels of `other` around each pixel with 49 weights, divided by the number of channels.
+def correlation_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected: bool) -> torch.Tensor:
+    """Compute the gradient of one input of the cost volume from the other input, in plain PyTorch operations.
 
-    weights: [N, 49, H, W]; other: [N, C, H, W]. Returns [N, C, H, W]. A pixel's weights are those of its own 49 channels or, if
-    `reflected`, those with which the 49 pixels around it weigh that pixel. With the cotangent of the cost volume as weights the gradient of
-    `first` is the plain sum over `second`, that of `second` the reflected sum over `first`.
+    cotangent: [N, 49, H, W]; other: [N, C, H, W]. Returns [N, C, H, W]. The gradient of `first` sums the 7 x 7 pixels
+    of `second` around a pixel, weighted by the pixel's own 49 channels of the cotangent. That of `second` is the
+    reflected sum: the 7 x 7 pixels of `first` around a pixel, each weighted by its channel that looked at this pixel.
     """
     if reflected:
-        weights = _reflect(weights)
+        cotangent = _reflect(cotangent)
     with _full_precision(other):
         count, channels, height, width = other.shape
         tile_height, tile_width = _tile_size(height, width)
         rows = -(-height // tile_height)
         result = torch.empty_like(other, memory_format=torch.contiguous_format)
-        spread = weights.new_zeros(
-            count * rows, (tile_height + 2 * RADIUS) * (tile_width + 2 * RADIUS), tile_height * tile_width, dtype=_wide(weights)
-        )
-        near = _neighbours(spread, count, tile_height, tile_width)  # a view: all other entries stay zero
+        window_size = (tile_height + 2 * RADIUS) * (tile_width + 2 * RADIUS)
+        spread = cotangent.new_zeros(count * rows, window_size, tile_height * tile_width, dtype=_wide(cotangent))
+        near = _neighbours(spread, count, tile_height, tile_width)
+        # The same view in one step, since torch.compile refuses to write through a view whose intermediate steps overlap.
+        # All other entries of `spread` stay zero.
+        near = spread.as_strided(near.shape, near.stride())  # [N, 7, 7, rows, tile_height, tile_width]
         for left in range(0, width, tile_width):
-            band = _band(weights, left, tile_width, rows * tile_height, margin=0)
+            band = _band(cotangent, left, tile_width, rows * tile_height, margin=0)
             near.copy_(band.reshape(near.shape))
             window = _windows(other, left, tile_height, tile_width)
             sums = torch.bmm(window, spread).view(count, rows, channels, tile_height, tile_width)
@@ -110,14 +119,12 @@ def weighted_window(weights: torch.Tensor, other: torch.Tensor, reflected: bool)
         return result
 
 
-def _reflect(weights: torch.Tensor) -> torch.Tensor:
-    """Turn weights that pixels give to their neighbours into weights that they receive from them: [N, 49, H, W] -> the same."""
-    height, width = weights.shape[2:]
-    padded = F.pad(weights, (RADIUS,) * 4)
-    received = [
-        padded[:, -1 - (SIDE * y + x), y : y + height, x : x + width] for y in range(SIDE) for x in range(SIDE)
-    ]
-    return torch.stack(received, dim=1)
+def _reflect(cotangent: torch.Tensor) -> torch.Tensor:
+    """Turn the weights that pixels give to their neighbours into those that they receive: [N, 49, H, W] -> the same."""
+    height, width = cotangent.shape[2:]
+    padded = F.pad(cotangent.flip(1), (RADIUS,) * 4).unflatten(1, (SIDE, SIDE))  # [N, -dy, -dx, H + 6, W + 6]
+    moved = padded.unfold(3, height, 1).unfold(4, width, 1)  # [N, -dy, -dx, y, x, H, W]: seen from all 7 x 7 places
+    return moved.diagonal(0, 1, 3).diagonal(0, 1, 2).permute(0, 3, 4, 1, 2).flatten(1, 2)
 
 
 def _tile_size(height: int, width: int) -> tuple[int, int]:
@@ -135,7 +142,7 @@ def _band(image: torch.Tensor, left: int, width: int, height: int, *, margin: in
 
 
 def _windows(image: torch.Tensor, left: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """Cut the tiles of one band with their surroundings: [N, C, H, W] -> [N * rows, C, window]; a view of the band where N is 1."""
+    """Cut the tiles of one band with their surroundings: [N, C, H, W] -> [N * rows, C, window], a view if N is 1."""
     rows = -(-image.shape[2] // tile_height)
     pitch = tile_width + 2 * RADIUS
     band = _band(image, left, tile_width, rows * tile_height, margin=RADIUS).flatten(2)
@@ -151,7 +158,7 @@ def _tiles(image: torch.Tensor, left: int, tile_height: int, tile_width: int) ->
 
 
 def _neighbours(products: torch.Tensor, count: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """View the entries of [N * rows, window, tile] within RADIUS: [N, 7, 7, rows, tile_height, tile_width], dy and dx first."""
+    """View the entries of [N * rows, window, tile] within RADIUS: [N, 7, 7, rows, tile_height, tile_width]."""
     rows = products.shape[0] // count
     window = (tile_height + 2 * RADIUS, tile_width + 2 * RADIUS)
     places = products.view(count, rows, *window, tile_height, tile_width)
@@ -165,36 +172,40 @@ def _wide(tensor: torch.Tensor) -> torch.dtype:
 
 
 def _full_precision(tensor: torch.Tensor) -> contextlib.AbstractContextManager:
-    """Keep autocast from narrowing the matrix products; no context at all where autocast is off, which exports more simply."""
+    """Keep autocast from narrowing the matrix products; where it is off, add nothing to an exported graph."""
     kind = tensor.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
+    enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if enabled else contextlib.nullcontext()
 
 
-# The gradients. The cost volume and the weighted sum are each other's gradients, so two rules serve every order of differentiation, for
-# both twins; `volume` and `window` are the operations of the twin. Only the two inputs are kept for the backward pass.
+# The cost volume and `correlation_gradient` are each other's gradients, so two rules serve every order of
+# differentiation, and both twins: `volume` and `gradient` are the operations of the twin. Only the inputs are kept.
 
 
 def save_inputs(ctx, inputs: tuple, output: torch.Tensor) -> None:
-    """Keep the two tensors, and the flag of `weighted_window`, for the gradient rules below."""
+    """Keep two tensors, and the flag of `correlation_gradient`, for the rules below."""
     ctx.save_for_backward(*inputs[:2])
     ctx.reflected = inputs[2:] == (True,)
 
 
-def volume_gradients(window: Callable, ctx, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of the cost volume: of `first` and of `second`, None where it is not needed."""
+def volume_rule(gradient: Callable, ctx, cotangent: torch.Tensor) -> tuple:
+    """Differentiate the cost volume: gradients of `first` and `second`, None where not needed."""
     first, second = ctx.saved_tensors
     of_first, of_second = ctx.needs_input_grad
-    return window(cotangent, second, False) if of_first else None, window(cotangent, first, True) if of_second else None
-
-
-def window_gradients(volume: Callable, window: Callable, ctx, cotangent: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    """Gradients of the weighted sum: of the weights and of `other`, None where it is not needed and for the flag."""
-    weights, other = ctx.saved_tensors
-    first, second = (other, cotangent) if ctx.reflected else (cotangent, other)
-    of_weights, of_other, _ = ctx.needs_input_grad
     return (
-        volume(first, second) if of_weights else None,
-        window(weights, cotangent, not ctx.reflected) if of_other else None,
+        gradient(cotangent, second, False) if of_first else None,
+        gradient(cotangent, first, True) if of_second else None,
+    )
+
+
+def gradient_rule(volume: Callable, gradient: Callable, ctx, of_result: torch.Tensor) -> tuple:
+    """Differentiate `correlation_gradient`: gradients of the cotangent and of `other`, None where not needed."""
+    cotangent, other = ctx.saved_tensors
+    of_cotangent, of_other, _ = ctx.needs_input_grad
+    pair = (other, of_result) if ctx.reflected else (of_result, other)
+    return (
+        volume(*pair) if of_cotangent else None,
+        gradient(cotangent, of_result, not ctx.reflected) if of_other else None,
         None,
     )
 
@@ -205,13 +216,13 @@ class _CostVolume(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, cotangent):
-        return volume_gradients(_WeightedWindow.apply, ctx, cotangent)
+        return volume_rule(_CorrelationGradient.apply, ctx, cotangent)
 
 
-class _WeightedWindow(torch.autograd.Function):
-    forward = staticmethod(weighted_window)
+class _CorrelationGradient(torch.autograd.Function):
+    forward = staticmethod(correlation_gradient)
     setup_context = staticmethod(save_inputs)
 
     @staticmethod
-    def backward(ctx, cotangent):
-        return window_gradients(_CostVolume.apply, _WeightedWindow.apply, ctx, cotangent)
+    def backward(ctx, of_result):
+        return gradient_rule(_CostVolume.apply, _CorrelationGradient.apply, ctx, of_result)
