@@ -3,14 +3,15 @@
     python test.py --dataroot VITON_test \\
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
 
-Reads `test_pairs.txt`, `test_img`, `test_color` and `test_edge` in the data root. Writes a run folder: `results/tryon`,
-`results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
+Reads `test_pairs.txt`, `test_img`, `test_color`, `test_edge` and, if it is there, `test_gt` in the data root. Writes a run
+folder: `results/tryon`, `results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
 """
 
 import sys
 
 from data.viton import VITONDataset, create_loader
 from engine.evaluate import Evaluation, dress_all, write_report
+from engine.ground_truth import Comparison, find_truths
 from models import TryOnPipeline
 from opt.test_opt import parse_test_options
 from utils.device import select_device
@@ -25,17 +26,13 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_test_options(arguments)
     device = select_device(options.device)
     dataset = VITONDataset(options.dataroot, 'test', size=tuple(options.size))
-    pipeline = TryOnPipeline.from_checkpoints(
-        warp=options.pf_warp_checkpoint,
-        gen=options.pf_gen_checkpoint,
-        family=options.family,
-        align_corners=options.align_corners,
-        device=device,
-    )
+    truths = find_truths(dataset, options.gt)
+    files = {'warp': options.pf_warp_checkpoint, 'gen': options.pf_gen_checkpoint, 'family': options.family}
+    pipeline = TryOnPipeline.from_checkpoints(**files, align_corners=options.align_corners, device=device)
     pipeline.warp.check_size('--size', dataset[0]['image'])
-    evaluation = Evaluation(
-        options.metrics, device=device, fid_weights=options.fid_weights, lpips_weights=options.lpips_weights
-    )
+    weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
+    evaluation = Evaluation(options.metrics, device=device, **weights)
+    comparison = Comparison(truths, evaluation, align_corners=pipeline.warp.aflow_net.align_corners) if truths else None
 
     run = increment_path(options.project, options.name)
     logger = create_logger(run)
@@ -46,12 +43,11 @@ def main(arguments: list[str] | None = None) -> None:
     if not pipeline.is_trained:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
-    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note)
+    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note, compare=comparison)
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
-    scores = evaluation.pictures(
-        dressed, real=dataset.folder('img'), folder=results / 'tryon', list_kind=dataset.list_kind
-    )
+    scores = comparison.scores() if comparison else []
+    scores += evaluation.pictures(dressed, real=dataset.folder('img'), folder=results / 'tryon', list_kind=dataset.list_kind)
     scores += evaluation.cost(pipeline, *first)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
     logger.info('\n' + write_report(results / 'metrics.json', scores, **about))

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from data.viton import VITONDataset, create_loader
 from models import TryOnPipeline
+from models.outputs import TryOn
 from utils.device import describe_device
 from utils.distributed import Process
 from utils.log import format_table
@@ -26,6 +27,7 @@ from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
 
 METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')
 PANELS = ('person', 'garment', 'warped', 'try-on')
+TRUTH = 'truth'
 SHEET_ROWS = 8
 
 
@@ -75,11 +77,13 @@ def dress_all(
     *,
     note: str = '',
     names: Sequence[str] | None = None,
+    compare: Callable[[dict[str, Any], TryOn], Tensor] | None = None,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
 
     `tryon/` gets the try-ons, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
     rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
+    `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
     """
     for name in ('tryon', 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -88,18 +92,19 @@ def dress_all(
         for batch in batches:
             result = pipeline(batch['image'], batch['color'], batch['edge'])
             on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
-            columns = (batch['image'], batch['color'], on_white, result.image)
+            columns = [batch['image'], batch['color'], on_white, result.image]
+            columns += [compare(batch, result)] if compare else []
             for pictures in zip(*columns, strict=True):
                 person, garment = pairs[len(done)]
                 dressed = Dressed(person, garment, names[len(done)])
                 panels = [to_picture(picture) for picture in pictures]
-                row = panel_row(panels)
-                save_picture(panels[-1], folder / 'tryon' / dressed.file)
-                save_picture(row, folder / 'visualize' / dressed.file)
-                rows += [row] if len(rows) < SHEET_ROWS else []
+                save_picture(panels[PANELS.index('try-on')], folder / 'tryon' / dressed.file)
+                save_picture(panel_row(panels[: len(PANELS)]), folder / 'visualize' / dressed.file)
+                rows += [panel_row(panels)] if len(rows) < SHEET_ROWS else []
                 done.append(dressed)
             progress.update(len(batch['image']))
-    save_picture(contact_sheet(rows, titles=PANELS, note=note), folder / 'contact_sheet.jpg')
+    titles = (*PANELS, TRUTH) if compare else PANELS
+    save_picture(contact_sheet(rows, titles=titles, note=note), folder / 'contact_sheet.jpg')
     return done
 
 
@@ -146,7 +151,8 @@ class Evaluation:
             scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, self.lpips)))
         if 'ssim' in self.metrics:
             if list_kind != 'paired':
-                self.reasons['ssim'] = f'not applicable: the list is {list_kind}, so no picture shows what should come out'
+                why = f"the list is {list_kind}, so the person's picture does not show what should come out"
+                self.reasons['ssim'] = f'not applicable: {why}'
             protocol = f"torchmetrics, person's picture against try-on, {what}"
             scores.append(self._score('SSIM', 'ssim', protocol, lambda: mean_over(files, ssim)))
         return scores

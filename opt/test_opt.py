@@ -26,6 +26,11 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
         '--size', nargs=2, type=whole_number(1), default=[256, 192], metavar=('H', 'W'), help='pictures are resized to this'
     )
     parser.add_argument('--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing')
+    parser.add_argument(
+        '--gt',
+        action=argparse.BooleanOptionalAction,
+        help='compare with the true results in test_gt of the data root, whatever --metrics says; None: where there are some',
+    )
     parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed")
     parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
     parser.add_argument('--save_img', action=Obsolete, why='pictures are always saved')

@@ -1,4 +1,6 @@
-"""Check on a machine with a GPU that the CUDA kernels of the cost volume are right, and say how fast they are.
+"""Check on a machine with a GPU what needs one: the CUDA kernels, the pipelines in 16 bits, a step of each training stage.
+
+Prints how fast the kernels are, against the PyTorch twin and against a large copy in the same run.
 
     python -m scripts.check_gpu
 
@@ -11,6 +13,8 @@ from functools import partial
 
 import torch
 
+from engine.stages import STAGES, create_stage
+from models import FAMILIES, TryOnPipeline
 from models.ops.correlation import correlation
 from models.ops.correlation_cuda import find_problem
 from scripts.benchmark_correlation import LEVELS, shifts
@@ -19,6 +23,8 @@ SHAPES = ((1, 1, 1, 1), (2, 33, 37, 53), (3, 70, 16, 12), (1, 256, 8, 6), (1, 25
 # Largest error allowed, as a part of the largest number: the rounding of the result and, in the wide types, of the sums.
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 3e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 CALLS = 20
+# Smallest peak signal-to-noise ratio, in dB, that a picture computed in fewer bits may have against float32.
+SMALLEST_PSNR = {torch.float16: 40, torch.bfloat16: 25}
 
 
 def volume_and_gradients(way: Callable, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -91,6 +97,61 @@ def print_speed(dtype: torch.dtype, shape: tuple[int, ...], attainable: float) -
     )
 
 
+def check_pipelines() -> bool:
+    """Run the four student pipelines, as initialised, in float16 and bfloat16 against float32, and print how near they come."""
+    right = True
+    size = (256, 192)
+    person, cloth = (torch.rand(2, 3, *size, device='cuda') * 2 - 1 for _ in range(2))
+    edge = torch.zeros(2, 1, *size, device='cuda')
+    edge[:, :, 40:200, 40:150] = 1
+    for family in FAMILIES:
+        expected = TryOnPipeline.untrained(family, device='cuda')
+        exact = expected(person, cloth, edge).image
+        for dtype, smallest in SMALLEST_PSNR.items():
+            pipeline = TryOnPipeline(expected.warp.to(dtype), expected.generator.to(dtype))
+            result = pipeline(person, cloth, edge)
+            psnr = 10 * torch.log10(4 / (result.image.float() - exact).square().mean()).item()
+            fine = psnr >= smallest and result.flow.dtype is torch.float32
+            right &= fine
+            verdict = 'ok' if fine else 'WRONG'
+            print(f'{verdict:6s}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {str(result.flow.dtype)[6:]}')
+    return right
+
+
+def made_up_batch() -> dict[str, torch.Tensor]:
+    """A batch as the training loader yields it, of noise and random ids."""
+    shape = (2, 1, 256, 192)
+    pictures = {name: torch.rand(2, 3, *shape[2:], device='cuda') * 2 - 1 for name in ('image', 'color', 'color_un')}
+    edges = {name: (torch.rand(shape, device='cuda') > 0.5).float() for name in ('edge', 'edge_un')}
+    label = torch.randint(14, shape, device='cuda').float()
+    densepose = torch.randint(25, shape, device='cuda').float()
+    pose = torch.where(torch.rand(2, 18, *shape[2:], device='cuda') > 0.99, 1.0, -1.0)
+    return {**pictures, **edges, 'label': label, 'densepose': densepose, 'pose': pose}
+
+
+def check_stages() -> bool:
+    """Train one step of each stage in float32 and bfloat16: losses and gradients must be finite.
+
+    The losses are printed, not compared: with an untrained teacher, gates of the distillation flip by rounding alone.
+    """
+    right, batch = True, made_up_batch()
+    for name in STAGES:
+        losses, fine = [], True
+        for dtype in (torch.float32, torch.bfloat16):
+            torch.manual_seed(0)
+            stage = create_stage(name).to('cuda')
+            with torch.autocast('cuda', dtype=dtype, enabled=dtype is not torch.float32):
+                loss = stage.step(batch, 1).loss
+            loss.backward()
+            parameters = [parameter for module in stage.modules.values() for parameter in module.parameters()]
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            fine = fine and loss.isfinite().item() and all(gradient.isfinite().all() for gradient in gradients)
+            losses.append(loss.item())
+        right &= fine
+        print(f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} in float32, {losses[1]:.5g} in bfloat16')
+    return right
+
+
 def main() -> int:
     """Run all checks; 0 if everything agrees."""
     if not torch.cuda.is_available():
@@ -101,13 +162,13 @@ def main() -> int:
         print(f'the CUDA kernels cannot run: {problem}', file=sys.stderr)
         return 1
     torch.manual_seed(0)
-    right = all([check_twins(dtype) for dtype in TOLERANCES])
+    right = all([*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_stages()])
     attainable = copy_bandwidth()
     print(f'{torch.cuda.get_device_name()}: a large copy moves {attainable / 1e9:.0f} GB/s')
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         for height, width in LEVELS:
             print_speed(dtype, (1, 256, height, width), attainable)
-    print('everything agrees' if right else 'the twins differ from the definition: see the lines marked WRONG')
+    print('everything agrees' if right else 'something is wrong: see the lines marked WRONG')
     return 0 if right else 1
 
 

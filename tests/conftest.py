@@ -12,6 +12,7 @@ PARITY = Path(__file__).parent / 'parity'
 def pytest_addoption(parser):
     parser.addoption('--samples', help='a folder of real try-on pairs in the VITON test layout (test_pairs.txt, test_img, ...)')
     parser.addoption('--parity', help='the folder of reference records (loader/ with photographs, loader.npz)')
+    parser.addoption('--slow', action='store_true', help='also the tests that take minutes')
 
 
 def _folder(request, option: str, what: str) -> Path:

@@ -1,4 +1,4 @@
-"""Picture metrics by the libraries that define them: FID (pytorch-fid), LPIPS (lpips), SSIM (torchmetrics).
+"""Picture metrics by the libraries that define them: FID (pytorch-fid), LPIPS (lpips), SSIM and PSNR (torchmetrics).
 
 Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4: FID (Heusel et al., NeurIPS 2017), LPIPS (Zhang et
 al., CVPR 2018), SSIM (Wang et al., TIP 2004).
@@ -21,6 +21,7 @@ from torch import Tensor
 from utils.errors import CheckpointError, MissingFileError
 
 FID_DIMENSIONS = 2048
+PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError)
 
 
@@ -109,10 +110,12 @@ def picture_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix.lstrip('.') in IMAGE_EXTENSIONS)
 
 
-def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[[Tensor, Tensor], float]:
+def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[..., float]:
     """Return a function of two pictures [1, 3, H, W] in [-1, 1]: their LPIPS distance, VGG trunk, version 0.1.
 
-    `weights` is torchvision's ImageNet VGG16 file; None fetches it by torchvision's way. Raises as `create_fid`.
+    The function takes a region, bool [1, 1, H, W], as an optional third: then it returns the mean over it of the library's map of
+    distances, in which each pixel still sees its surroundings. `weights` is torchvision's ImageNet VGG16 file; None fetches it by
+    torchvision's way. Raises as `create_fid`.
     """
     import lpips
     from torchvision.models import VGG16_Weights
@@ -130,18 +133,38 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
         network.net.load_state_dict({key: trunk['features.' + key.split('.', 1)[1]] for key in state})
     network = network.to(device).eval()
 
-    def distance(first: Tensor, second: Tensor) -> float:
+    def distance(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
+        network.spatial = region is not None  # the library reads it at each call
         with torch.no_grad():
-            return network(first.to(device), second.to(device)).item()
+            distances = network(first.to(device), second.to(device))  # [1, 1, 1, 1]; with a region [1, 1, H, W]
+        return (distances if region is None else distances[region.to(device)]).mean().item()
 
     return distance
 
 
-def ssim(first: Tensor, second: Tensor) -> float:
-    """Structural similarity of two pictures [1, 3, H, W] in [-1, 1]; 1 is identical."""
+def ssim(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
+    """Structural similarity of two pictures [1, 3, H, W] in [-1, 1]; 1 is identical.
+
+    With a `region`, bool [1, 1, H, W], the mean of the library's map over it. Each pixel of the map sees a window of 11 x 11.
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    return structural_similarity_index_measure(first.double(), second.double(), data_range=2.0).item()
+    # Defined for intensities from 0 on: around 0 its comparison of means falls apart. In float32 the variance of white is noise.
+    first, second = ((picture.double() + 1) / 2 for picture in (first, second))
+    value, values = structural_similarity_index_measure(first, second, data_range=1.0, return_full_image=True)
+    return (value if region is None else values[region.expand_as(values)].mean()).item()
+
+
+def psnr(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
+    """Peak signal-to-noise ratio, dB, of two pictures [1, 3, H, W] in [-1, 1], or of a `region`, bool [1, 1, H, W], of them.
+
+    At most `PSNR_CEILING`, which identical pictures get, so that a mean over pictures stays a number.
+    """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    if region is not None:
+        first, second = (picture[region.expand_as(picture)] for picture in (first, second))
+    return min(peak_signal_noise_ratio(first, second, data_range=2.0).item(), PSNR_CEILING)
 
 
 def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Tensor], float]) -> float:

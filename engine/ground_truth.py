@@ -1,0 +1,213 @@
+"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that `data.synthetic` describes.
+
+Not part of any paper: VITON has no picture of a person in another garment. Flows are as in PF-AFN (Ge et al., CVPR 2021), see
+`models.ops.flow`.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data import records
+from data.synthetic import CHANGED, GARMENT, KEPT
+from data.transforms import ids_tensor, picture_tensor
+from data.viton import VITONDataset
+from engine.evaluate import Evaluation, Score
+from models.ops.flow import offset_to_flow
+from models.outputs import TryOn
+from utils.errors import DataError, MissingFileError
+from utils.metrics import PSNR_CEILING, psnr, ssim
+
+FOLDER = 'test_gt'
+REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
+MEASURES = {
+    'SSIM': ('torchmetrics', ''),
+    'PSNR': (f'torchmetrics, at most {PSNR_CEILING:.0f} dB', 'dB'),
+    'LPIPS': ('lpips, VGG, v0.1', ''),
+}
+WARP_ERROR = 'warp error'
+BASELINE = ' baseline'  # ends the label of a score of the baseline
+SHOWN = 3  # problems that the one line of a refusal names
+
+
+class Truth(NamedTuple):
+    """The true result of one pair."""
+
+    picture: Tensor  # [3, H, W] in [-1, 1], the person in the garment
+    flow: Tensor  # [2, H, W], sampling grid in normalised (x, y) as with align_corners, float32; NaN where no garment is seen
+    mask: Tensor  # [1, H, W], KEPT, CHANGED or GARMENT of data.synthetic
+
+
+def _match_size(path: Path, found: Sequence[int], size: tuple[int, int]) -> None:
+    if tuple(found) != tuple(size):
+        raise DataError(
+            f'{path}: {found[0]} x {found[1]} pixels (height x width), expected {size[0]} x {size[1]}: the truths are '
+            'not resized, give theirs by --size'
+        )
+
+
+def _read_picture(path: Path, size: tuple[int, int]) -> Tensor:
+    picture = records.read_picture(path)
+    _match_size(path, (picture.height, picture.width), size)
+    return picture_tensor(picture, size)
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> Tensor:
+    mask = records.read_label(path)
+    _match_size(path, mask.shape, size)
+    if unknown := sorted(set(np.unique(mask).tolist()) - {KEPT, CHANGED, GARMENT}):
+        raise DataError(f'{path}: value {unknown[0]}, expected only {KEPT}, {CHANGED} and {GARMENT}; save it without loss')
+    return ids_tensor(mask, size)
+
+
+def _read_flow(path: Path, size: tuple[int, int]) -> Tensor:
+    try:
+        flow = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f'{path}: no such file') from None
+    except Exception as error:  # on damaged bytes NumPy raises nearly anything
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise DataError(f'{path}: cannot be read ({reason}), replace the file') from error
+    if not isinstance(flow, np.ndarray) or flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype.kind != 'f':
+        came = f'{flow.dtype} {list(flow.shape)}' if isinstance(flow, np.ndarray) else 'an archive'
+        raise DataError(f'{path}: {came}, expected a flow, floating-point [2, H, W]')
+    _match_size(path, flow.shape[1:], size)
+    return torch.from_numpy(flow.astype(np.float32))
+
+
+READERS = {'img': ('.png', _read_picture), 'flow': ('.npy', _read_flow), 'mask': ('.png', _read_mask)}
+"""Folder of each part of a `Truth`, in its order: suffix, and what reads a file at (height, width)."""
+
+
+class GroundTruth:
+    """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment stem>`.
+
+    Every file is read once now. Raises `DataError` where one is missing, damaged or not of `size` (height, width): resized
+    truths would be none.
+    """
+
+    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int]):
+        self.folder, self.size = folder, size
+        problems = []
+        for pair in tqdm(pairs, 'checking truths', leave=False, disable=None, delay=1):
+            for kind in READERS:
+                try:
+                    self._read(kind, *pair)
+                except DataError as error:
+                    problems.append(str(error).removeprefix(f'{folder}{os.sep}'))
+        if problems:
+            more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
+            raise DataError(
+                f'{folder}: {len(problems)} problem(s): {"; ".join(problems[:SHOWN])}{more}; --no-gt goes without truths'
+            )
+
+    def __call__(self, person: str, garment: str) -> Truth:
+        """Return the truth of one pair, by the file names of its person and its garment."""
+        return Truth(*(self._read(kind, person, garment) for kind in READERS))
+
+    def _read(self, kind: str, person: str, garment: str) -> Tensor:
+        suffix, read = READERS[kind]
+        return read(self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{suffix}', self.size)
+
+
+def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTruth | None:
+    """Return the checked truths of a test set; None where it has none, or `wanted` is False.
+
+    Raises `MissingFileError` where there are none and `wanted` is True, and as `GroundTruth`.
+    """
+    folder = dataset.root / FOLDER
+    if wanted and not folder.is_dir():
+        raise MissingFileError(f'--gt: no folder {folder}; leave --gt out, or draw a set with truths: `python -m data.synthetic`')
+    if wanted is False or not folder.is_dir():
+        return None
+    return GroundTruth(folder, dataset.pairs, size=dataset.size)
+
+
+def places(flow: Tensor, *, align_corners: bool) -> Tensor:
+    """Return the pixels (x, y) [2, H, W] at which a flow [2, H, W] samples: 0, 0 is the centre of the first one."""
+    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
+    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
+
+
+def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
+    """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W] sample.
+
+    The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners` says how the first
+    flow is sampled; true ones are meant with it.
+    """
+    distances = (places(flow.float(), align_corners=align_corners) - places(truth, align_corners=True)).norm(dim=0)  # [H, W]
+    return distances[truth.isfinite().all(dim=0)].mean().item()
+
+
+def paste(person: Tensor, cloth: Tensor, edge: Tensor) -> Tensor:
+    """The baseline that anybody beats: the garment as it lies, on the person. Shapes and ranges as in `TryOnPipeline`."""
+    return torch.where(edge > 0.5, cloth, person)
+
+
+class Comparison:
+    """Collects the scores of try-ons, and those of the unwarped garment pasted onto the person, against the truths.
+
+    SSIM, PSNR and LPIPS are of the whole picture and of two regions of it. For those the rest of the try-on is replaced by the
+    truth and the libraries' maps are averaged over the region, so what is wrong elsewhere does not reach in. LPIPS is that of
+    `evaluation`: left out, or unavailable with the reason, as there. `align_corners` says how the network's flow is sampled.
+    """
+
+    def __init__(self, truths: GroundTruth, evaluation: Evaluation, *, align_corners: bool):
+        self.truths, self.align_corners = truths, align_corners
+        self.with_lpips, self.reason = 'lpips' in evaluation.metrics, evaluation.reasons.get('lpips')
+        self.measures = {'SSIM': ssim, 'PSNR': psnr} | ({'LPIPS': evaluation.lpips} if evaluation.lpips else {})
+        # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
+        self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
+        self.values: dict[str, list[float]] = defaultdict(list)
+        self.pairs = 0
+
+    def __call__(self, batch: dict[str, Any], result: TryOn) -> Tensor:
+        """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
+        truths = [self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
+        baseline = paste(batch['image'], batch['color'], batch['edge'])
+        unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
+        for truth, made, flow, pasted in zip(truths, result.image, result.flow, baseline, strict=True):
+            self._add('', truth, made, flow, align_corners=self.align_corners)
+            self._add(BASELINE, truth, pasted, unwarped, align_corners=True)
+            self.pairs += 1
+        return torch.stack([truth.picture for truth in truths])
+
+    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor, *, align_corners: bool) -> None:
+        if truth.flow.isfinite().all(dim=0).any():
+            self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
+        true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
+        regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
+        for name, region in regions.items():
+            if region is None or region.any():
+                shown = picture if region is None else torch.where(region, picture, true)
+                for measure, compute in self.measures.items():
+                    self.values[f'{measure} {name}{suffix}'].append(compute(true, shown, region))
+
+    def scores(self) -> list[Score]:
+        """Return the means over all pairs so far, each of the network followed by that of the baseline."""
+        scores = []
+        for measure, (library, unit) in MEASURES.items():
+            if measure == 'LPIPS' and not self.with_lpips:
+                continue
+            reason = self.reason if measure == 'LPIPS' else None
+            for name, region in REGIONS.items():
+                for suffix, what in (('', 'try-on before JPEG'), (BASELINE, 'unwarped garment pasted onto the person')):
+                    protocol = f'{library}, {what} against truth, {region}'
+                    scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
+        for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
+            protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
+            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol))
+        return scores
+
+    def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
+        values = self.values[label]
+        if not values:
+            return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
+        return Score(label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs')

@@ -1,0 +1,92 @@
+"""What a training run tells while it runs: lines in the log, curves for TensorBoard, sample sheets, a progress bar."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from engine.evaluate import save_picture
+from utils.log import NAME
+from utils.visual import contact_sheet, panel_row, to_picture
+
+SAMPLE_ROWS = 4  # records of a batch that a sample sheet shows
+
+
+class Means:
+    """Means of named scalars over steps, kept on their device: reading a number out of it makes the program wait."""
+
+    def __init__(self):
+        self.sums: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Count the terms of one batch."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """Return the means since the last time, and begin anew."""
+        if not self.count:
+            return {}
+        values = (torch.stack([value.float() for value in self.sums.values()]) / self.count).tolist()
+        means = dict(zip(self.sums, values, strict=True))
+        self.sums, self.count = {}, 0
+        return means
+
+
+class Journal:
+    """Log, TensorBoard events, samples and progress bar of the run in `folder`; silent where `active` is off.
+
+    `step` is the number of steps done before, whose curves stay; later ones of a run that was killed are superseded.
+    """
+
+    def __init__(self, folder: Path, *, step: int = 0, active: bool = True):
+        self.folder = folder
+        self.active = active
+        self.logger = logging.getLogger(NAME)
+        self.board = SummaryWriter(str(folder), purge_step=step + 1 if step else None) if active else None
+        self.since = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """Write a line to the log."""
+        if self.active:
+            self.logger.info(text)
+
+    def curves(self, group: str, values: Mapping[str, float], step: int) -> None:
+        """Continue TensorBoard's curves `group/name`."""
+        for name, value in values.items() if self.board else ():
+            self.board.add_scalar(f'{group}/{name}', value, step)
+
+    def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
+        """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
+        if not self.active or not panels:
+            return
+        rows = [
+            panel_row([to_picture(panel[index]) for panel in panels.values()])
+            for index in range(min(SAMPLE_ROWS, len(next(iter(panels.values())))))
+        ]
+        sheet = contact_sheet(rows, titles=[name.replace('_', ' ') for name in panels], note=f'step {step}')
+        (self.folder / 'samples').mkdir(exist_ok=True)
+        save_picture(sheet, self.folder / 'samples' / f'{step}.jpg')
+        for name, panel in panels.items():
+            self.board.add_images(f'samples/{name}', (panel[:SAMPLE_ROWS].float().clamp(-1, 1) + 1) / 2, step)
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        before, self.since = self.since, time.perf_counter()
+        return self.since - before
+
+    def progress(self, title: str, *, total: int, done: int) -> tqdm:
+        """A progress bar of an epoch's steps, with rate and time left, where somebody looks at a terminal."""
+        return tqdm(total=total, initial=done, desc=title, unit='step', dynamic_ncols=True, disable=None if self.active else True)
+
+    def close(self) -> None:
+        """Write out what TensorBoard still holds."""
+        if self.board:
+            self.board.close()

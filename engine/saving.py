@@ -1,0 +1,152 @@
+"""What training reads and leaves on the disk: weights into a stage's networks, and checkpoints that are replaced together."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.stages import SMALLEST_SIDE, Stage
+from models import FAMILIES
+from utils.checkpoint import load_network, save_checkpoint
+from utils.errors import CheckpointError, MissingFileError, UserError
+from utils.paths import atomic_write
+
+STATE_FILE = 'state_last.pt'  # everything that continuing needs, the trained networks included
+STATE_VERSION = 1
+
+Writer = Callable[[Path], None]
+
+
+def describe_network(name: str, *, teacher: str, student: str) -> dict[str, str]:
+    """Part, registry name, role and family of 'pb_warp', 'pb_gen', 'pf_warp' or 'pf_gen'."""
+    role = 'teacher' if name.startswith('pb_') else 'student'
+    part = 'warp' if name.endswith('_warp') else 'generator'
+    family = teacher if role == 'teacher' else student
+    return {'part': part, 'network': getattr(FAMILIES[family], part), 'role': role, 'family': family}
+
+
+def _check_size(stage: Stage, size: tuple[int, int]) -> None:
+    """Raise `UserError` unless all networks of a stage can take pictures of `size` (H, W), and its losses make sense on them."""
+    if min(size) < SMALLEST_SIDE:
+        raise UserError(f'--size {size[0]} {size[1]}: too small to train on; take {SMALLEST_SIDE} or more')
+    for name, network in stage.networks.items():
+        if name.endswith('_warp'):
+            try:
+                network.check_size('--size', torch.empty(1, 3, *size, device='meta'))
+            except ValueError as error:
+                raise UserError(f'{error} ({name})') from error
+
+
+def load_weights(
+    stage: Stage,
+    paths: Mapping[str, str | None],
+    *,
+    size: tuple[int, int],
+    teacher: str,
+    student: str,
+    align_corners: bool,
+    resumed: bool = False,
+) -> list[str]:
+    """Load checkpoints into a stage's networks by name; returns remarks to be shown.
+
+    A frozen network must have one. A trained one starts fresh without, which is worth a remark where the stage before is
+    meant to have trained it. With `resumed`, the state of the run brings the trained ones. Raises `UserError` for a missing
+    file and for a `size` (H, W) that the networks do not take, and what `load_network` raises for a file of another part, family
+    or role.
+    """
+    _check_size(stage, size)
+    remarks = []
+    for name in stage.networks:
+        path, trained = paths.get(name), name in stage.lr_scale
+        if resumed and trained:
+            continue
+        if path:
+            expected = describe_network(name, teacher=teacher, student=student)
+            network, info = load_network(path, part=expected['part'], family=expected['family'], role=expected['role'])
+            stage.networks[name].load_state_dict(network.state_dict())
+            if expected['part'] == 'warp' and info.format == 'self-describing' and info.align_corners != align_corners:
+                said, asked = ('on' if info.align_corners else 'off'), ('on' if align_corners else 'off')
+                remarks.append(f'{path} was trained with align_corners {said}, this run has it {asked}: is that meant?')
+        elif not trained:
+            raise UserError(f"--{name}_checkpoint is needed: {name} is the trained teacher's, which this stage learns from")
+        elif stage.lr_scale[name] < 1:
+            remarks.append(
+                f'no --{name}_checkpoint: {name} starts untrained, though the recipe begins with the one that the stage before '
+                'has trained'
+            )
+    return remarks
+
+
+def network_writer(
+    stage: Stage, *, teacher: str, student: str, align_corners: bool, size: tuple[int, int]
+) -> Callable[[Path, str, Mapping[str, Any]], None]:
+    """Return a function of a path, a network's name and what to keep beside it: writes a checkpoint that describes itself."""
+
+    def write(path: Path, name: str, extra: Mapping[str, Any]) -> None:
+        about = describe_network(name, teacher=teacher, student=student)
+        samples = align_corners if about['part'] == 'warp' else None
+        save_checkpoint(path, stage.networks[name], align_corners=samples, size=size, extra=extra, **about)
+
+    return write
+
+
+def write_together(writers: Mapping[Path, Writer]) -> None:
+    """Write several files, each whole, and put all of them in their places, or none if one cannot be written.
+
+    Until all are on the disk the old ones stay. Raises `CheckpointError` where the disk is full or refuses.
+    """
+    path = temporary = None
+    try:
+        with contextlib.ExitStack() as places:
+            for path, write in writers.items():
+                temporary = places.enter_context(atomic_write(path))
+                write(temporary)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(str(temporary), str(path))) from error
+    except UserError:
+        raise
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be written ({error.strerror}); what was there before is untouched') from error
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of a training run: tensors, numbers, words, and lists and dicts of them. Raises OSError."""
+    try:
+        with open(path, 'wb') as file:
+            torch.save({'state_version': STATE_VERSION, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except RuntimeError as error:
+        # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Read the state of the run in `folder`, onto the CPU. Raises `MissingFileError` or `CheckpointError` in one line."""
+    path = folder / 'weights' / STATE_FILE
+    if not path.is_file():
+        raise MissingFileError(f'{path}: there is no such file, so {folder} cannot be continued; start it anew')
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # a damaged pickle may raise anything at all
+        raise CheckpointError(f'{path} is damaged or was not written by training; start from the weights beside it') from error
+    if not isinstance(state, dict) or state.get('state_version') != STATE_VERSION:
+        raise CheckpointError(f'{path} is no state that this version can continue from; start from the weights beside it')
+    return state
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the unfinished files that a killed process has left in `folder`."""
+    for file in folder.glob('.*.tmp*'):
+        file.unlink(missing_ok=True)
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether no space is left, on the disk or of the user's quota."""
+    return error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC))

@@ -1,0 +1,42 @@
+"""Stage 2 of 4: the teacher learns to render the person in the garment, and fine-tunes its warp.
+
+    python train_pb_e2e.py --dataroot VITON_traindata --align_corners \\
+        --pb_warp_checkpoint runs/train/Teacher_warp/weights/pb_warp_last.pt \\
+        --name Teacher_e2e
+
+Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and `train_pose`
+in the data root, and the warp network of stage 1. Writes a run folder `runs/train/Teacher_e2e`: `weights/`
+(`pb_warp_last.pt`, `pb_gen_last.pt` and `state_last.pt`, from which `--resume` goes on), `samples/`, `log.txt`,
+TensorBoard events, `opt.yaml`.
+"""
+
+import sys
+
+from engine.losses import VGGLoss
+from engine.saving import load_weights, network_writer
+from engine.stages import create_stage
+from engine.trainer import Trainer, create_training_loader
+from opt import train_opt
+from utils.distributed import join_processes, seed_everything
+from utils.errors import exit_cleanly
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> int:
+    """Check everything, make the stage, train; returns the exit status."""
+    options = train_opt.parse_train_options('pb_e2e', arguments)
+    with join_processes(options.device) as process:
+        seed_everything(options.seed + process.rank)
+        perceptual = None if options.vgg_weights == 'none' else VGGLoss(options.vgg_weights)
+        stage = create_stage('pb_e2e', **train_opt.network_settings(options), niter=options.niter, perceptual=perceptual)
+        notes = load_weights(stage, **train_opt.weight_settings(options))
+        loader = create_training_loader(**train_opt.loader_settings(options), process=process)
+        settings = train_opt.trainer_settings(options, process)
+
+        folder = train_opt.open_run(options, process, notes)
+        save = network_writer(stage, **train_opt.network_settings(options), size=options.size)
+        return Trainer(stage, loader, folder=folder, save_network=save, **settings).fit()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The optimiser and its learning rates over the epochs, as PF-AFN (Ge et al., CVPR 2021, section 4.2) trains."""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from utils.errors import UserError
+
+OPTIMIZERS = ('Adam', 'AdamW', 'SGD')
+BETA2 = 0.999
+
+
+def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
+    """What every learning rate is multiplied with after `finished` epochs.
+
+    1 for the first `niter` epochs and the one after them, then down in equal steps; the next `niter_decay` epochs would end at 0.
+    """
+    late = max(0, finished - niter)
+    return max(0.0, 1 - late / niter_decay) if niter_decay else float(late == 0)
+
+
+def create_optimizer(
+    name: str, networks: Mapping[str, nn.Module], *, lr: float, momentum: float, lr_scale: Mapping[str, float]
+) -> Optimizer:
+    """Make an optimiser with one group of parameters a network, which learns with `lr` times its `lr_scale`.
+
+    `name` is one of `OPTIMIZERS`: Adam with beta1 = `momentum` and beta2 0.999, AdamW likewise and without weight decay, SGD with
+    Nesterov's `momentum`. Raises `UserError` for another name, and for SGD without momentum.
+    """
+    groups = [
+        {'params': list(network.parameters()), 'lr': lr * lr_scale[key], 'full_lr': lr * lr_scale[key], 'name': key}
+        for key, network in networks.items()
+    ]
+    if name == 'Adam':
+        return torch.optim.Adam(groups, betas=(momentum, BETA2))
+    if name == 'AdamW':
+        return torch.optim.AdamW(groups, betas=(momentum, BETA2), weight_decay=0.0)
+    if name != 'SGD':
+        raise UserError(f'there is no optimizer {name!r}; choose from {", ".join(OPTIMIZERS)}')
+    if not momentum > 0:
+        raise UserError(f"--momentum {momentum}: SGD is Nesterov's and needs a momentum above 0")
+    return torch.optim.SGD(groups, momentum=momentum, nesterov=True)
+
+
+def set_learning_rates(optimizer: Optimizer, factor: float) -> dict[str, float]:
+    """Give each group `factor` times its full learning rate; returns the rates by the names of the networks."""
+    for group in optimizer.param_groups:
+        group['lr'] = group['full_lr'] * factor
+    return {group['name']: group['lr'] for group in optimizer.param_groups}
+
+
+def load_optimizer(optimizer: Optimizer, state: dict) -> None:
+    """Continue from a `state_dict()` of an optimiser, with the settings (learning rate, momentum) that `optimizer` has now."""
+    settings = [{key: value for key, value in group.items() if key != 'params'} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, values in zip(optimizer.param_groups, settings, strict=True):
+        group.update(values)
+
+
+def parameters_of(optimizer: Optimizer) -> Iterable[nn.Parameter]:
+    """All parameters that an optimiser changes."""
+    return [parameter for group in optimizer.param_groups for parameter in group['params']]
