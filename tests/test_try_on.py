@@ -141,7 +141,7 @@ def test_a_paired_list_gets_ssim(run_script, checkpoints, tmp_path):
     assert report['list'] == 'paired' and -1 <= report['metrics']['SSIM']['value'] <= 1
 
 
-def test_metrics_whose_weights_cannot_be_had_are_reported_and_the_rest_is_done(run_script, command, monkeypatch, tmp_path, capsys):
+def test_a_metric_without_weights_is_reported_and_the_rest_is_done(run_script, command, monkeypatch, tmp_path, capsys):
     from urllib.error import URLError
 
     def refuse(*_, **__):
@@ -233,8 +233,8 @@ BAD_OPTIONS = {
     'a size of one number': ({}, ['--size', '256'], 'expected 2 arguments'),
     'a size that no network takes': ({}, ['--size', '100', '100'], 'multiples of 32'),
     'a size of nothing': ({}, ['--size', '0', '192'], 'whole number of at least 1'),
-    'weights of FID that are not there': ({'fid_weights': 'nothing.pth'}, SMALL, 'no such file'),
-    'weights of LPIPS that are not there': ({'lpips_weights': 'nothing.pth'}, SMALL, 'no such file'),
+    'weights of FID that are not there': ({'fid_weights': 'nothing.pth'}, [*SMALL, '--metrics', 'fid'], 'no such file'),
+    'weights of LPIPS that are not there': ({'lpips_weights': 'nothing.pth'}, [*SMALL, '--metrics', 'lpips'], 'no such file'),
 }
 
 

@@ -327,12 +327,16 @@ def without_cupy(fresh_probe, monkeypatch):
     monkeypatch.setitem(sys.modules, 'cupy', None)
 
 
-def test_auto_falls_back_and_says_why_once(without_cupy, caplog):
+def test_auto_falls_back_and_says_why_once(without_cupy, caplog, monkeypatch):
+    called = []
+    # PyTorch 2.6 cannot slice pretended CUDA tensors without a driver, so the twin itself is replaced.
+    monkeypatch.setattr(sys.modules['models.ops.correlation'], 'cost_volume', lambda first, second: called.append(first.shape))
     with FakeTensorMode():
         image = torch.empty(2, 5, 9, 7, device='cuda')
         with caplog.at_level(logging.INFO):
-            shapes = [correlation(image, image).shape for _ in range(3)]
-    assert shapes == [(2, 49, 9, 7)] * 3
+            for _ in range(3):
+                correlation(image, image)
+    assert called == [(2, 5, 9, 7)] * 3
     (record,) = caplog.records
     assert 'cuda:0' in record.getMessage() and 'cupy cannot be imported' in record.getMessage()
 
