@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
     scores += evaluation.pictures(dressed, real=dataset.folder('img'), folder=results / 'tryon', list_kind=dataset.list_kind)
     scores += evaluation.cost(pipeline, *first)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
-    logger.info('\n' + write_report(results / 'metrics.json', scores, **about))
-    logger.info(f'\npictures: {results / "contact_sheet.jpg"}, {results / "tryon"}, {results / "visualize"}')
+    logger.info(write_report(results / 'metrics.json', scores, **about))
+    logger.info(f'pictures: {results / "contact_sheet.jpg"}, {results / "tryon"}, {results / "visualize"}')
 
 
 if __name__ == '__main__':

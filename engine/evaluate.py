@@ -20,7 +20,7 @@ from models.outputs import TryOn
 from utils.device import describe_device
 from utils.distributed import Process
 from utils.log import format_table
-from utils.metrics import WeightsUnavailable, create_fid, create_lpips, mean_over, picture_files, ssim
+from utils.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
 from utils.paths import atomic_write
 from utils.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
@@ -125,6 +125,9 @@ class Evaluation:
         self.metrics = tuple(metrics)
         self.device = device
         self.reasons: dict[str, str] = {}
+        for option, path in (('--fid_weights', fid_weights), ('--lpips_weights', lpips_weights)):
+            if path is not None:
+                check_file(path, option)  # before the other one is downloaded
         self.fid = self._prepare('fid', create_fid, fid_weights)
         self.lpips = self._prepare('lpips', create_lpips, lpips_weights)
 
@@ -179,7 +182,7 @@ class Evaluation:
             time = measure_runtime(pipeline, *inputs, device=self.device)
             how = f'networks only, 10 warm-up calls, mean of {time.calls}'
             protocol = f'batch 1, {size}, float32, {how}, {describe_device(self.device)}'
-            scores += [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', protocol)]
+            scores += [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', 'from the runtime')]
         if 'cost' in self.metrics:
             operations = multiply_adds(pipeline, *inputs)
             scores += [
@@ -196,6 +199,8 @@ class Validation:
     Made and called by all processes that train: each dresses its share of the persons, the first one compares. `unavailable` says
     why there is no FID, where there is none.
     """
+
+    name = 'FID'
 
     def __init__(
         self,

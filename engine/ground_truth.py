@@ -6,7 +6,7 @@ Not part of any paper: VITON has no picture of a person in another garment. Flow
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 

@@ -105,8 +105,8 @@ class Trainer:
     `save_network(path, name, extra)` writes one of the stage's networks. The run's state, and with it everything that
     continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. `resume`
     continues from the state in `folder`. `validate(folder)` returns the score of the networks as they are, the lower the better,
-    or None, and may leave files in its folder. `launcher` is the command that was given, without its options, for the message
-    that says how to go on.
+    or None, and may leave files in its folder; its `name`, if it has one, names the score. `launcher` is the command that was
+    given, without its options, for the message that says how to go on.
 
     Of the numbers: `niter` epochs have the full learning rate `lr` (times the stage's `lr_scale`), `niter_decay` more let it
     decay; `accumulate` batches make a step, at most `max_steps` steps are made; the gradient's norm is cut to `grad_clip`; every
@@ -387,8 +387,9 @@ class Trainer:
             return
         better = self.best is None or score < self.best
         self.best = score if better else self.best
-        self.journal.curves('val', {'score': score}, self.step)
-        self.journal.say(f'epoch {self.epoch}: score {score:.4f}{", the best so far" if better else f" (best {self.best:.4f})"}')
+        name = getattr(self.validate, 'name', 'score')
+        self.journal.curves('val', {name: score}, self.step)
+        self.journal.say(f'epoch {self.epoch}: {name} {score:.4f}{", the best so far" if better else f" (best {self.best:.4f})"}')
         if better:
             self._save('last', 'best')
 

@@ -45,11 +45,20 @@ class Obsolete(argparse.Action):
     """A flag of the published scripts that makes no sense any more: accepted, and said so."""
 
     def __init__(self, option_strings, dest, *, why: str, nargs: int | None = 0, **settings):
+        settings |= {'default': argparse.SUPPRESS}  # no setting, so nothing of it in the run's records
         super().__init__(option_strings, dest, nargs=nargs, help=f'kept for old scripts, changes nothing: {why}', **settings)
         self.why = why
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         print(f'note: {option_string} changes nothing: {self.why}', file=sys.stderr)
+
+
+def add_align_corners(parser, *, default: bool | None, explanation: str) -> None:
+    """Add --align_corners and its opposite, spelt with a hyphen or an underscore."""
+    parser.add_argument('--align_corners', action=argparse.BooleanOptionalAction, default=default, help=explanation)
+    parser.add_argument(
+        '--no_align_corners', action='store_false', dest='align_corners', default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
 
 
 def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:

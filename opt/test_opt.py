@@ -4,7 +4,7 @@ import argparse
 
 from engine.evaluate import METRICS
 from models.registry import FAMILIES
-from opt.base_opt import Obsolete, OptionParser, add_base_options, whole_number
+from opt.base_opt import Obsolete, OptionParser, add_align_corners, add_base_options, whole_number
 from utils.errors import UserError
 
 
@@ -17,11 +17,8 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     parser.add_argument('--pf_warp_checkpoint', required=True, help="the student's warp network, published or own")
     parser.add_argument('--pf_gen_checkpoint', required=True, help="the student's generator, published or own")
     parser.add_argument('--family', choices=list(FAMILIES), help='refuse weights of another family; None: recognise it')
-    parser.add_argument(
-        '--align_corners',
-        action=argparse.BooleanOptionalAction,
-        help='how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)',
-    )
+    samples = 'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
+    add_align_corners(parser, default=None, explanation=samples)
     parser.add_argument(
         '--size', nargs=2, type=whole_number(1), default=[256, 192], metavar=('H', 'W'), help='pictures are resized to this'
     )

@@ -14,7 +14,7 @@ import yaml
 from engine.saving import STATE_FILE
 from engine.trainer import AMP
 from models.registry import FAMILIES
-from opt.base_opt import Obsolete, OptionParser, add_base_options, run_name, whole_number
+from opt.base_opt import Obsolete, OptionParser, add_align_corners, add_base_options, run_name, whole_number
 from utils.distributed import Process
 from utils.errors import MissingFileError, UserError
 from utils.log import create_logger
@@ -74,12 +74,7 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument('--teacher', choices=_families('teacher'), default='fs_vton', help='family of the parser-based networks')
     group.add_argument('--student', choices=_families('student'), default='dm_vton', help='family of the parser-free networks')
-    group.add_argument(
-        '--align_corners',
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help='how flows sample; published weights were trained with it',
-    )
+    add_align_corners(group, default=False, explanation='how flows sample; published weights were trained with it')
     for name in STARTS_FROM[VALIDATED][0]:
         what = 'warp network' if name.endswith('warp') else 'generator'
         whose = "teacher's" if name.startswith('pb') else "student's"

@@ -10,13 +10,14 @@ VITON_CLEAN=1-5FtBJtel-ujgKR_TqJEcN2KrhyjBcyp
 
 by_hand() {
     echo "error: $1" >&2
-    echo "Google Drive lets a popular file be downloaded only so often a day. By hand: open $2 in a browser where you are" >&2
+    echo "Either this machine does not reach drive.google.com, or the daily limit of a popular file is exhausted: the lines above say which." >&2
+    echo "By hand: open $2 in a browser where you are" >&2
     echo "signed in (or add it to your own Drive and take it from there), put $3, and run this script again: it checks what is there." >&2
     exit 1
 }
 
 fetch_gdown() {
-    python -c 'import gdown' 2>/dev/null || python -m pip install --quiet --disable-pip-version-check gdown
+    python -c 'import gdown' 2>/dev/null || python -m pip install --quiet --disable-pip-version-check 'gdown>=5,<7'
 }
 
 checkpoints() {
@@ -25,7 +26,7 @@ checkpoints() {
     if ! find checkpoints -name '*.p*t*' -type f | grep -q .; then
         rm -rf downloads/checkpoints
         fetch_gdown && python -m gdown "$url" --folder -O downloads/checkpoints/ \
-            || by_hand "the checkpoint folder could not be downloaded" "$url" "the files into checkpoints/"
+            || by_hand "the checkpoint folder could not be downloaded" "$url" "the files (dmvton_pf_warp.pt, dmvton_pf_gen.pt, ...) into checkpoints/"
         python -m utils.checkpoint inspect $(find downloads/checkpoints -name '*.p*t*' -type f) \
             || by_hand "what arrived is not what was published" "$url" "the files into checkpoints/"
         find downloads/checkpoints -name '*.p*t*' -type f -exec mv {} checkpoints/ \;

@@ -11,6 +11,7 @@ elif [ -n "${1:-}" ]; then
     echo "error: unknown argument '$1'; give nothing, or dev" >&2
     exit 2
 fi
+echo "installing $requirements: with PyTorch's CUDA libraries about 6 GB and several minutes"
 python -m pip install --quiet --disable-pip-version-check -r "$requirements"
 python - <<'PYTHON'
 import torch

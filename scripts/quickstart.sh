@@ -2,6 +2,10 @@
 # From nothing to a picture: environment, requirements, weights, pictures, try-on, contact sheet.
 #   bash scripts/quickstart.sh [FOLDER]     FOLDER: a test set in the VITON layout; without it, synthetic pictures are drawn
 set -euo pipefail
+if [ -n "${1:-}" ]; then
+    [ -d "$1" ] || { echo "error: $1: no such folder; give a test set in the VITON layout, or nothing" >&2; exit 2; }
+    set -- "$(cd "$1" && pwd)"
+fi
 bash "$(dirname "${BASH_SOURCE[0]}")/install.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 work=runs/quickstart

@@ -4,5 +4,7 @@
 set -euo pipefail
 bash "$(dirname "${BASH_SOURCE[0]}")/install.sh" dev
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-python -m ruff check .
+style=0
+python -m ruff check . || style=$?
 python -m pytest -q "$@"
+exit $style  # a matter of style is reported, and fails, after the tests

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Test the published DM-VTON student on the VITON-Clean test set. Set the variables to test something else; arguments go to test.py:
+# Test the published DM-VTON student on the VITON-Clean test set. Set the variables to test something else (relative paths are
+# from the project's root); arguments go to test.py:
 #   DATAROOT=my_set WARP=mine_warp.pt GEN=mine_gen.pt bash scripts/test.sh --device cpu
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

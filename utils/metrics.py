@@ -37,7 +37,8 @@ def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def _check_file(path: str | Path, option: str) -> Path:
+def check_file(path: str | Path, option: str) -> Path:
+    """Return `path`, given as `option`, if a file is there; else raise `MissingFileError`."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise MissingFileError(f'{option} {path}: no such file; give the weights as the library publishes them')
@@ -88,7 +89,7 @@ def create_fid(*, weights: str | Path | None = None, device: torch.device) -> Ca
     """
     from pytorch_fid import fid_score, inception
 
-    path = None if weights is None else _check_file(weights, '--fid_weights')
+    path = None if weights is None else check_file(weights, '--fid_weights')
     with _fetching('--fid_weights', path), _hub_file(inception.FID_WEIGHTS_URL, path):
         network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FID_DIMENSIONS]]).to(device)
 
@@ -120,7 +121,7 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
     import lpips
     from torchvision.models import VGG16_Weights
 
-    path = None if weights is None else _check_file(weights, '--lpips_weights')
+    path = None if weights is None else check_file(weights, '--lpips_weights')
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', module='torchvision')  # lpips says `pretrained=False` in torchvision's old words
         network = lpips.LPIPS(net='vgg', version='0.1', pnet_rand=True, verbose=False)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.ops.flow import advance, rescale, sample
 from models.outputs import WarpLevel, WarpOutput
+from utils.errors import UserError
 
 LEVELS = 5
 FEATURE_CHANNELS = 256
@@ -99,16 +100,16 @@ class WarpNetwork(nn.Module):
         raise NotImplementedError
 
     def check_size(self, name: str, picture: Tensor) -> None:
-        """Raise ValueError unless `picture` has sides that the network can take."""
+        """Raise `UserError`, a ValueError, unless `picture` has sides that the network can take."""
         height, width = picture.shape[-2:]
         if self.fixed_size and (height, width) != self.fixed_size:
             expected = ' x '.join(map(str, self.fixed_size))
-            raise ValueError(
+            raise UserError(
                 f'{name} is {height} x {width} (H x W), but {type(self).__name__} is tied to {expected}; '
                 'resize the picture, or take a family without global style'
             )
         if height % STRIDE or width % STRIDE or not height or not width:
-            raise ValueError(
+            raise UserError(
                 f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for example 256 x 192'
             )
 

@@ -46,6 +46,12 @@ def test_a_share_may_begin_in_the_middle_and_ends_as_the_whole_one_does(start):
         assert len(rest) == len(list(rest))
 
 
+def test_a_set_that_has_become_smaller_leaves_nothing_of_the_epoch():
+    share = Share(Order('abc'), process=FIRST)
+    share.start = 8
+    assert len(share) == 0 and list(share) == []
+
+
 def test_every_epoch_is_shuffled_anew_and_alike_in_all_processes(tiny_sets):
     dataset = VITONDataset(tiny_sets / 'train', 'train', size=(64, 64))
     orders = set()

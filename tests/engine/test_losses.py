@@ -1,7 +1,7 @@
 """The losses against slow versions that go by the definitions, in NumPy and sample by sample; VGG19's file and its errors."""
 
+import os
 import re
-from types import SimpleNamespace
 from urllib.error import URLError
 
 import numpy as np
@@ -301,8 +301,6 @@ def spoil(kind: str, path, state: dict[str, torch.Tensor]) -> None:
         path.write_bytes(b'')
     elif kind == 'a picture':
         path.write_bytes(b'\xff\xd8\xff\xe0' + bytes(100))
-    elif kind == 'code':
-        torch.save(SimpleNamespace(a=1), path)
     elif kind == 'a training checkpoint':
         torch.save({'model': state, 'epoch': 3}, path)
     elif kind == 'a list':
@@ -321,7 +319,6 @@ def spoil(kind: str, path, state: dict[str, torch.Tensor]) -> None:
         'cut short',
         'empty',
         'a picture',
-        'code',
         'a training checkpoint',
         'a list',
         'another network',
@@ -334,3 +331,20 @@ def test_a_file_that_does_not_fit_is_refused_in_one_line(kind, vgg_file, torchvi
     with pytest.raises(CheckpointError, match=re.escape(str(vgg_file))) as caught:
         VGGLoss(vgg_file)
     assert '\n' not in str(caught.value) and 'vgg19' in str(caught.value).removeprefix(str(vgg_file))
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_no_code_in_a_file_is_run(vgg_file, tmp_path):
+    torch.save({'features.0.weight': Trap(tmp_path / 'trap')}, vgg_file)
+    with pytest.raises(CheckpointError, match=re.escape(str(vgg_file))):
+        VGGLoss(vgg_file)
+    assert not (tmp_path / 'trap').exists()

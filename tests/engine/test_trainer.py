@@ -405,6 +405,14 @@ def test_channels_last_holds_for_weights_and_pictures(toy, tmp_path):
     assert stage.networks['near'][0].weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_synchronised_batch_norm_keeps_the_names_of_the_weights(toy, tmp_path):
+    before = list(toy.ToyStage().networks['near'].state_dict())
+    trainer = toy.make_trainer(tmp_path / 'run', sync_bn=True)
+    near = trainer.stage.networks['near']
+    assert isinstance(near[1], torch.nn.SyncBatchNorm) and list(near.state_dict()) == before
+    assert trainer.optimizer.param_groups[0]['params'][2] is near[1].weight
+
+
 def test_compiled_networks_are_called_and_bare_ones_saved(toy, tmp_path, monkeypatch):
     calls = []
 
@@ -569,7 +577,7 @@ def test_the_student_of_the_lowest_fid_is_kept_and_its_pictures_are_there(runs):
     run = runs / 'Student_e2e'
     assert {path.name for path in (run / 'weights').glob('*_best.pt')} == {'pf_warp_best.pt', 'pf_gen_best.pt'}
     assert len(list((run / 'validation' / 'tryon').iterdir())) == 3
-    assert 'score 42.0000, the best so far' in (run / 'log.txt').read_text()
+    assert 'epoch 1: FID 42.0000, the best so far' in (run / 'log.txt').read_text()
 
 
 def test_a_run_goes_on_by_its_folder_alone_and_equals_one_that_was_never_interrupted(runs, tiny_sets, tmp_path):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from utils.errors import CheckpointError, MissingFileError
-from utils.metrics import WeightsUnavailable, create_fid, create_lpips, load_picture, mean_over, ssim
+from utils.metrics import PSNR_CEILING, WeightsUnavailable, create_fid, create_lpips, load_picture, mean_over, psnr, ssim
 
 CPU = torch.device('cpu')
 
@@ -155,6 +155,37 @@ def test_ssim_is_one_for_the_same_picture_and_less_for_another():
     first = torch.rand(1, 3, 32, 32) * 2 - 1
     assert ssim(first, first) == pytest.approx(1)
     assert ssim(first, -first) < 0.9
+
+
+def test_ssim_is_that_of_the_pictures_levels():
+    """0 .. 255 and not -1 .. 1, whose means around 0 would make it another number."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    levels = torch.randint(0, 256, (2, 1, 3, 32, 48), generator=torch.Generator().manual_seed(0)).double()
+    expected = structural_similarity_index_measure(*levels, data_range=255.0).item()
+    assert ssim(*(levels / 127.5 - 1)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_psnr_is_that_of_the_mean_square_and_has_a_ceiling():
+    torch.manual_seed(0)
+    first = torch.rand(1, 3, 32, 32) * 2 - 1
+    assert psnr(first, first + 0.02) == pytest.approx(40, abs=1e-3)  # a hundredth of the range
+    assert psnr(first, first) == PSNR_CEILING
+
+
+def test_the_score_of_a_region_is_the_mean_over_its_pixels(vgg16_file):
+    torch.manual_seed(0)
+    first = torch.rand(1, 3, 64, 64) * 2 - 1
+    left = (torch.arange(64) < 32).expand(1, 1, 64, 64)
+    second = torch.where(left, first, first * 0.5)
+    lpips = create_lpips(weights=vgg16_file, device=CPU)
+    assert psnr(first, second, left) == PSNR_CEILING and psnr(first, second, ~left) < psnr(first, second)
+    for measure in (ssim, lpips):
+        halves = [measure(first, second, region) for region in (left, ~left)]
+        assert sum(halves) / 2 == pytest.approx(measure(first, second, torch.ones_like(left)), rel=1e-5)
+        assert abs(halves[0] - measure(first, first)) < abs(halves[1] - measure(first, first))
+    assert lpips(first, second, torch.ones_like(left)) == pytest.approx(lpips(first, second), rel=1e-4)
+    assert ssim(first, second, left & (torch.arange(64) < 26)) == pytest.approx(1)  # beyond a window's reach
 
 
 def test_a_mean_runs_over_all_pairs_and_resizes_the_photograph_to_the_try_on(tmp_path):

@@ -17,7 +17,7 @@ from utils.visual import contact_sheet, panel_row, to_picture
 
 def test_the_cpu_is_taken_by_name():
     assert select_device('cpu') == torch.device('cpu')
-    assert 'threads' in describe_device(torch.device('cpu'))
+    assert 'thread' in describe_device(torch.device('cpu'))
 
 
 def test_no_name_takes_a_gpu_if_there_is_one(monkeypatch):
