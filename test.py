@@ -10,7 +10,7 @@ folder: `results/tryon`, `results/visualize`, `results/contact_sheet.jpg`, `resu
 import sys
 
 from data.viton import VITONDataset, create_loader
-from engine.evaluate import Evaluation, dress_all, write_report
+from engine.evaluate import Evaluation, dress_all, result_names, write_report
 from engine.ground_truth import Comparison, find_truths
 from models import TryOnPipeline
 from opt.test_opt import parse_test_options
@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.warp.aflow_net.align_corners) if truths else None
 
+    names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)
     logger = create_logger(run)
     logger.info(f'{pipeline.family} on {device}, {len(dataset)} pairs ({dataset.list_kind}) of {options.dataroot}')
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not pipeline.is_trained:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
-    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note, compare=comparison)
+    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note, names=names, compare=comparison)
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
     scores = comparison.scores() if comparison else []

@@ -3,6 +3,7 @@
 Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4.
 """
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from models import TryOnPipeline
 from models.outputs import TryOn
 from utils.device import describe_device
 from utils.distributed import Process
+from utils.errors import CheckpointError, DataError
 from utils.log import format_table
 from utils.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
 from utils.paths import atomic_write
@@ -29,6 +31,7 @@ METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')
 PANELS = ('person', 'garment', 'warped', 'try-on')
 TRUTH = 'truth'
 SHEET_ROWS = 8
+LONGEST_NAME = 255  # bytes that a disk takes
 
 
 class Dressed(NamedTuple):
@@ -52,14 +55,27 @@ class Score(NamedTuple):
 def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """File names of the try-ons: the person's own, as published, unless the person is in several pairs.
 
-    Then `person__garment.jpg`, so that nothing is overwritten. A suffix that is no picture format to write becomes .png.
+    Then `person__garment.jpg`, and where that is taken a longer name, so that nothing is overwritten, also where a disk takes
+    capital and small letters for the same. A suffix that is no picture format to write becomes .png. Raises `DataError` for a
+    name that no disk takes.
     """
     persons = Counter(person for person, _ in pairs)
-    names = []
+    names: list[str] = []
+    taken: set[str] = set()
     for person, garment in pairs:
         path = Path(person)
         suffix = path.suffix if path.suffix.lower() in ('.jpg', '.jpeg', '.png') else '.png'
-        names.append(path.stem + suffix if persons[person] == 1 else f'{path.stem}__{Path(garment).stem}{suffix}')
+        whole = f'{person}__{garment}'
+        choices = itertools.chain(
+            [path.stem + suffix] if persons[person] == 1 else [],
+            [f'{path.stem}__{Path(garment).stem}{suffix}', whole + suffix],
+            (f'{whole}-{number}{suffix}' for number in itertools.count(1)),
+        )
+        name = next(choice for choice in choices if choice.casefold() not in taken)
+        if len(name.encode()) > LONGEST_NAME:
+            raise DataError(f'the try-on of {person} would be called {name[:40]}...: too long, shorten the file names')
+        taken.add(name.casefold())
+        names.append(name)
     return names
 
 
@@ -91,6 +107,8 @@ def dress_all(
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
             result = pipeline(batch['image'], batch['color'], batch['edge'])
+            if not result.image.isfinite().all():
+                raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
             on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
             columns = [batch['image'], batch['color'], on_white, result.image]
             columns += [compare(batch, result)] if compare else []
@@ -170,7 +188,7 @@ class Evaluation:
             return Score(label, None, '', protocol, self.reasons[name])
         try:
             return Score(label, compute(), '', protocol)
-        except WeightsUnavailable as error:
+        except (WeightsUnavailable, DataError, OSError) as error:  # what is measured already must not be lost
             return Score(label, None, '', protocol, f'unavailable: {error}')
 
     def cost(self, pipeline: TryOnPipeline, person: Tensor, cloth: Tensor, edge: Tensor) -> list[Score]:

@@ -69,7 +69,7 @@ class TryOnPipeline(nn.Module):
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
         family = match_family(warp_info.network, generator_info.network)
-        is_trained = not (warp_info.extra.get('untrained') or generator_info.extra.get('untrained'))
+        is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
         return cls(warp_network, generator, family=family, is_trained=is_trained).eval()
 
     @torch.no_grad()
@@ -91,6 +91,10 @@ class TryOnPipeline(nn.Module):
     def check(self, person: Tensor, cloth: Tensor, edge: Tensor) -> None:
         """Raise ValueError that says what came and what was expected, before any work."""
         for name, x, channels in (('person', person, 3), ('cloth', cloth, 3), ('edge', edge, 1)):
+            if not isinstance(x, Tensor):
+                raise ValueError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
+            if x.shape[:1] == (0,):
+                raise ValueError(f'{name} is {list(x.shape)}: there is nobody in it')
             if x.ndim != 4 or x.shape[1] != channels:
                 raise ValueError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
             if not x.is_floating_point():

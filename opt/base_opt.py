@@ -19,8 +19,8 @@ class OptionParser(argparse.ArgumentParser):
         raise UserError(f'{message}; see --help')
 
 
-def whole_number(minimum: int):
-    """Return an argparse type: a whole number of at least `minimum`."""
+def whole_number(minimum: int, maximum: int = 2**31 - 1):
+    """Return an argparse type: a whole number from `minimum` to `maximum`."""
 
     def convert(text: str) -> int:
         try:
@@ -29,6 +29,8 @@ def whole_number(minimum: int):
             value = minimum - 1
         if value < minimum:
             raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {minimum}')
+        if value > maximum:
+            raise argparse.ArgumentTypeError(f'{text!r} is more than {maximum}')
         return value
 
     return convert

@@ -133,6 +133,62 @@ def test_names_are_right_at_any_batch_size_and_no_picture_is_overwritten(run_scr
     assert np.abs(pictures[1]['000001_0__000002_1.jpg'] - pictures[1]['000001_0__000003_1.jpg']).max() > 2
 
 
+@pytest.mark.parametrize(
+    'pairs',
+    [
+        [('a.jpg', 'g1.jpg'), ('a.jpg', 'g2.jpg'), ('a__g1.jpg', 'g2.jpg')],
+        [('x.webp', 'g.jpg'), ('x.bmp', 'g.jpg'), ('X.png', 'h.jpg')],
+        [('a.jpg', 'g.png'), ('a.jpg', 'g.jpg'), ('a.jpg', 'G.webp')],
+    ],
+)
+def test_no_two_pairs_share_a_result_whatever_their_names_are(pairs):
+    from engine.evaluate import result_names
+
+    names = result_names(pairs)
+    assert len({name.casefold() for name in names}) == len(pairs)
+
+
+def test_names_too_long_for_a_disk_are_refused_before_work_begins(run_script, checkpoints, tmp_path, capsys):
+    pairs = [('p' * 150 + '.jpg', 'g' * 150 + '.jpg'), ('p' * 150 + '.jpg', 'h' * 150 + '.jpg')]
+    command = Command(write_test_set(tmp_path / 'set', pairs), checkpoints, tmp_path / 'runs')
+    status, line = refused(run_script, command.arguments(*NO_METRICS), command.project, capsys)
+    assert status == 1 and 'too long' in line
+
+
+def test_a_stray_file_beside_the_photographs_costs_one_metric_not_the_report(run_script, command, monkeypatch):
+    (command.root / 'test_img' / 'stray.jpg').write_text('no picture')
+    monkeypatch.setattr('engine.evaluate.create_fid', lambda **_: lambda real, made: load_all(real))
+    run_script(command.arguments(*SMALL, '--metrics', 'fid', 'cost'))
+    metrics = json.loads((command.project / 'exp' / 'results' / 'metrics.json').read_text())['metrics']
+    assert 'stray.jpg' in metrics['FID']['reason'] and metrics['memory']['value'] > 0
+
+
+def load_all(folder):
+    from utils.metrics import load_picture, picture_files
+
+    return sum(load_picture(file).mean().item() for file in picture_files(folder))
+
+
+def test_pictures_that_are_not_finite_stop_the_run(tmp_path):
+    from engine.evaluate import dress_all
+    from models import TryOn
+    from utils.errors import CheckpointError
+
+    picture, mask = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    result = TryOn(picture * float('nan'), picture, mask, picture, mask, torch.zeros(1, 2, 8, 8))
+    batch = {'image': picture, 'color': picture, 'edge': mask}
+    with pytest.raises(CheckpointError, match='not finite'):
+        dress_all(lambda *_: result, [batch], [('a.jpg', 'b.jpg')], tmp_path)
+
+
+def test_a_size_that_the_family_does_not_take_is_refused(run_script, command, tmp_path, capsys):
+    torch.save(create_warp('style_afwm', 'student').state_dict(), tmp_path / 'w.pt')
+    torch.save(create_generator('res_unet', 'student').state_dict(), tmp_path / 'g.pt')
+    files = {'pf_warp_checkpoint': tmp_path / 'w.pt', 'pf_gen_checkpoint': tmp_path / 'g.pt'}
+    status, line = refused(run_script, command.arguments(*NO_METRICS, **files), command.project, capsys)
+    assert status == 2 and 'tied to 256 x 192' in line
+
+
 def test_a_paired_list_gets_ssim(run_script, checkpoints, tmp_path):
     pairs = [(person, person.replace('_0', '_1')) for person, _ in PAIRS]
     command = Command(write_test_set(tmp_path / 'set', pairs), checkpoints, tmp_path / 'runs')

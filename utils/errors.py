@@ -1,8 +1,20 @@
 """Mistakes a user can make, and the one place where a command line turns them into one line and an exit status."""
 
+import contextlib
+import errno
 import functools
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+
+# What the disk refuses for reasons outside the program: no fault that a traceback would explain.
+DISK_REASONS = {
+    getattr(errno, name)
+    for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR')
+    if hasattr(errno, name)
+}
 
 
 class UserError(ValueError):
@@ -25,19 +37,46 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+@contextlib.contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """While the block runs, SIGTERM raises SystemExit, so that half-written files are removed; unless somebody handles it."""
+    handled = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if handled:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        if handled:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def exit_cleanly(main: Callable) -> Callable:
     """Decorate a command's main function: a `UserError` becomes `error: ...` on stderr and its exit status, no traceback.
 
-    Every other exception is a fault of the program and keeps its traceback. Ctrl-C exits with 130, as shells expect.
+    So does what the disk refuses (full, read-only, no permission), with 1. Every other exception is a fault of the program and
+    keeps its traceback. Ctrl-C exits with 130 and SIGTERM with 143, as shells expect, and both let open work be cleaned up.
     """
 
     @functools.wraps(main)
     def guarded(*args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, 'reconfigure'):
+                stream.reconfigure(errors='backslashreplace')  # names that the terminal cannot show
         try:
-            return main(*args, **kwargs)
+            with _ending_on_sigterm():
+                return main(*args, **kwargs)
         except UserError as error:
             print(f'error: {error}', file=sys.stderr)
             sys.exit(error.exit_status)
+        except BrokenPipeError:  # the reader of the output has gone, as in `... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except OSError as error:
+            if error.errno not in DISK_REASONS:
+                raise
+            where = f'{error.filename}: ' if error.filename else ''
+            print(f'error: {where}{error.strerror}; make room, or give another folder', file=sys.stderr)
+            sys.exit(1)
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)
             sys.exit(130)

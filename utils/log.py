@@ -7,6 +7,13 @@ from pathlib import Path
 NAME = 'dm_vton'
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that raises what the disk refuses, instead of printing a traceback for each line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # noqa: PLE0704 - called by logging inside its except block
+
+
 def create_logger(folder: Path | None = None) -> logging.Logger:
     """Return the project's logger, writing plain lines to the screen and, with a `folder`, to its `log.txt` with the time."""
     logger = logging.getLogger(NAME)
@@ -19,7 +26,7 @@ def create_logger(folder: Path | None = None) -> logging.Logger:
     screen.setFormatter(logging.Formatter('%(message)s'))
     logger.addHandler(screen)
     if folder is not None:
-        file = logging.FileHandler(folder / 'log.txt', encoding='utf-8')
+        file = _LogFile(folder / 'log.txt', encoding='utf-8', errors='backslashreplace')
         file.setFormatter(logging.Formatter('%(asctime)s %(message)s', datefmt='%Y-%m-%d %H:%M:%S'))
         logger.addHandler(file)
     return logger

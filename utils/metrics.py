@@ -5,11 +5,10 @@ al., CVPR 2018), SSIM (Wang et al., TIP 2004).
 """
 
 import contextlib
-import pickle
+import os
 import shutil
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,11 +17,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from data.records import read_picture
 from utils.errors import CheckpointError, MissingFileError
+from utils.paths import expand
 
 FID_DIMENSIONS = 2048
 PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, KeyError, TypeError, AttributeError)
 
 
 class WeightsUnavailable(Exception):
@@ -30,8 +30,11 @@ class WeightsUnavailable(Exception):
 
 
 def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """Read a picture file as [1, 3, H, W] in [-1, 1], resized (bicubic) where `size` (H, W) is another."""
-    picture = Image.open(path).convert('RGB')
+    """Read a picture file as [1, 3, H, W] in [-1, 1], as the pipeline sees it, resized (bicubic) to another `size` (H, W).
+
+    Raises `DataError` for a file that is no picture.
+    """
+    picture = read_picture(path)
     if size is not None and picture.size != size[::-1]:
         picture = picture.resize(size[::-1], Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
@@ -39,8 +42,8 @@ def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
 
 def check_file(path: str | Path, option: str) -> Path:
     """Return `path`, given as `option`, if a file is there; else raise `MissingFileError`."""
-    path = Path(path).expanduser()
-    if not path.is_file():
+    path = expand(path)
+    if not os.path.isfile(path):
         raise MissingFileError(f'{option} {path}: no such file; give the weights as the library publishes them')
     return path
 
@@ -50,13 +53,13 @@ def _fetching(option: str, path: str | Path | None) -> Iterator[None]:
     """Turn what a library raises while it fetches and reads weights into one line."""
     try:
         yield
-    except UNREADABLE as error:
+    except Exception as error:  # a damaged pickle can raise anything
         reason = ' '.join(str(error).split())[:120]
-        if path is None:
-            raise WeightsUnavailable(f'the cached weights cannot be read ({reason}); give others by {option} PATH') from error
-        raise CheckpointError(f'{option} {path}: not the weights that are needed ({reason})') from error
-    except OSError as error:  # no network, a full disk, a refused address
-        raise WeightsUnavailable(f'the weights cannot be downloaded ({error}); give them by {option} PATH') from error
+        if path is not None:
+            raise CheckpointError(f'{option} {path}: not the weights that are needed ({reason})') from error
+        if isinstance(error, OSError):  # no network, a full disk, a refused address
+            raise WeightsUnavailable(f'the weights cannot be downloaded ({error}); give them by {option} PATH') from error
+        raise WeightsUnavailable(f'the cached weights cannot be read ({reason}); give others by {option} PATH') from error
 
 
 @contextlib.contextmanager
@@ -91,12 +94,16 @@ def create_fid(*, weights: str | Path | None = None, device: torch.device) -> Ca
 
     path = None if weights is None else check_file(weights, '--fid_weights')
     with _fetching('--fid_weights', path), _hub_file(inception.FID_WEIGHTS_URL, path):
+        # Read once without running code; the library itself would run what a pickle says.
+        torch.hub.load_state_dict_from_url(inception.FID_WEIGHTS_URL, map_location='cpu', weights_only=True)
         network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FID_DIMENSIONS]]).to(device)
 
-    def statistics(folder: Path):
-        sizes = {Image.open(file).size for file in picture_files(folder)}
-        batch = 50 if len(sizes) == 1 else 1  # pictures of several sizes cannot share a batch
-        return fid_score.compute_statistics_of_path(str(folder), network, batch, FID_DIMENSIONS, device, num_workers=0)
+    def statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+        # One by one: pictures of several sizes cannot share a batch.
+        with torch.no_grad():
+            pictures = (load_picture(file).to(device) / 2 + 0.5 for file in picture_files(folder))
+            features = [network(picture)[0].flatten().double().cpu().numpy() for picture in pictures]
+        return np.mean(features, axis=0), np.cov(features, rowvar=False)
 
     def distance(real: Path, made: Path) -> float:
         return float(fid_score.calculate_frechet_distance(*statistics(real), *statistics(made)))
@@ -105,10 +112,11 @@ def create_fid(*, weights: str | Path | None = None, device: torch.device) -> Ca
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """The files of a folder that pytorch-fid takes for pictures, sorted."""
+    """The pictures of a folder by their suffixes, sorted; hidden files are none."""
     from pytorch_fid.fid_score import IMAGE_EXTENSIONS
 
-    return sorted(file for file in folder.iterdir() if file.suffix.lstrip('.') in IMAGE_EXTENSIONS)
+    files = (file for file in folder.iterdir() if not file.name.startswith('.') and file.is_file())
+    return sorted(file for file in files if file.suffix.lower().lstrip('.') in IMAGE_EXTENSIONS)
 
 
 def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[..., float]:

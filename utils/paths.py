@@ -9,6 +9,11 @@ from pathlib import Path
 from utils.errors import MissingFileError, UserError
 
 
+def expand(path: str | Path) -> Path:
+    """Return `path` with a leading ~ replaced by the home folder; a user who does not exist is left as it is."""
+    return Path(os.path.expanduser(path))
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends well.
@@ -25,7 +30,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     if final.is_dir():
         raise UserError(f'{path} cannot be written: it is a folder; give the name of a file')
     # A name of our own instead of mkstemp, whose files nobody but their owner may read.
-    temporary = final.with_name(f'.{final.stem}-{secrets.token_hex(8)}.tmp{final.suffix}')
+    temporary = final.with_name(f'.{secrets.token_hex(8)}.tmp{final.suffix}')  # short, whatever the name is
     try:
         yield temporary
         with open(temporary, 'r+b') as file:
@@ -44,7 +49,7 @@ def increment_path(project: str | Path, name: str) -> Path:
     """
     if Path(name).name in ('', '..'):
         raise UserError(f'{name!r} is no name for a run folder; give one such as exp')
-    first = Path(project) / name
+    first = expand(project) / name
     try:
         first.parent.mkdir(parents=True, exist_ok=True)
         number = 0

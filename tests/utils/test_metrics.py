@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from utils.errors import CheckpointError, MissingFileError
-from utils.metrics import PSNR_CEILING, WeightsUnavailable, create_fid, create_lpips, load_picture, mean_over, psnr, ssim
+from utils.metrics import PSNR_CEILING, WeightsUnavailable, create_fid, create_lpips, load_picture, mean_over, picture_files, psnr, ssim
 
 CPU = torch.device('cpu')
 
@@ -195,3 +195,34 @@ def test_a_mean_runs_over_all_pairs_and_resizes_the_photograph_to_the_try_on(tmp
     pairs = [(tmp_path / 'photo.png', tmp_path / 'same.png'), (tmp_path / 'photo.png', tmp_path / 'black.png')]
     assert mean_over(pairs, lambda a, b: (a - b).abs().mean().item()) == pytest.approx((0 + 2 / 3) / 2)
     assert load_picture(tmp_path / 'photo.png').shape == (1, 3, 64, 48)
+
+
+def test_weights_that_want_to_run_code_are_refused_and_run_nothing(tmp_path):
+    class Malice:
+        def __reduce__(self):
+            return (type(tmp_path).touch, (tmp_path / 'ran',))
+
+    torch.save({'x': Malice()}, tmp_path / 'evil.pth')
+    for create in (create_fid, create_lpips):
+        with pytest.raises(CheckpointError, match='not the weights that are needed'):
+            create(weights=tmp_path / 'evil.pth', device=CPU)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_a_picture_is_read_as_the_pipeline_reads_it(tmp_path):
+    """Turned as its camera says, and on white where it is transparent."""
+    upright = np.zeros((6, 4, 3), np.uint8)
+    upright[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side
+    Image.fromarray(np.rot90(upright).copy()).save(tmp_path / 'turned.png', exif=exif)
+    np.testing.assert_array_equal(load_picture(tmp_path / 'turned.png')[0, 0].numpy() > 0, upright[..., 0] > 0)
+    Image.new('RGBA', (4, 6), (0, 0, 0, 0)).save(tmp_path / 'clear.png')
+    assert load_picture(tmp_path / 'clear.png').min() == 1
+
+
+def test_hidden_files_and_folders_are_no_pictures_and_capital_suffixes_are(tmp_path):
+    for name in ('a.JPG', '._a.jpg', 'b.txt'):
+        (tmp_path / name).write_bytes(b'')
+    (tmp_path / 'c.jpg').mkdir()
+    assert [file.name for file in picture_files(tmp_path)] == ['a.JPG']

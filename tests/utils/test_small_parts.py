@@ -1,6 +1,7 @@
 """Devices by name, the log, pictures, profiling, and errors as one line."""
 
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -112,6 +113,43 @@ def test_a_users_mistake_becomes_one_line_and_a_status(error, status, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main()
     assert exit_info.value.code == status and capsys.readouterr().err == 'error: no\n'
+
+
+def test_what_the_disk_refuses_is_one_line(capsys):
+    import errno
+    import os
+
+    @exit_cleanly
+    def main():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'run/file')
+
+    with pytest.raises(SystemExit) as exit_info:
+        main()
+    assert exit_info.value.code == 1
+    assert capsys.readouterr().err == f'error: run/file: {os.strerror(errno.ENOSPC)}; make room, or give another folder\n'
+
+
+@pytest.mark.skipif(not hasattr(signal, 'SIGALRM'), reason='signals of POSIX')
+def test_sigterm_lets_a_half_written_file_be_removed(tmp_path):
+    import os
+
+    from utils.paths import atomic_write
+
+    @exit_cleanly
+    def main():
+        with atomic_write(tmp_path / 'file') as temporary:
+            temporary.write_text('half')
+            os.kill(os.getpid(), signal.SIGTERM)
+            temporary.write_text('whole')
+
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert exit_info.value.code == 128 + signal.SIGTERM and list(tmp_path.iterdir()) == []
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
