@@ -1,6 +1,5 @@
 """Looks at every file of a data set before it is used: `check_dataset`, and `python -m data.check ROOT`."""
 
-import argparse
 import os
 import shlex
 import sys
@@ -17,7 +16,9 @@ from tqdm import tqdm
 from data import records
 from data.labels import DensePosePart, Parsing
 from data.records import RecordError
+from utils.cli import OptionParser
 from utils.errors import DataError, UserError, exit_cleanly
+from utils.paths import expand
 
 _SHOWN = 10
 _NO_PERSON = 'poses without a person'
@@ -90,7 +91,7 @@ def check_dataset(root: str | Path, phase: str | None = None, *, size: tuple[int
     (`Report.raise_if_bad` does); a size that no data set could have raises `UserError`.
     """
     size = records.valid_size(size)
-    report = Report(Path(root).expanduser())
+    report = Report(expand(root))
     try:
         phases = records.find_phases(report.root, phase)
     except UserError as error:
@@ -108,7 +109,7 @@ def _check_phase(report: Report, phase: str, size: tuple[int, int]) -> None:
     errors += bad_lines
     if phase == 'train' and pairs:
         _attempt(errors, records.require_other_garments, root, pairs)
-    missing = [kind for kind in records.FOLDERS[phase] if not (root / f'{phase}_{kind}').is_dir()]
+    missing = [kind for kind in records.FOLDERS[phase] if not os.path.isdir(root / f'{phase}_{kind}')]
     errors += [_missing_folder(root, phase, kind) for kind in missing] if pairs else []
     persons = _look_at_all(root, phase, dict.fromkeys(pair.person for pair in pairs), _look_at_person, missing)
     garments = _look_at_all(root, phase, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, missing)
@@ -220,13 +221,11 @@ def _summary(
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
     """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is not."""
-    parser = argparse.ArgumentParser(
-        prog='python -m data.check', description='Check each file of a data set in the VITON layout.'
-    )
+    parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
     parser.add_argument('--phase', choices=records.PHASES, help='check this list only (default: those that are there)')
     parser.add_argument(
-        '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at (default: 256 192)'
+        '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at'
     )
     options = parser.parse_args(arguments)
     report = check_dataset(options.root, options.phase, size=options.size)

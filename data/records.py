@@ -4,8 +4,11 @@ Pictures are taken as a viewer shows them: an EXIF orientation is applied (the p
 tools that make parsing, DensePose and key points look at the upright picture as well.
 """
 
+import glob
 import json
 import math
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +33,11 @@ WRONG_FORMAT, WRONG_SIZE, UNKNOWN_IDS = 'wrong format', 'wrong size', 'unknown i
 
 # Pillow's modes of one number a pixel; in a palette picture the number is the index.
 _ID_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16L', 'I;16B')
+_LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
-_MULTIPLE = 32
+_MULTIPLE, _LONGEST_SIDE = 32, 8192
+# Those that Pillow decodes itself; for others, such as EPS, it would run an external program.
+_PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM', 'MPO')
 
 
 class RecordError(DataError):
@@ -50,10 +56,12 @@ class Pair(NamedTuple):
 
 
 def valid_size(size: Iterable[int]) -> tuple[int, int]:
-    """Return (height, width) as it was given, or raise `UserError` where a side is no positive multiple of 32."""
+    """Return (height, width) as it was given, or raise `UserError` unless both are multiples of 32 up to 8192."""
     size = tuple(size)
-    if len(size) != 2 or any(side < _MULTIPLE or side % _MULTIPLE for side in size):
-        raise UserError(f'size {size}: expected height and width, multiples of {_MULTIPLE}, like (256, 192)')
+    if len(size) != 2 or any(not _MULTIPLE <= side <= _LONGEST_SIDE or side % _MULTIPLE for side in size):
+        raise UserError(
+            f'size {size}: expected height and width, multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, like (256, 192)'
+        )
     return int(size[0]), int(size[1])
 
 
@@ -66,21 +74,29 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
         raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
     lists = [f'{phase}_pairs.txt'] if phase else [f'{name}_pairs.txt' for name in PHASES]
     wanted = ' or '.join(lists)
-    if not root.exists():
-        raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}')
-    if not root.is_dir():
+    try:
+        mode = os.stat(root).st_mode
+    except FileNotFoundError:
+        raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}') from None
+    except (OSError, ValueError) as error:
+        raise UserError(f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}') from error
+    if not stat.S_ISDIR(mode):
         folder = f'its folder {root.parent}' if root.name.endswith('_pairs.txt') else f'the folder that holds {wanted}'
         raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
-    found = tuple(name for name in PHASES if f'{name}_pairs.txt' in lists and (root / f'{name}_pairs.txt').exists())
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise UserError(f'{root}: cannot be read (Permission denied); give yourself the right to read the folder')
+    found = tuple(
+        name for name in PHASES if f'{name}_pairs.txt' in lists and os.path.exists(root / f'{name}_pairs.txt')
+    )
     if found:
         return found
-    deeper = [path.parent for name in lists for path in sorted(root.glob(f'*/{name}'))]
+    deeper = [os.path.dirname(path) for name in lists for path in sorted(glob.glob(f'{glob.escape(str(root))}/*/{name}'))]
     if deeper:
         raise DataError(f'{root}: {wanted} lies one level deeper; give {deeper[0]}')
-    if any((root.parent / name).exists() for name in lists):
+    if any(os.path.exists(root.parent / name) for name in lists):
         raise DataError(f'{root}: {wanted} lies one level higher; give {root.parent}')
     for other in PHASES:
-        if (root / f'{other}_pairs.txt').exists():
+        if os.path.exists(root / f'{other}_pairs.txt'):
             raise DataError(f'{root}: {wanted} is missing, only {other}_pairs.txt is here; give a {phase} set')
     raise DataError(f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/')
 
@@ -92,10 +108,15 @@ def parse_pairs(root: Path, phase: str) -> tuple[list[Pair], list[RecordError]]:
     """
     path = root / f'{phase}_pairs.txt'
     with _reading(path):
-        lines = path.read_text(encoding='utf-8-sig').splitlines()
+        try:
+            text = path.read_bytes().decode('utf-8-sig')
+        except UnicodeDecodeError:
+            text = '\0'
+        if '\0' in text:  # which UTF-16 puts beside each letter
+            raise RecordError(f'{path}: not in UTF-8, save the list as UTF-8', kind=PAIR_LIST)
     first_line: dict[Pair, int] = {}
     errors = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         names = line.split()
         if not names:
             continue
@@ -163,7 +184,7 @@ def file_of(root: Path, phase: str, kind: str, name: str) -> Path:
     folder = root / f'{phase}_{kind}'
     if kind == 'label':
         candidates = [folder / f'{Path(name).stem}{suffix}' for suffix in LABEL_SUFFIXES]
-        return next((path for path in candidates if path.exists()), candidates[0])
+        return next((path for path in candidates if os.path.exists(path)), candidates[0])
     suffix = {'densepose': '.npy', 'pose': '.json'}.get(kind)
     return folder / (f'{Path(name).stem}{suffix}' if suffix else name)
 
@@ -244,11 +265,13 @@ def match_size(path: Path, size: tuple[int, int], expected: tuple[int, int], own
 
 
 def _wrong_names(names: list[str]) -> str | None:
+    if names[0].endswith(',') or (len(names) != 2 and any(',' in name for name in names)):
+        return 'a comma between the names; separate `person.jpg garment.jpg` by a space'
     if len(names) != 2:
         return f'{len(names)} name(s), expected two: `person.jpg garment.jpg` (no spaces within a name)'
     for name in names:
         if '/' in name or '\\' in name or ':' in name or name in ('.', '..') or not name.isprintable():
-            return f'{name!r} is no plain file name; write the name alone, the folder is known'
+            return f'{name[:_LONGEST_NAME]!r} is no plain file name; write the name alone, the folder is known'
     return None
 
 
@@ -256,22 +279,31 @@ def _wrong_names(names: list[str]) -> str | None:
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader trips over into a `RecordError` that names the file."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for somebody to write to it
+            raise RecordError(f'{path}: cannot be read (a folder, pipe or device), expected a file')
         yield
     except RecordError:
         raise
     except FileNotFoundError:
         raise RecordError(f'{path}: no such file', kind=MISSING) from None
     except Image.UnidentifiedImageError:
-        text = 'an empty file' if path.stat().st_size == 0 else 'not a picture'
+        text = 'an empty file' if path.stat().st_size == 0 else f'not a picture ({", ".join(_PICTURE_FORMATS)})'
         raise RecordError(f'{path}: {text}, replace the file') from None
     except Exception as error:
         # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error, tokenize.TokenError.
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        raise RecordError(f'{path}: cannot be read ({" ".join(reason.split())}), replace the file') from error
+        of_the_system = isinstance(error, OSError) and error.strerror
+        fix = 'check its name, its permissions and the disk' if of_the_system else 'replace the file'
+        raise RecordError(f'{path}: cannot be read ({_reason(error)}), {fix}') from error
+
+
+def _reason(error: Exception) -> str:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    reason = ' '.join(reason.split())[:_LONGEST_REASON]
+    return reason if reason.isprintable() else repr(reason)
 
 
 def _open(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=_PICTURE_FORMATS) as picture:
         return ImageOps.exif_transpose(picture)
 
 

@@ -27,7 +27,9 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -37,8 +39,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.labels import Parsing
+from data.records import valid_size
 from data.synthetic_render import Frame, Garment, Scene, draw_garment, sample_person
+from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
+from utils.paths import atomic_write, expand
 
 VERSION = 1
 """Of the drawings: another version draws other pictures from the same seed."""
@@ -52,6 +57,8 @@ KEPT, CHANGED, GARMENT = 0, 128, 255
 MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
+SMALLEST_SIDE = 64
+SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 @dataclass(frozen=True)
@@ -204,35 +211,61 @@ def _write(root: Path, path: str, content: bytes) -> None:
 # ---------------------------------------------------------------------------------------------- the whole set
 
 
+@contextmanager
+def _using(option: str, path: Path) -> Iterator[None]:
+    """Turn what the system refuses, a full disk for instance, into one line that names the option."""
+    try:
+        yield
+    except (UserError, BrokenPipeError):  # who stopped reading our output did not refuse the folder
+        raise
+    except OSError as error:
+        where = f' at {error.filename}' if error.filename else ''
+        raise UserError(
+            f'{option} {path}: cannot be written ({error.strerror or error}{where}); check its permissions and the '
+            'space on its disk, or give another'
+        ) from error
+
+
+def _check_drawing(seed: int, size: tuple[int, int]) -> None:
+    if seed < 0:
+        raise UserError(f'--seed {seed}: expected 0 or more')
+    if min(valid_size(size)) < SMALLEST_SIDE:
+        raise UserError(f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from {SMALLEST_SIDE} on')
+
+
 def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int) -> None:
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
     if test == 1:
         raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
-    if seed < 0:
-        raise UserError(f'--seed {seed}: expected 0 or more')
+    _check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
-    if min(size) < 64 or any(side % 32 for side in size):
-        raise UserError(f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from 64 on')
-    if root.exists() and not root.is_dir():
+    if os.path.exists(root) and not os.path.isdir(root):
         raise UserError(f'--root {root}: is a file; give a folder that is new, empty or made by this command')
 
 
 def _read_manifest(root: Path) -> dict | None:
     """What an earlier run left in the folder; None where the folder is new or empty."""
-    content = sorted(item.name for item in root.iterdir()) if root.is_dir() else []
+    content = sorted(item.name for item in root.iterdir()) if os.path.isdir(root) else []
     if not content:
         return None
     if MANIFEST not in content:
         raise UserError(
             f'--root {root}: holds something else ({content[0]}); give one that is new, empty or made by this command'
         )
+    refusal = UserError(f'{root / MANIFEST}: not a manifest of this command; give another folder')
+    if not os.path.isfile(root / MANIFEST):
+        raise refusal
     try:
         manifest = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
-        return {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{root / MANIFEST}: not a manifest of this command ({error!r}); give another folder') from error
+        manifest = {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
+        numbers = [manifest[key] for key in manifest if key != 'size'] + [*manifest['size']]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise refusal from error
+    if len(numbers) != 6 or any(type(number) is not int or number < 0 for number in numbers):
+        raise refusal
+    return manifest
 
 
 def _agree(root: Path, old: dict, new: dict) -> None:
@@ -250,7 +283,9 @@ def _tasks(train: int, test: int) -> list[tuple[str, int, int | None]]:
 
 
 def _complete(root: Path, task: tuple[str, int, int | None]) -> bool:
-    return all((root / path).is_file() for path in record_paths(*task).values())
+    # A file of no bytes is what a crash of the system leaves of one that was never flushed.
+    paths = [root / path for path in record_paths(*task).values()]
+    return all(os.path.isfile(path) and os.path.getsize(path) > 0 for path in paths)
 
 
 def _run(tasks: list, work: partial, workers: int, bar: tqdm) -> None:
@@ -284,10 +319,19 @@ def write_dataset(
     """Write the data set to a folder, or what is missing of it; returns the folder.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
-    Raises `UserError` for a folder that holds something else and for counts, seed or size that do not go with what it holds.
+    Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or size that do
+    not go with what it holds.
     """
-    root, size = Path(root), (int(size[0]), int(size[1]))
+    root, size = expand(root), (int(size[0]), int(size[1]))
     _check(root, train, test, seed, size, workers)
+    with _using('--root', root):
+        _write_missing(root, train=train, test=test, seed=seed, size=size, workers=workers, progress=progress)
+    return root
+
+
+def _write_missing(
+    root: Path, *, train: int, test: int, seed: int, size: tuple[int, int], workers: int, progress: bool
+) -> None:
     manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test}
     old = _read_manifest(root)
     if old:
@@ -310,7 +354,6 @@ def write_dataset(
             _write(root, f'{folder}/{split}_pairs.txt', ''.join(lines).encode())
     _drop_stale_truths(root, tasks)
     shutil.rmtree(root / PARTIAL)
-    return root
 
 
 def _drop_stale_truths(root: Path, tasks: list) -> None:
@@ -335,18 +378,30 @@ def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> 
     return np.concatenate([np.concatenate(rows[i : i + columns], axis=1) for i in range(0, len(rows), columns)])
 
 
+def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
+    if target.suffix.lower() not in SHEET_SUFFIXES:
+        raise UserError(f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}')
+    if count < 2:
+        raise UserError(f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more')
+    _check_drawing(seed, size)
+    with _using('--sheet', target), atomic_write(target) as temporary:
+        sheet = draw_sheet(seed, count, size=size)
+        temporary.write_bytes(_png(sheet) if target.suffix.lower() == '.png' else _jpeg(sheet))
+    print(f'sheet of {count} records: {target}')
+
+
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog='python -m data.synthetic', description=__doc__.splitlines()[0])
+    parser = OptionParser(__doc__.splitlines()[0], prog='python -m data.synthetic')
     parser.add_argument('--root', help='folder to write to: new, empty, or made by this command before')
-    parser.add_argument('--train', type=int, default=2000, help='training records (default: 2000)')
-    parser.add_argument('--test', type=int, default=200, help='test records, each with its truth (default: 200)')
-    parser.add_argument('--seed', type=int, default=0, help='another seed draws other people (default: 0)')
-    parser.add_argument('--workers', type=int, default=1, help='processes that draw (default: 1)')
+    parser.add_argument('--train', type=int, default=2000, help='training records')
+    parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
+    parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
+    parser.add_argument('--workers', type=int, default=1, help='processes that draw')
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(256, 192), metavar=('HEIGHT', 'WIDTH'), help='in pixels (default: 256 192)'
+        '--size', type=int, nargs=2, default=(256, 192), metavar=('HEIGHT', 'WIDTH'), help='in pixels'
     )
     parser.add_argument('--sheet', metavar='FILE', help='also write a contact sheet of test records: person | garment | truth')
-    parser.add_argument('--sheet_records', type=int, default=20, help='records on the sheet (default: 20)')
+    parser.add_argument('--sheet_records', type=int, default=20, help='records on the sheet')
     args = parser.parse_args()
     if not args.root and not args.sheet:
         parser.error('nothing to do: give --root, --sheet or both')
@@ -358,12 +413,7 @@ def main() -> None:
     """The command line."""
     args = _parse()
     if args.sheet:
-        _check(Path('.'), 0, args.sheet_records, args.seed, tuple(args.size), 1)
-        sheet = draw_sheet(args.seed, args.sheet_records, size=tuple(args.size))
-        target = Path(args.sheet)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_jpeg(sheet) if target.suffix.lower() in ('.jpg', '.jpeg') else _png(sheet))
-        print(f'sheet of {args.sheet_records} records: {target}')
+        _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size))
     if args.root:
         write_dataset(args.root, train=args.train, test=args.test, seed=args.seed, size=tuple(args.size), workers=args.workers)
 

@@ -13,6 +13,7 @@ from data import records
 from data.check import check_dataset
 from data.transforms import edge_tensor, ids_tensor, picture_tensor, pose_maps
 from utils.errors import DataError, UserError
+from utils.paths import expand
 
 
 class VITONDataset(Dataset):
@@ -37,7 +38,7 @@ class VITONDataset(Dataset):
     ):
         if seed < 0:
             raise UserError(f'seed {seed}: expected 0 or more')
-        self.root = Path(root).expanduser()
+        self.root = expand(root)
         self.phase = phase
         self.size = records.valid_size(size)
         self.seed = seed

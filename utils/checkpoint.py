@@ -12,7 +12,9 @@ read as tensors and plain values, so a file from a stranger cannot run code.
 import argparse
 import functools
 import json
+import os
 import re
+import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +28,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from models.registry import FAMILIES, GENERATORS, ROLES, WARPS, choose, create_generator, create_warp, roles_of
-from utils.errors import CheckpointError, MissingFileError, exit_cleanly
-from utils.paths import atomic_write
+from utils.cli import OptionParser
+from utils.errors import CheckpointError, MissingFileError, UserError, exit_cleanly
+from utils.paths import atomic_write, expand
 
 PARTS = {'warp': 'warp network', 'generator': 'generator'}
 DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 SUFFIXES = ('.pt', '.pth', '.safetensors')
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+WHOLE_NUMBERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+LARGEST_SEED = 2**63 - 1
 # What data parallel and torch.compile put before every name.
 WRAPPER_PREFIXES = ('module.', '_orig_mod.')
 # The constant second-difference filters, which a warp network saved in the middle of its training carries along.
@@ -39,6 +45,7 @@ FILTERS_NAME, FILTERS_SHAPE = 'aflow_net.weight', (4, 1, 3, 3)
 # A file is one of the networks if at least this share of all names, its own and the network's, is common to both.
 LEAST_COMMON_NAMES = 0.5
 LONGEST_SAFETENSORS_HEADER = 100_000_000
+LONGEST_TEXT = 60
 ZIP_START, PICKLE_START, TORCH_PICKLE_START = b'PK\x03\x04', b'\x80', b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
 FOREIGN_STARTS = (
     (b'\xff\xd8\xff', 'a JPEG picture'),
@@ -123,8 +130,22 @@ def _families(part: str, network: str, role: str) -> list[str]:
     return [name for name, family in FAMILIES.items() if getattr(family, part) == network and role in family.roles]
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix('torch.')
+def _name(kind: torch.dtype | torch.layout) -> str:
+    return str(kind).removeprefix('torch.')
+
+
+def _shown(value: Any, longest: int = LONGEST_TEXT) -> str:
+    """A text of a file as a message may hold it: short and printable, whatever the file says."""
+    try:
+        text = str(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, a list in a list in a list
+        text = f'a long {type(value).__name__}'
+    text = text if len(text) <= longest else f'{text[:longest]}...'
+    return text if text.isprintable() else repr(text)
+
+
+def _names(names: list) -> str:
+    return _first_three([_shown(name) for name in names[:4]])
 
 
 def _first_three(names: list[str]) -> str:
@@ -149,7 +170,7 @@ def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the stat
     if best is None:
         raise CheckpointError(
             f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: {", ".join(GENERATORS)}): '
-            f'its {len(state_dict)} tensors are {_first_three(list(state_dict))}'
+            f'its {len(state_dict)} tensors are {_names(list(state_dict))}'
         )
     return best
 
@@ -173,15 +194,19 @@ def match_family(warp_network: str, generator_network: str) -> str:
 
 
 def _read_start(path: Path) -> bytes:
-    if path.is_dir():
-        raise CheckpointError(f'{path} is a folder, expected a checkpoint file; give the file itself')
     try:
-        with open(path, 'rb') as file:
-            start = file.read(1024)
+        mode, start = os.stat(path).st_mode, b''
+        if stat.S_ISREG(mode):  # opening a pipe would wait for somebody to write to it
+            with open(path, 'rb') as file:
+                start = file.read(1024)
     except FileNotFoundError:
         raise MissingFileError(f'{path}: there is no such file; check the path or download the weights first') from None
-    except OSError as error:
-        raise CheckpointError(f'{path} cannot be read: {error.strerror}; check its permissions and the disk') from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{path} cannot be read: {_reason(error)}; check its permissions and the disk') from error
+    if stat.S_ISDIR(mode):
+        raise CheckpointError(f'{path} is a folder, expected a checkpoint file; give the file itself')
+    if not stat.S_ISREG(mode):
+        raise CheckpointError(f'{path} is a pipe or a device, expected a checkpoint file; give the file itself')
     if not start:
         raise CheckpointError(f'{path} is empty (0 bytes); download or copy it again')
     return start
@@ -208,7 +233,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safetensors.safe_open(path, framework='pt', device='cpu') as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
             f'{path} is no whole safetensors file ({_reason(error)}): its header is wrong or it was cut short; '
             'download or copy it again'
@@ -242,7 +267,7 @@ def _allowed_globals() -> list:
 
 def _reason(error: BaseException) -> str:
     text = getattr(error, 'strerror', None) or str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:120]
+    return _shown(text.splitlines()[0], 120)
 
 
 def _read_torch(path: Path) -> Any:
@@ -255,7 +280,7 @@ def _read_torch(path: Path) -> Any:
         named = re.search(r'GLOBAL ([\w.]+)', str(error))
         if named:
             raise CheckpointError(
-                f'{path} was refused: it names {named[1]}, and what is no tensor could run code when loaded; ask for a '
+                f'{path} was refused: it names {_shown(named[1])}, and what is no tensor could run code when loaded; ask for a '
                 'file made by torch.save(network.state_dict(), path)'
             ) from error
         reason = 'an unreadable pickle' if str(error).startswith('Weights only load failed') else _reason(error)
@@ -296,11 +321,30 @@ def _unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any]
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path} holds a {type(content).__name__}, expected a state dict: names and tensors')
     if not content or not all(isinstance(name, str) and isinstance(x, Tensor) for name, x in content.items()):
-        names = _first_three([str(name) for name in content]) or 'nothing'
+        names = _names(list(content)) or 'nothing'
         raise CheckpointError(
             f'{path} holds no state dict (found {names}), expected tensors by name, bare or under model or state_dict'
         )
-    return _bare({name: x.detach() for name, x in content.items()}), rest, format_name
+    state = {name: x.detach() for name, x in content.items()}
+    _check_storage(path, state)
+    return _bare(state), rest, format_name
+
+
+def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
+    """Refuse what no network here computes with: tensors without numbers, sparse ones, 8-bit floats and the like."""
+    for name, x in state.items():
+        if x.is_nested or x.layout != torch.strided:
+            found = 'nested' if x.is_nested else _name(x.layout)
+        elif x.device.type != 'cpu':
+            found = f'on the device {x.device}, which keeps no numbers'
+        elif x.dtype not in FLOATS + WHOLE_NUMBERS:
+            found = f'of type {_name(x.dtype)}'
+        else:
+            continue
+        raise CheckpointError(
+            f'{path}: {_shown(name)} is {found}, expected dense tensors of {", ".join(map(_name, FLOATS))} or whole '
+            'numbers; save the weights as float32'
+        )
 
 
 def _bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -316,7 +360,9 @@ def _bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _description(rest: Mapping[str, Any], metadata: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _description(
+    path: Path, rest: Mapping[str, Any], metadata: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a file says of itself (empty where it says nothing) and what else stands beside the weights."""
     description, extra = rest.get('description'), rest
     if 'description' in metadata:
@@ -324,6 +370,10 @@ def _description(rest: Mapping[str, Any], metadata: Mapping[str, str]) -> tuple[
             description, extra = json.loads(metadata['description']), json.loads(metadata.get('extra', '{}'))
         except json.JSONDecodeError:  # somebody else's metadata: a description in words
             description = None
+        except (ValueError, RecursionError) as error:
+            raise CheckpointError(
+                f'{path}: its metadata cannot be read ({_reason(error)}); the file was altered, download or copy it again'
+            ) from error
     extra = dict(extra) if isinstance(extra, Mapping) else {}
     if not isinstance(description, dict) or not {'part', 'network', 'role'} <= description.keys():
         return {}, extra
@@ -339,7 +389,7 @@ def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: _Layout
     unexpected = [name for name in state if name not in layout.tensors]
     for kind, names in (('missing', missing), ('unexpected', unexpected)):
         if names:
-            faults.append(f'{len(names)} {kind} ({_first_three(names)})')
+            faults.append(f'{len(names)} {kind} ({_names(names)})')
     wrong = [
         f'{name} {list(state[name].shape)} {_name(state[name].dtype)}, expected {list(expected.shape)}'
         for name, expected in layout.tensors.items()
@@ -396,7 +446,7 @@ def _info(identity: tuple[str, str, str], said: Mapping[str, Any], extra: dict, 
     return CheckpointInfo(
         *identity,
         align_corners=align_corners if isinstance(align_corners, bool) else None,
-        size=tuple(size) if isinstance(size, list | tuple) and len(size) == 2 else None,
+        size=tuple(size) if isinstance(size, list | tuple) and list(map(type, size)) == [int, int] else None,
         family=family if isinstance(family, str) else None,
         epoch=epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
         format=kind[0],
@@ -412,24 +462,27 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
     `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Raises `MissingFileError` or
     `CheckpointError` in one line: not a checkpoint, none of the networks, incomplete, not finite.
     """
-    path = Path(path)
+    path = expand(path)
     content, metadata, container = _read_file(path)
     state, rest, format_name = _unwrap(path, content)
-    description, extra = _description(rest, metadata)
+    description, extra = _description(path, rest, metadata)
     identity = identify(state, source=path)
     part, network, role = identity
     said = tuple(description.get(key) for key in ('part', 'network', 'role'))
     if description and said != identity:
         raise CheckpointError(
-            f'{path} calls itself {" ".join(map(str, said))}, but its tensors are those of {" ".join(identity)}; it '
+            f'{path} calls itself {" ".join(map(_shown, said))}, but its tensors are those of {" ".join(identity)}; it '
             'was altered or is of another version'
         )
     layout = _layout(*identity)
     _check_fits(path, state, layout, f'{network} ({PARTS[part]}, {role})')
     _check_finite(path, state, 'the training diverged or the file is damaged')
     _check_tied(path, state, layout)
+    result = _cast(state, layout, dtype)
+    changed = {name: x for name, x in result.items() if x.dtype != state[name].dtype}
+    _check_finite(path, changed, f'they leave the range of {dtype and _name(dtype)}; the file is damaged or of another kind')
     kind = 'self-describing' if description else format_name
-    return _cast(state, layout, dtype), _info(identity, description, extra, (kind, container))
+    return result, _info(identity, description, extra, (kind, container))
 
 
 def _check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
@@ -477,7 +530,7 @@ def load_network(
     if network is not None:
         choose(PARTS[part], network, WARPS if part == 'warp' else GENERATORS)
     state, info = read_checkpoint(path)
-    _check_asked(Path(path), info, part, network, role)
+    _check_asked(expand(path), info, part, network, role)
     if part == 'warp':
         said = info.align_corners is None or info.align_corners
         info = info._replace(align_corners=said if align_corners is None else align_corners)
@@ -507,10 +560,10 @@ def _write(path: Path, state: dict[str, Tensor], layout: _Layout, description: d
     if path.suffix == '.safetensors':
         try:
             metadata = {'format': 'pt', 'description': json.dumps(description), 'extra': json.dumps(extra)}
-        except TypeError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(
                 f'{path}: safetensors keeps only numbers and words beside the weights (asked to keep '
-                f'{_first_three(list(extra))}); save as .pt'
+                f'{_names(list(extra))}); save as .pt'
             ) from error
     try:
         with atomic_write(path) as temporary:
@@ -520,9 +573,9 @@ def _write(path: Path, state: dict[str, Tensor], layout: _Layout, description: d
                     file.write(safetensors.torch.save(stored, metadata | layout.tied))
                 else:
                     torch.save({'model': state, 'description': description, **extra}, file)
-    except MissingFileError:
+    except UserError:
         raise
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
         # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         raise CheckpointError(f'{path} cannot be written ({_reason(cause)}); what was there before is untouched') from error
@@ -549,7 +602,7 @@ def save_checkpoint(
     `CheckpointError` for another suffix, for weights that do not fit or are not finite (after the cast too), and for a
     failed write: the old file stays.
     """
-    path = Path(path)
+    path = expand(path)
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(SUFFIXES)}')
     state = _bare(dict(weights.state_dict() if isinstance(weights, nn.Module) else weights))
@@ -581,7 +634,7 @@ def save_checkpoint(
 
 
 def _said(value: Any, text: str | None = None) -> str:
-    return 'not said' if value is None else text or str(value)
+    return 'not said' if value is None else text or _shown(value)
 
 
 def _table(path: Path) -> list[tuple[str, str]]:
@@ -593,14 +646,16 @@ def _table(path: Path) -> list[tuple[str, str]]:
     dtypes = sorted({_name(x.dtype) for x in once.values() if x.is_floating_point()})
     candidates = ' or '.join(_families(*info[:3]))
     extra = [
-        f'{name} = {value}' if isinstance(value, bool | int | float | str) else f'{name} ({type(value).__name__})'
+        f'{_shown(name)} = {_shown(value)}'
+        if isinstance(value, bool | int | float | str)
+        else f'{_shown(name)} ({type(value).__name__})'
         for name, value in info.extra.items()
         if name != 'epoch'
     ]
     return [
         ('network', f'{info.network} ({PARTS[info.part]})'),
         ('role', info.role),
-        ('family', info.family or f'not said; fits {candidates}'),
+        ('family', _shown(info.family) if info.family else f'not said; fits {candidates}'),
         ('parameters', f'{count:,}'),
         ('memory', f'{megabytes:.1f} MB with buffers, shared tensors once'),
         ('dtype', ', '.join(dtypes)),
@@ -622,7 +677,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _convert(options: argparse.Namespace) -> None:
     source, target = options.source, options.target
-    if target.exists() and source.exists() and target.samefile(source):
+    if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
         raise CheckpointError(f'{target} is the file to convert; give another name for the result')
     if target.suffix not in SUFFIXES:
         raise CheckpointError(f'{target}: unknown suffix {target.suffix!r}; choose from {", ".join(SUFFIXES)}')
@@ -634,7 +689,7 @@ def _convert(options: argparse.Namespace) -> None:
             f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), asked was {options.family}"
         )
     kept = {name: value for name, value in info.extra.items() if isinstance(value, bool | int | float | str)}
-    left_out = [str(name) for name in info.extra if name not in kept]
+    left_out = [_shown(name) for name in info.extra if name not in kept]
     save_checkpoint(
         target,
         state,
@@ -658,7 +713,7 @@ def _init(options: argparse.Namespace) -> None:
         raise CheckpointError(f'{family.name} has no {options.role}; it was published as {" and ".join(family.roles)}')
     names = {part: f'{family.name}_{options.role}_{end}.pt' for part, end in (('warp', 'warp'), ('generator', 'gen'))}
     for name in names.values():
-        if (options.out / name).exists():
+        if os.path.exists(options.out / name):
             raise CheckpointError(f'{options.out / name} exists already; delete it or give another --out')
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -682,23 +737,33 @@ def _init(options: argparse.Namespace) -> None:
     print('These weights are as initialised, UNTRAINED: right in names and shapes, their pictures mean nothing.')
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m utils.checkpoint', description='Inspect and convert checkpoints.')
-    commands = parser.add_subparsers(required=True)
+def _seed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f'{_shown(text)!r} is not a whole number from 0 to {LARGEST_SEED}')
+    return value
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser('Inspect and convert checkpoints.', prog='python -m utils.checkpoint')
+    commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
-    inspect.add_argument('files', type=Path, nargs='+', metavar='FILE')
+    inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
     inspect.set_defaults(run=_inspect)
     convert = commands.add_parser('convert', help='rewrite any known file so that it describes itself')
-    convert.add_argument('source', type=Path, metavar='IN')
-    convert.add_argument('target', type=Path, metavar='OUT', help=f'the suffix decides: {", ".join(SUFFIXES)}')
+    convert.add_argument('source', type=expand, metavar='IN')
+    convert.add_argument('target', type=expand, metavar='OUT', help=f'the suffix decides: {", ".join(SUFFIXES)}')
     convert.add_argument('--family', choices=FAMILIES, help='what the file says, where its network fits several')
     convert.add_argument('--dtype', choices=DTYPES, help='store floating-point weights as this; default: as they are')
     convert.set_defaults(run=_convert)
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
     init.add_argument('--family', choices=FAMILIES, required=True)
-    init.add_argument('--role', choices=ROLES, default='student')
-    init.add_argument('--seed', type=int, default=0)
-    init.add_argument('--out', type=Path, required=True, metavar='DIR')
+    init.add_argument('--role', choices=ROLES, default='student', help='whose networks')
+    init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
+    init.add_argument('--out', type=expand, required=True, metavar='DIR')
     init.set_defaults(run=_init)
     return parser
 

@@ -265,7 +265,7 @@ def test_the_command_line_exits_with_0_1_or_2(make_set, tmp_path):
     result = run_check(bad)
     assert (result.returncode, result.stderr) == (1, '') and f'{IMG}: no such file' in result.stdout
     result = run_check()
-    assert result.returncode == 2 and 'usage:' in result.stderr
+    assert result.returncode == 2 and result.stderr == 'error: the following arguments are required: root; see --help\n'
 
 
 @pytest.mark.parametrize(('arguments', 'status', 'text'), [
@@ -281,3 +281,60 @@ def test_a_mistake_on_the_command_line_is_one_line_on_stderr(make_set, monkeypat
     out, err = capsys.readouterr()
     assert (stopped.value.code, out) == (status, '')
     assert err.startswith('error: ') and text in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize(('content', 'text'), [
+    ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16'), 'save the list as UTF-8'),
+    ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16-le'), 'save the list as UTF-8'),
+    (b'000000_0.jpg,000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
+    (b'000000_0.jpg, 000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
+])
+def test_a_list_that_another_program_saved_is_told_with_its_remedy(make_set, content, text):
+    root = make_set()
+    (root / PAIRS).write_bytes(content)
+    report = check_dataset(root, size=SIZE)
+    assert len(report.problems) == 1 and text in report.problems[0].text
+
+
+def test_a_file_that_the_system_refuses_is_a_listed_problem(make_set):
+    root = make_set()
+    name = f'{"a" * 300}.jpg'
+    with open(root / PAIRS, 'a') as file:
+        file.write(f'{name} 000001_1.jpg\n')
+    problems = [problem.text for problem in check_dataset(root, size=SIZE).problems]
+    assert len(problems) == 4 and all('File name too long' in text and 'replace' not in text for text in problems)
+
+
+@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='the superuser may read every file')
+def test_what_may_not_be_read_says_so(make_set):
+    root = make_set()
+    (root / PAIRS).chmod(0)
+    assert 'Permission denied), check its' in check_dataset(root, size=SIZE).problems[0].text
+    root.chmod(0)
+    try:
+        assert 'Permission denied' in str(check_dataset(root, size=SIZE).error)
+        assert 'Permission denied' in str(check_dataset(root / 'within', size=SIZE).error)
+    finally:
+        root.chmod(0o755)
+
+
+@pytest.mark.parametrize('path', ['~nosuchuser/set', 'a' * 300])
+def test_a_folder_that_cannot_be_is_told_in_one_line(path):
+    error = check_dataset(path, size=SIZE).error
+    assert isinstance(error, UserError) and '\n' not in str(error)
+
+
+def test_a_picture_that_another_program_would_have_to_draw_is_refused(make_set):
+    root = make_set()
+    Image.open(root / IMG).save(root / IMG, format='EPS')
+    problems = check_dataset(root, size=SIZE).problems
+    assert len(problems) == 1 and f'{IMG}: not a picture (JPEG, PNG' in problems[0].text
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no named pipes')
+def test_a_pipe_among_the_files_is_not_waited_for(make_set):
+    root = make_set()
+    (root / IMG).unlink()
+    os.mkfifo(root / IMG)
+    problems = check_dataset(root, size=SIZE).problems
+    assert len(problems) == 1 and 'a folder, pipe or device' in problems[0].text

@@ -1,5 +1,6 @@
 """The synthetic data set: its pictures agree with their annotations, its truths are true, its folder can be resumed."""
 
+import errno
 import json
 
 import cv2
@@ -390,3 +391,74 @@ def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys
         synthetic.main()
     assert exit_status.value.code == 2
     assert capsys.readouterr().err.startswith('error: --root')
+
+
+@pytest.mark.parametrize(('words', 'text'), [
+    (['--sheet', 'sheet.bmp'], "unknown suffix '.bmp'; choose from .png, .jpg, .jpeg"),
+    (['--sheet', 'none/sheet.png'], 'there is no folder none'),
+    (['--sheet', 'folder.png'], 'it is a folder'),
+    (['--sheet', 'sheet.png', '--sheet_records', '0'], '--sheet_records 0: '),
+    (['--sheet', 'sheet.png', '--size', '64', '32'], 'multiples of 32 from 64 on'),
+    (['--root', 'file/set'], 'Not a directory'),
+    (['--root', 'a' * 300], 'File name too long'),
+    (['--root', 'set', '--size', '8224', '64'], 'up to 8192'),
+    (['--ro', 'set'], 'unrecognized arguments: --ro set; see --help'),
+    ([], 'nothing to do: give --root, --sheet or both; see --help'),
+])
+def test_a_wrong_command_line_is_refused_in_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys, words, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'folder.png').mkdir()
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setattr('sys.argv', ['synthetic', *words])
+    with pytest.raises(SystemExit) as exit_status:
+        synthetic.main()
+    error = capsys.readouterr().err
+    assert exit_status.value.code == 2 and error.startswith('error: ') and error.count('\n') == 1 and text in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'folder.png']
+
+
+@pytest.mark.parametrize('content', [
+    '[' * 200_000,
+    '{"version": 1, "seed": 0, "size": 64, "train": 1, "test": 0}',
+    '{"version": 1, "seed": 0, "size": [64, 64], "train": "1", "test": 0}',
+    b'\xff\xfe',
+    None,
+], ids=['nested', 'size', 'count', 'bytes', 'folder'])
+def test_a_manifest_that_this_command_did_not_write_is_refused(tmp_path, content):
+    path = tmp_path / 'synthetic.json'
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match='not a manifest of this command') as refusal:
+        write_dataset(tmp_path, train=1, test=0, seed=0, size=(64, 64), progress=False)
+    assert len(str(refusal.value)) < 300
+
+
+def test_a_disk_that_fills_up_ends_in_one_line_and_the_run_can_be_repeated(tmp_path, monkeypatch):
+    asked = {'train': 1, 'test': 0, 'seed': 0, 'size': (64, 64), 'progress': False}
+    write = synthetic._write
+
+    def full(root, path, content):
+        if path.endswith('.npy'):
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write(root, path, content)
+
+    monkeypatch.setattr(synthetic, '_write', full)
+    with pytest.raises(UserError, match='--root .*No space left on device.*space on its disk'):
+        write_dataset(tmp_path / 'set', **asked)
+    monkeypatch.setattr(synthetic, '_write', write)
+    assert read_pairs(write_dataset(tmp_path / 'set', **asked) / 'VITON_traindata', 'train')
+
+
+def test_a_file_without_bytes_is_drawn_again(tmp_path):
+    asked = {'train': 1, 'test': 0, 'seed': 0, 'size': (64, 64), 'progress': False}
+    before = contents(write_dataset(tmp_path, **asked))
+    (tmp_path / 'VITON_traindata/train_img/000000_0.jpg').write_bytes(b'')
+    assert contents(write_dataset(tmp_path, **asked)) == before
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert write_dataset('~/set', train=1, test=0, seed=0, size=(64, 64), progress=False) == tmp_path / 'set'
+    assert (tmp_path / 'set/synthetic.json').is_file()

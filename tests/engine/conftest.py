@@ -32,10 +32,11 @@ def one_thread():
 
 @pytest.fixture(scope='session')
 def tiny_sets(tmp_path_factory) -> Path:
-    """A folder with `train` (4 records) and `test` (3 records), pictures of 64 x 64 pixels drawn at random."""
+    """A folder with `train` (4 records), `small` (2, for training too) and `test` (3), pictures of 64 x 64 pixels."""
     write_set = load_module(Path(__file__).parents[1] / 'data' / 'conftest.py').write_set
     root = tmp_path_factory.mktemp('sets')
     pairs = [(f'{number:06}_0.jpg', f'{number:06}_1.jpg') for number in range(4)]
     write_set(root / 'train', 'train', pairs, (64, 64))
+    write_set(root / 'small', 'train', pairs[:2], (64, 64))
     write_set(root / 'test', 'test', pairs[:3], (64, 64))
     return root

@@ -465,6 +465,66 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_nothing_runs(tmp_path, g
     assert not trace.exists()
 
 
+def test_weights_that_leave_the_range_of_float32_are_refused(tmp_path, generator_state):
+    path = tmp_path / 'weights.pt'
+    wide = {name: x.double() if x.is_floating_point() else x for name, x in generator_state.items()}
+    name = next(name for name, x in wide.items() if x.is_floating_point())
+    wide[name] = torch.full_like(wide[name], 1e300)
+    torch.save(wide, path)
+    assert 'leave the range of float32' in refusal(path, part='generator')
+    assert read_checkpoint(path, dtype=None)[0][name].max() == 1e300
+
+
+@pytest.mark.parametrize(('text', 'make'), [
+    ('on the device meta', lambda x: x.to('meta')),
+    ('is sparse_coo', lambda x: x.to_sparse()),
+    ('of type float8_e4m3fn', lambda x: x.to(torch.float8_e4m3fn)),
+    ('of type complex64', lambda x: x.to(torch.complex64)),
+])
+def test_tensors_that_no_network_computes_with_are_refused(tmp_path, generator_state, text, make):
+    path = tmp_path / 'weights.pt'
+    name = next(iter(generator_state))
+    torch.save(generator_state | {name: make(generator_state[name])}, path)
+    message = refusal(path, part='generator')
+    assert name in message and text in message
+
+
+@pytest.mark.parametrize('entry', ['description', 'extra'])
+@pytest.mark.parametrize('text', ['[' * 200_000, '9' * 5000], ids=['nested', 'digits'])
+def test_metadata_that_python_cannot_take_is_refused(tmp_path, generator_state, entry, text):
+    path = tmp_path / 'weights.safetensors'
+    metadata = {'description': '{}', 'extra': '{}'} | {entry: text}
+    safetensors.torch.save_file({name: x.clone() for name, x in generator_state.items()}, path, metadata=metadata)
+    assert 'its metadata cannot be read' in refusal(path, part='generator')
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no named pipes')
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'weights.pt')
+    assert 'a pipe or a device' in refusal(tmp_path / 'weights.pt', part='generator')
+
+
+def test_a_path_that_the_system_refuses_is_told_in_one_line(tmp_path, generator_state):
+    assert 'cannot be read: File name too long' in refusal(tmp_path / ('a' * 300), part='generator')
+    with pytest.raises(CheckpointError, match='cannot be written .File name too long'):
+        save_checkpoint(tmp_path / f'{"a" * 300}.pt', generator_state, **wanted(GENERATOR))
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, generator_state, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    save_checkpoint('~/weights.pt', generator_state, **wanted(GENERATOR))
+    assert (tmp_path / 'weights.pt').is_file()
+    assert same_bits(read_checkpoint('~/weights.pt')[0], generator_state)
+    assert 'no such file' in refusal('~nosuchuser/weights.pt', MissingFileError, part='generator')
+
+
+def test_names_in_a_file_cannot_break_the_line_or_colour_it(tmp_path, generator_state):
+    path = tmp_path / 'weights.pt'
+    torch.save(generator_state | {'a\nb\x1b[31m' + 'c' * 500: torch.ones(1)}, path)
+    message = refusal(path, part='generator')
+    assert r'a\nb\x1b[31mccc' in message and 'c' * 100 not in message and message.isprintable()
+
+
 def test_a_file_that_lies_about_itself_is_refused(tmp_path, generator_state):
     path = tmp_path / 'weights.pt'
     description = {'part': 'generator', 'network': 'res_unet', 'role': 'student'}
@@ -746,3 +806,29 @@ def test_the_command_ends_with_one_line_and_status_2(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert result.returncode == 2 and result.stdout == ''
     assert result.stderr.count('\n') == 1 and result.stderr.startswith('error: ')
+
+
+@pytest.mark.parametrize('seed', [2**70, -1, 'one', '9' * 5000])
+def test_init_refuses_a_seed_before_it_makes_a_folder(tmp_path, capsys, seed):
+    message = fail(capsys, 'init', '--family', 'dm_vton', '--seed', seed, '--out', tmp_path / 'new')
+    assert 'argument --seed: ' in message and 'whole number from 0' in message and len(message) < 250
+    assert not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize(('arguments', 'text'), [
+    ([], 'required: COMMAND'),
+    (['init', '--fam', 'dm_vton'], 'required: --family'),
+    (['convert', 'in.pt', 'out.pt', '--dtype', 'int8'], 'invalid choice'),
+    (['inspect', 'weights.pt', '--a\nb'], r'unrecognized arguments: --a\nb'),
+])
+def test_a_wrong_command_line_is_one_line_that_names_the_help(capsys, arguments, text):
+    message = fail(capsys, *arguments)
+    assert text in message and message.endswith('; see --help\n')
+
+
+def test_the_help_shows_the_defaults_that_there_are(capsys):
+    for command, text in (('init', '(default: student)'), ('convert', 'default: as they are')):
+        with pytest.raises(SystemExit):
+            main([command, '--help'])
+        words = ' '.join(capsys.readouterr().out.split())
+        assert text in words and 'default: None' not in words

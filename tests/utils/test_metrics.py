@@ -6,7 +6,17 @@ import torch
 from PIL import Image
 
 from utils.errors import CheckpointError, MissingFileError
-from utils.metrics import PSNR_CEILING, WeightsUnavailable, create_fid, create_lpips, load_picture, mean_over, picture_files, psnr, ssim
+from utils.metrics import (
+    PSNR_CEILING,
+    WeightsUnavailable,
+    create_fid,
+    create_lpips,
+    load_picture,
+    mean_over,
+    picture_files,
+    psnr,
+    ssim,
+)
 
 CPU = torch.device('cpu')
 
