@@ -36,8 +36,8 @@ _ID_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16L', 'I;16B')
 _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
-# Those that Pillow decodes itself; for others, such as EPS, it would run an external program.
-_PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM', 'MPO')
+# Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external program.
+_PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
 
 class RecordError(DataError):

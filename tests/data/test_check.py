@@ -1,6 +1,7 @@
 """Each kind of broken data set ends in one clear line that names the file; a check finds everything at once."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -112,9 +113,9 @@ BROKEN = {
     'a name of Windows': (lambda root: append(root, r'C:\x.jpg 000001_1.jpg'), PAIRS, 'no plain file name'),
     'dots for a name': (lambda root: append(root, '.. 000001_1.jpg'), PAIRS, 'no plain file name'),
     'an empty list': (lambda root: (root / PAIRS).write_text('\n \n'), PAIRS, 'empty'),
-    'a list that is no text': (lambda root: (root / PAIRS).write_bytes(b'\xff\xfe\x00\xd8'), PAIRS, 'cannot be read'),
+    'a list that is no text': (lambda root: (root / PAIRS).write_bytes(b'\xff\xfe\x00\xd8'), PAIRS, 'as UTF-8'),
     'a list that is a folder': (
-        lambda root: [(root / PAIRS).unlink(), (root / PAIRS).mkdir()], PAIRS, 'cannot be read'),
+        lambda root: [(root / PAIRS).unlink(), (root / PAIRS).mkdir()], PAIRS, 'a folder, pipe'),
     'a list of one garment': (lambda root: (root / PAIRS).write_text('000000_0.jpg 000000_1.jpg\n'), PAIRS, 'another'),
     'a folder missing': (lambda root: shutil.rmtree(root / 'train_edge'), 'train_edge', 'no such folder'),
     'a folder that is a file': (

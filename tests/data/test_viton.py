@@ -68,7 +68,7 @@ def test_records_of_another_size_come_in_the_size_asked_for(make_set):
     assert set((record['edge'] * 255).unique().tolist()) <= {float(value) for value in range(256)}
 
 
-@pytest.mark.parametrize('size', [(60, 32), (64,), (0, 32), (-64, 32)])
+@pytest.mark.parametrize('size', [(60, 32), (64,), (0, 32), (-64, 32), (8224, 32), (2**70, 32)])
 def test_a_size_that_no_network_takes_is_refused(make_set, size):
     with pytest.raises(UserError, match='multiples of 32'):
         VITONDataset(make_set(), 'train', size=size)

@@ -176,12 +176,17 @@ def test_the_baseline_is_the_garment_pasted_where_its_edge_is(drawn, evaluation)
             assert value == pytest.approx(found[f'{label} baseline'], rel=1e-9), label
 
 
-def test_scores_are_means_over_pairs_whatever_the_batch(drawn, evaluation):
+def test_scores_are_means_over_pairs_whatever_the_batch(root, evaluation):
     def spoil(result, masks):
         return result._replace(image=-result.image, flow=-result.flow)
 
-    together, alone = (values(score(drawn, evaluation, spoil, batch_size=size)) for size in (2, 1))
-    assert together == pytest.approx(alone, rel=1e-6)
+    together = values(score(root, evaluation, spoil))
+    assert values(score(root, evaluation, spoil, batch_size=1)) == pytest.approx(together, rel=1e-6)
+    pairs, alone = (root / 'test_pairs.txt').read_text().splitlines(), []
+    for pair in pairs:
+        (root / 'test_pairs.txt').write_text(pair)
+        alone.append(values(score(root, evaluation, spoil)))
+    assert {label: (alone[0][label] + alone[1][label]) / 2 for label in together} == pytest.approx(together, rel=1e-6)
 
 
 def test_a_pair_without_a_region_is_left_out_and_said_so(root, evaluation):
@@ -214,7 +219,10 @@ def test_lpips_is_left_out_unless_asked_for_and_unavailable_with_its_reason(draw
     assert found['SSIM whole'].value == pytest.approx(1)
 
 
-def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, evaluation, tmp_path):
+def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, evaluation, tmp_path, monkeypatch):
+    titles = []
+    draw = evaluate.contact_sheet
+    monkeypatch.setattr(evaluate, 'contact_sheet', lambda rows, **words: titles.extend(words['titles']) or draw(rows, **words))
     dataset = test_set(drawn)
     truths = find_truths(dataset)
     comparison = Comparison(truths, evaluation, align_corners=True)
@@ -222,6 +230,7 @@ def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, e
     results = iter([true_result(truths, batch) for batch in batches])
     dress_all(lambda *_: next(results), batches, dataset.pairs, tmp_path, compare=comparison)
     assert {score.label: score.value for score in comparison.scores()}['PSNR whole'] == 100
+    assert titles == ['person', 'garment', 'warped', 'try-on', 'truth']
     sheet = np.asarray(Image.open(tmp_path / 'contact_sheet.jpg')).astype(float)
     assert sheet.shape == (26 + 2 * SIZE[0] + 4, 5 * SIZE[1] + 4 * 4, 3)
     true = Image.open(sorted((drawn / 'test_gt' / 'img').iterdir())[0])
