@@ -1,22 +1,7 @@
-"""Options that training and testing share, and a parser that reports a wrong one in one line."""
+"""Options that training and testing share."""
 
 import argparse
 import sys
-from typing import NoReturn
-
-from utils.errors import UserError
-
-
-class OptionParser(argparse.ArgumentParser):
-    """An argument parser that raises `UserError` instead of printing its usage, and takes no abbreviations."""
-
-    def __init__(self, description: str):
-        super().__init__(
-            description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f'{message}; see --help')
 
 
 def whole_number(minimum: int, maximum: int = 2**31 - 1):

@@ -4,7 +4,8 @@ import argparse
 
 from engine.evaluate import METRICS
 from models.registry import FAMILIES
-from opt.base_opt import Obsolete, OptionParser, add_align_corners, add_base_options, whole_number
+from opt.base_opt import Obsolete, add_align_corners, add_base_options, whole_number
+from utils.cli import OptionParser
 from utils.errors import UserError
 
 

@@ -14,7 +14,8 @@ import yaml
 from engine.saving import STATE_FILE
 from engine.trainer import AMP
 from models.registry import FAMILIES
-from opt.base_opt import Obsolete, OptionParser, add_align_corners, add_base_options, run_name, whole_number
+from opt.base_opt import Obsolete, add_align_corners, add_base_options, run_name, whole_number
+from utils.cli import OptionParser
 from utils.distributed import Process
 from utils.errors import MissingFileError, UserError
 from utils.log import create_logger
