@@ -265,13 +265,18 @@ class Validation:
         return score
 
 
+def _shown(value: float) -> str:
+    """Four digits that count, and no exponent for a large number."""
+    return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.4g}'
+
+
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
     """Write all numbers with their protocols as JSON, and return them as a table for the screen."""
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     rows = [
-        [score.label, '-' if score.value is None else f'{score.value:.4g} {score.unit}'.strip(), score.reason or score.protocol]
+        [score.label, '-' if score.value is None else f'{_shown(score.value)} {score.unit}'.strip(), score.reason or score.protocol]
         for score in scores
     ]
     return format_table(['metric', 'value', 'protocol, or why there is no value'], rows)

@@ -169,6 +169,15 @@ def load_all(folder):
     return sum(load_picture(file).mean().item() for file in picture_files(folder))
 
 
+def test_the_table_shows_numbers_without_exponents(tmp_path):
+    from engine.evaluate import Score, write_report
+
+    scores = [Score('runtime', 20791.3, 'ms', 'how'), Score('SSIM', 0.53571, '', 'how'), Score('FID', None, '', 'how', 'why not')]
+    table = write_report(tmp_path / 'report.json', scores)
+    assert '20791 ms' in table and '0.5357 ' in table and 'why not' in table
+    assert json.loads((tmp_path / 'report.json').read_text())['metrics']['runtime']['value'] == 20791.3
+
+
 def test_pictures_that_are_not_finite_stop_the_run(tmp_path):
     from engine.evaluate import dress_all
     from models import TryOn

@@ -221,7 +221,7 @@ def test_the_teacher_runs_once_and_encodes_the_condition_once(name, record, monk
 def test_the_teacher_dresses_the_person_in_the_unpaired_garment(record, monkeypatch):
     stage, calls, inputs = make_stage('pf_e2e'), {}, derive_masks(record)
     watch(monkeypatch, stage.teacher.generator, 'forward', calls)
-    supervision = stage.teacher(inputs)
+    supervision = stage.teacher(inputs._replace(condition=inputs.condition.clone().requires_grad_()))
     with torch.no_grad():
         fake = stage.teacher.warp(inputs.condition, inputs.unpaired_cloth, inputs.unpaired_edge)
         paired = stage.teacher.warp(inputs.condition, inputs.cloth, inputs.edge)
@@ -231,6 +231,7 @@ def test_the_teacher_dresses_the_person_in_the_unpaired_garment(record, monkeypa
     torch.testing.assert_close(supervision.fake_edge, fake.edge)
     torch.testing.assert_close(supervision.warped.cloth, paired.cloth)
     assert len(supervision.warped.levels) == 5
+    assert not supervision.fake_person.requires_grad and not supervision.warped.flow.requires_grad
 
 
 def test_a_teacher_in_training_sees_the_preserved_picture_and_the_bare_arms(batch, monkeypatch):
@@ -251,6 +252,17 @@ def test_the_student_sees_the_fake_person_and_the_paired_garment_alone(record, m
     [(condition, cloth, edge)] = calls['forward']
     assert torch.equal(condition, panels['fake_person']) and not torch.equal(condition, inputs.person)
     assert torch.equal(cloth, inputs.cloth) and torch.equal(edge, inputs.edge)
+
+
+def test_the_skin_is_where_the_fake_garment_lies_and_the_person_wears_none(record):
+    perceived, inputs = [], derive_masks(record)
+    stage = make_stage('pf_e2e', perceptual=lambda *pair: perceived.append(pair) or distance(*pair))
+    with torch.no_grad():
+        stage.step(record, 1)
+    skin = stage.teacher(inputs).fake_edge * (1 - inputs.person_cloth_mask)
+    assert (skin > 0).any() and (inputs.person_cloth_mask > 0).any(), 'without both the comparison says nothing'
+    _, target = perceived[-1]
+    torch.testing.assert_close(target, inputs.person * skin)
 
 
 def test_the_skin_weighs_twice_once_the_learning_rate_decays(record):
