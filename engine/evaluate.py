@@ -265,9 +265,9 @@ class Validation:
         return score
 
 
-def _shown(value: float) -> str:
+def _shown(value: float, unit: str) -> str:
     """Four digits that count, and no exponent for a large number."""
-    return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.4g}'
+    return f'{value:.0f} {unit}'.strip() if abs(value) >= 1000 else f'{value:.4g} {unit}'.strip()
 
 
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
@@ -276,7 +276,7 @@ def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     rows = [
-        [score.label, '-' if score.value is None else f'{_shown(score.value)} {score.unit}'.strip(), score.reason or score.protocol]
+        [score.label, '-' if score.value is None else _shown(score.value, score.unit), score.reason or score.protocol]
         for score in scores
     ]
     return format_table(['metric', 'value', 'protocol, or why there is no value'], rows)
