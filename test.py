@@ -25,11 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Check everything, dress everybody, measure, report."""
     options = parse_test_options(arguments)
     device = select_device(options.device)
-    dataset = VITONDataset(options.dataroot, 'test', size=tuple(options.size))
-    truths = find_truths(dataset, options.gt)
     files = {'warp': options.pf_warp_checkpoint, 'gen': options.pf_gen_checkpoint, 'family': options.family}
     pipeline = TryOnPipeline.from_checkpoints(**files, align_corners=options.align_corners, device=device)
+    options.size = tuple(options.size or pipeline.size)
+    dataset = VITONDataset(options.dataroot, 'test', size=options.size)
     pipeline.warp.check_size('--size', dataset[0]['image'])
+    truths = find_truths(dataset, options.gt)
     weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.warp.aflow_net.align_corners) if truths else None

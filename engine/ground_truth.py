@@ -5,13 +5,14 @@ Not part of any paper: VITON has no picture of a person in another garment. Flow
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -45,29 +46,14 @@ class Truth(NamedTuple):
     mask: Tensor  # [1, H, W], KEPT, CHANGED or GARMENT of data.synthetic
 
 
-def _match_size(path: Path, found: Sequence[int], size: tuple[int, int]) -> None:
-    if tuple(found) != tuple(size):
-        raise DataError(
-            f'{path}: {found[0]} x {found[1]} pixels (height x width), expected {size[0]} x {size[1]}: the truths are '
-            'not resized, give theirs by --size'
-        )
-
-
-def _read_picture(path: Path, size: tuple[int, int]) -> Tensor:
-    picture = records.read_picture(path)
-    _match_size(path, (picture.height, picture.width), size)
-    return picture_tensor(picture, size)
-
-
-def _read_mask(path: Path, size: tuple[int, int]) -> Tensor:
+def _read_mask(path: Path) -> np.ndarray:
     mask = records.read_label(path)
-    _match_size(path, mask.shape, size)
     if unknown := sorted(set(np.unique(mask).tolist()) - {KEPT, CHANGED, GARMENT}):
         raise DataError(f'{path}: value {unknown[0]}, expected only {KEPT}, {CHANGED} and {GARMENT}; save it without loss')
-    return ids_tensor(mask, size)
+    return mask
 
 
-def _read_flow(path: Path, size: tuple[int, int]) -> Tensor:
+def _read_flow(path: Path) -> np.ndarray:
     try:
         flow = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -78,30 +64,56 @@ def _read_flow(path: Path, size: tuple[int, int]) -> Tensor:
     if not isinstance(flow, np.ndarray) or flow.ndim != 3 or flow.shape[0] != 2 or flow.dtype.kind != 'f':
         came = f'{flow.dtype} {list(flow.shape)}' if isinstance(flow, np.ndarray) else 'an archive'
         raise DataError(f'{path}: {came}, expected a flow, floating-point [2, H, W]')
-    _match_size(path, flow.shape[1:], size)
-    return torch.from_numpy(flow.astype(np.float32))
+    return flow.astype(np.float32)
 
 
-READERS = {'img': ('.png', _read_picture), 'flow': ('.npy', _read_flow), 'mask': ('.png', _read_mask)}
-"""Folder of each part of a `Truth`, in its order: suffix, and what reads a file at (height, width)."""
+def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
+    """Height and width of a picture, a mask [H, W] or a flow [2, H, W]."""
+    return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
+
+
+READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', _read_flow), 'mask': ('.png', _read_mask)}
+"""Folder of each part of a `Truth`, in its order: suffix, and what reads a file."""
+
+
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a truth's mask [h, w] at `size` (H, W), as what `picture_tensor` makes of the pictures wants it.
+
+    KEPT where only kept pixels reach a new one, GARMENT where most of those under it are the garment's, else CHANGED.
+    """
+    width_height = (size[1], size[0])
+    changed, garment = (Image.fromarray((where * 255.0).astype(np.float32)) for where in (mask != KEPT, mask == GARMENT))
+    # What is kept nearby is zero to the last bit; the kernel's negative lobes are changes too.
+    kept = np.asarray(changed.resize(width_height, Image.Resampling.BICUBIC)) == 0
+    covered = np.asarray(garment.resize(width_height, Image.Resampling.BOX)) >= 255 / 2
+    return np.where(kept, KEPT, np.where(covered, GARMENT, CHANGED)).astype(mask.dtype)
+
+
+def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return a truth's flow [2, h, w] at `size` (H, W): for each new pixel what the nearest old one says, NaN kept.
+
+    Old and new coordinates differ by half a pixel, since pictures are resized by their borders and align_corners counts from
+    centre to centre.
+    """
+    old, new = (np.array(sides[::-1], np.float32)[:, None, None] for sides in (flow.shape[1:], size))  # width, height
+    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, flow.shape[1:], strict=True))
+    pixels = (flow[:, rows][:, :, columns] + 1) / 2 * (old - 1)
+    return ((pixels + 0.5) * new / old - 0.5) / (new - 1) * 2 - 1
 
 
 class GroundTruth:
     """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment stem>`.
 
-    Every file is read once now. Raises `DataError` where one is missing, damaged or not of `size` (height, width): resized
-    truths would be none.
+    They come at `size` (height, width), resized as the pictures are where they have another. Every file is read once now.
+    Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
     """
 
     def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int]):
-        self.folder, self.size = folder, size
+        self.folder, self.size = folder, tuple(size)
         problems = []
         for pair in tqdm(pairs, 'checking truths', leave=False, disable=None, delay=1):
-            for kind in READERS:
-                try:
-                    self._read(kind, *pair)
-                except DataError as error:
-                    problems.append(str(error).removeprefix(f'{folder}{os.sep}'))
+            for problem in self._problems(*pair):
+                problems.append(problem.removeprefix(f'{folder}{os.sep}'))
         if problems:
             more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
             raise DataError(
@@ -110,11 +122,33 @@ class GroundTruth:
 
     def __call__(self, person: str, garment: str) -> Truth:
         """Return the truth of one pair, by the file names of its person and its garment."""
-        return Truth(*(self._read(kind, person, garment) for kind in READERS))
+        picture, flow, mask = (self._read(kind, person, garment) for kind in READERS)
+        if mask.shape != self.size:
+            flow, mask = resize_flow(flow, self.size), resize_mask(mask, self.size)
+        return Truth(picture_tensor(picture, self.size), torch.from_numpy(flow), ids_tensor(mask, self.size))
 
-    def _read(self, kind: str, person: str, garment: str) -> Tensor:
-        suffix, read = READERS[kind]
-        return read(self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{suffix}', self.size)
+    def _problems(self, person: str, garment: str) -> list[str]:
+        """What is wrong with the files of one pair."""
+        sides, problems = {}, []
+        for kind in READERS:
+            try:
+                sides[kind] = _sides(self._read(kind, person, garment))
+            except DataError as error:
+                problems.append(str(error))
+        expected = Counter(sides.values()).most_common(1)[0][0] if sides else None
+        for kind, found in sides.items():
+            if found != expected:
+                problems.append(
+                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x width), expected '
+                    f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
+                )
+        return problems
+
+    def _path(self, kind: str, person: str, garment: str) -> Path:
+        return self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{READERS[kind][0]}'
+
+    def _read(self, kind: str, person: str, garment: str) -> Image.Image | np.ndarray:
+        return READERS[kind][1](self._path(kind, person, garment))
 
 
 def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTruth | None:

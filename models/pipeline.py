@@ -12,6 +12,8 @@ from models.outputs import TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
 
+PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
+
 
 def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
     """Merge the warped cloth with the generator's raw output [N, 4, H, W] into the try-on.
@@ -32,12 +34,21 @@ class TryOnPipeline(nn.Module):
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
     """
 
-    def __init__(self, warp: WarpNetwork, generator: nn.Module, *, family: str | None = None, is_trained: bool = True):
+    def __init__(
+        self,
+        warp: WarpNetwork,
+        generator: nn.Module,
+        *,
+        family: str | None = None,
+        is_trained: bool = True,
+        size: tuple[int, int] = PUBLISHED_SIZE,
+    ):
         super().__init__()
         self.warp = warp
         self.generator = generator
         self.family = family
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
+        self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
 
     @classmethod
     def untrained(cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu') -> 'TryOnPipeline':
@@ -60,7 +71,8 @@ class TryOnPipeline(nn.Module):
         """Load a student from its two files, published or own.
 
         `family` is recognised from the files where it is not given. `align_corners` None takes what the file says, and True where
-        it says nothing, as published weights want. Raises `utils.errors.CheckpointError` or `MissingFileError` with one line.
+        it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
+        `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
         from utils.checkpoint import load_network, match_family  # imports the registry: at module level a circle
 
@@ -70,7 +82,7 @@ class TryOnPipeline(nn.Module):
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
         family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        return cls(warp_network, generator, family=family, is_trained=is_trained).eval()
+        return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor, cloth: Tensor, edge: Tensor) -> TryOn:

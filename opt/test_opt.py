@@ -21,7 +21,11 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     samples = 'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
     add_align_corners(parser, default=None, explanation=samples)
     parser.add_argument(
-        '--size', nargs=2, type=whole_number(1), default=[256, 192], metavar=('H', 'W'), help='pictures are resized to this'
+        '--size',
+        nargs=2,
+        type=whole_number(1),
+        metavar=('H', 'W'),
+        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says nothing (published weights)',
     )
     parser.add_argument('--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing')
     parser.add_argument(

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from models import FAMILIES, create_generator, create_warp
+from utils.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [('000001_0.jpg', '000002_1.jpg'), ('000002_0.jpg', '000003_1.jpg'), ('000003_0.jpg', '000001_1.jpg')]
@@ -457,6 +458,19 @@ def test_a_broken_data_set_is_refused(kind, run_script, command, capsys):
 def test_options_of_old_scripts_are_accepted_and_say_that_they_change_nothing(run_script, command, capsys):
     run_script(command.arguments(*NO_METRICS, '--save_img', '--no_flip'))
     assert capsys.readouterr().err.count('changes nothing') == 2
+
+
+def test_the_size_is_that_of_the_checkpoint_unless_another_is_given(run_script, networks, command, tmp_path):
+    parts = {'warp': ('warp', 'mobile_afwm'), 'gen': ('generator', 'mobile_unet')}
+    for network, (name, (part, kind)) in zip(networks, parts.items(), strict=True):
+        save_checkpoint(tmp_path / f'{name}.pt', network, part=part, network=kind, role='student', size=(64, 96))
+        command.options[f'--pf_{name}_checkpoint'] = tmp_path / f'{name}.pt'
+    line = command.arguments('--metrics')
+    run_script(line)
+    run_script([*SMALL, *line])
+    for run, size in (('exp', (96, 64)), ('exp-1', (64, 64))):
+        for path in (tmp_path / 'runs' / run / 'results' / 'tryon').iterdir():
+            assert Image.open(path).size == size
 
 
 def test_untrained_weights_are_called_so(run_script, command, tmp_path, capsys):

@@ -7,6 +7,7 @@ read as tensors and plain values, so a file from a stranger cannot run code.
     python -m utils.checkpoint inspect weights.pt
     python -m utils.checkpoint convert weights.pt weights.safetensors --dtype float16
     python -m utils.checkpoint init --family dm_vton --out untrained/
+    python -m utils.checkpoint init --family dm_vton --teacher pb_warp.pt pb_gen.pt --out begin/
 """
 
 import argparse
@@ -707,6 +708,35 @@ def _convert(options: argparse.Namespace) -> None:
         print(f'left out, since only training needs it: {", ".join(left_out)}')
 
 
+def from_teacher(weights: Mapping[str, Tensor], teacher: Mapping[str, Tensor], *, part: str) -> dict[str, Tensor]:
+    """A student's state dict `weights` with all that fits from the same network in a teacher's role.
+
+    Roles differ in the first convolution of what sees the person. A generator's takes the channels that both roles have,
+    picture, warped cloth and warped edge; a warp network's condition has nothing in common and stays as it is.
+    """
+    result = {}
+    for name, own in weights.items():
+        other = teacher[name]
+        if other.shape != own.shape:
+            other = other[:, : own.shape[1]] if part == 'generator' else own
+        result[name] = other.clone()
+    return result
+
+
+def _teachers(options: argparse.Namespace) -> dict[str, dict[str, Tensor]]:
+    """The state dicts of the teacher's files by part."""
+    if options.teacher and options.role != 'student':
+        raise CheckpointError('--teacher: only a student begins with what a teacher has learnt; leave --role out')
+    states = {}
+    for path in options.teacher or ():
+        state, info = read_checkpoint(path)
+        _check_asked(path, info, info.part, getattr(FAMILIES[options.family], info.part), 'teacher')
+        if info.part in states:
+            raise CheckpointError(f'{path}: a second {PARTS[info.part]}; give one of each')
+        states[info.part] = state
+    return states
+
+
 def _init(options: argparse.Namespace) -> None:
     family = FAMILIES[options.family]
     if options.role not in family.roles:
@@ -715,6 +745,7 @@ def _init(options: argparse.Namespace) -> None:
     for name in names.values():
         if os.path.exists(options.out / name):
             raise CheckpointError(f'{options.out / name} exists already; delete it or give another --out')
+    teachers = _teachers(options)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -722,9 +753,12 @@ def _init(options: argparse.Namespace) -> None:
     for part, name in names.items():
         network = getattr(family, part)
         torch.manual_seed(options.seed)
+        weights = _create(part, network, options.role).state_dict()
+        if part in teachers:
+            weights = from_teacher(weights, teachers[part], part=part)
         save_checkpoint(
             options.out / name,
-            _create(part, network, options.role),
+            weights,
             part=part,
             network=network,
             role=options.role,
@@ -762,6 +796,13 @@ def _parser() -> OptionParser:
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
     init.add_argument('--family', choices=FAMILIES, required=True)
     init.add_argument('--role', choices=ROLES, default='student', help='whose networks')
+    init.add_argument(
+        '--teacher',
+        type=expand,
+        nargs='+',
+        metavar='FILE',
+        help="a trained teacher's files: a student of the same family begins with all of their weights that fit it",
+    )
     init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
     init.add_argument('--out', type=expand, required=True, metavar='DIR')
     init.set_defaults(run=_init)

@@ -277,9 +277,9 @@ WORDS = {
     'a flow of objects': 'cannot be read',
     'a flow of whole numbers': r'int16 \[2, 64, 96\], expected a flow',
     'a flow with its axes in another order': r'float16 \[64, 96, 2\], expected a flow',
-    'a picture of another size': '96 x 96 pixels .* expected 64 x 96.* --size',
-    'a flow of another size': '64 x 128 pixels .* expected 64 x 96.* --size',
-    'a mask of another size': '64 x 48 pixels .* expected 64 x 96.* --size',
+    'a picture of another size': '96 x 96 pixels .* expected 64 x 96 like',
+    'a flow of another size': '64 x 128 pixels .* expected 64 x 96 like',
+    'a mask of another size': '64 x 48 pixels .* expected 64 x 96 like',
     'a mask of colours': 'RGB',
     'a mask with another value': 'value 127, expected only 0, 128 and 255',
 }
@@ -301,6 +301,23 @@ def test_many_bad_truths_are_counted_and_the_first_are_named(root):
     with pytest.raises(DataError, match=r'4 problem\(s\): flow/000000.*; mask/000000.*; flow/000001.*; and 1 more') as refusal:
         find_truths(test_set(root))
     assert 'mask/000001' not in str(refusal.value)
+
+
+def test_truths_of_another_size_are_resized_with_the_pictures(tmp_path):
+    """At half the size the true picture still equals the person's in what is kept, and the flow leads to the same places."""
+    root = write_dataset(tmp_path / 'set', train=0, test=2, seed=2, size=(256, 192), progress=False) / 'VITON_test'
+    full, half = (VITONDataset(root, 'test', size=size) for size in ((256, 192), (128, 96)))
+    (person, garment), truths = half.pairs[0], find_truths(half)
+    truth, large = truths(person, garment), find_truths(full)(person, garment)
+    assert truth.picture.shape[1:] == truth.flow.shape[1:] == truth.mask.shape[1:] == half.size
+    kept = (truth.mask == KEPT).expand(3, -1, -1)
+    # The person's picture is a JPEG, the truth is not.
+    assert kept.float().mean() > 0.2 and (truth.picture - half[0]['image'])[kept].abs().mean() < 0.03
+    assert ((large.mask == GARMENT).float().mean() - (truth.mask == GARMENT).float().mean()).abs() < 0.03
+    seen = truth.flow.isfinite().all(dim=0)
+    coarse = (places(truth.flow, align_corners=True) + 0.5) * 2 - 0.5
+    fine = places(large.flow, align_corners=True)[:, 1::2, 1::2]
+    torch.testing.assert_close(coarse[:, seen], fine[:, seen], atol=1e-3, rtol=0)
 
 
 def test_truths_are_taken_where_they_are_unless_told_otherwise(root):

@@ -801,6 +801,27 @@ def test_init_writes_untrained_weights_that_load_and_repeat(tmp_path, capsys):
     assert 'rmgn has no teacher' in message and not (tmp_path / 'new').exists()
 
 
+def test_init_from_a_teacher_takes_all_that_fits_a_student(tmp_path, capsys):
+    run(capsys, 'init', '--family', 'dm_vton', '--role', 'teacher', '--seed', 1, '--out', tmp_path)
+    files = [tmp_path / f'dm_vton_teacher_{end}.pt' for end in ('warp', 'gen')]
+    assert 'UNTRAINED' in run(capsys, 'init', '--family', 'dm_vton', '--teacher', *files, '--out', tmp_path / 'student')
+    new = {}
+    for end, part, first in (('warp', 'warp', 'cond_mobile.'), ('gen', 'generator', '')):
+        teacher, student = (read_checkpoint(folder)[0] for folder in (
+            tmp_path / f'dm_vton_teacher_{end}.pt', tmp_path / 'student' / f'dm_vton_student_{end}.pt'
+        ))
+        new[part] = [name for name, x in student.items() if x.shape != teacher[name].shape]
+        assert len(new[part]) == 1 and new[part][0].startswith(first)
+        assert all(torch.equal(x, teacher[name]) for name, x in student.items() if name not in new[part])
+    assert torch.equal(student[new['generator'][0]], teacher[new['generator'][0]][:, :7])
+    message = fail(capsys, 'init', '--family', 'pf_afn', '--teacher', files[0], '--out', tmp_path / 'other')
+    assert 'asked was afwm (pf_afn' in message and not (tmp_path / 'other').exists()
+    message = fail(capsys, 'init', '--family', 'dm_vton', '--teacher', files[0], files[0], '--out', tmp_path / 'other')
+    assert 'a second warp network' in message
+    message = fail(capsys, 'init', '--family', 'dm_vton', '--role', 'teacher', '--teacher', *files, '--out', tmp_path / 'other')
+    assert 'only a student' in message and not (tmp_path / 'other').exists()
+
+
 def test_the_command_ends_with_one_line_and_status_2(tmp_path):
     command = [sys.executable, '-m', 'utils.checkpoint', 'inspect', str(tmp_path / 'none.pt')]
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
