@@ -3,7 +3,8 @@
 Not part of any paper: it stands in for VITON where that cannot be had, and it has what VITON lacks, the truth. The folder:
 
     VITON_traindata/  train_pairs.txt  train_img/ train_color/ train_edge/ train_label/ train_densepose/ train_pose/
-    VITON_test/       test_pairs.txt   test_img/  test_color/  test_edge/  test_gt/{img,flow,mask}/
+    VITON_test/       test_pairs.txt   test_img/  test_color/  test_edge/  test_label/  test_densepose/  test_pose/
+                      test_gt/{img,flow,mask}/
     synthetic.json    version, seed, size and counts
 
 Record i is the person `<i>_0.jpg` and that person's garment `<i>_1.jpg`. Training pairs are people and their own garments,
@@ -175,11 +176,10 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
         'person': f'{folder}/{split}_img/{person}.jpg',
         'cloth': f'{folder}/{split}_color/{cloth}.jpg',
         'edge': f'{folder}/{split}_edge/{cloth}.jpg',
+        'parsing': f'{folder}/{split}_label/{person}.png',
+        'densepose': f'{folder}/{split}_densepose/{person}.npy',
+        'pose': f'{folder}/{split}_pose/{person}.json',
     }
-    if split == 'train':
-        paths['parsing'] = f'{folder}/train_label/{person}.png'
-        paths['densepose'] = f'{folder}/train_densepose/{person}.npy'
-        paths['pose'] = f'{folder}/train_pose/{person}.json'
     if other is not None:
         pair = f'{stem}_0__{other:06d}_1'
         paths['truth'] = f'{folder}/test_gt/img/{pair}.png'
@@ -192,8 +192,7 @@ def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, s
     split, index, other = task
     record, paths = render_record(seed, split, index, size=size, other=other), record_paths(split, index, other)
     parts = {'person': _jpeg(record.person), 'cloth': _jpeg(record.cloth), 'edge': _jpeg(record.edge, EDGE_QUALITY)}
-    if split == 'train':
-        parts |= {'parsing': _png(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
+    parts |= {'parsing': _png(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
     if record.truth:
         truth = record.truth
         parts |= {'truth': _png(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': _png(truth.mask)}

@@ -22,19 +22,26 @@ class VITONDataset(Dataset):
     A record is a dict of float32 tensors [C, H, W] and of file names:
 
     - image, color [3, H, W] in [-1, 1]: the person, the garment on white; edge [1, H, W] in [0, 1]: the garment's mask
-    - in training also color_un, edge_un: another garment of the set; label, densepose [1, H, W]: ids;
-      pose [18, H, W] in {-1, 1}: a square at each key point
+    - in training also color_un, edge_un: another garment of the set
+    - in training, and with `annotated`, label, densepose [1, H, W]: ids; pose [18, H, W] in {-1, 1}: a square at each key point
     - person_name, garment_name, in training also unpaired_name: file names
 
     The other garment is drawn at random, never one that the list gives to the same person. The draw depends on seed,
     epoch and index alone: neither on the number of workers nor on what was drawn before.
 
     Raises `UserError` (`MissingFileError`, `DataError`) where the data set cannot be used: with `check` each file is
-    looked at now, without it a bad file is found when its record is read.
+    looked at now (of a test set those that `test.py` reads), without it a bad file is found when its record is read.
     """
 
     def __init__(
-        self, root: str | Path, phase: str, *, size: tuple[int, int] = (256, 192), seed: int = 0, check: bool = True
+        self,
+        root: str | Path,
+        phase: str,
+        *,
+        size: tuple[int, int] = (256, 192),
+        seed: int = 0,
+        check: bool = True,
+        annotated: bool = False,
     ):
         if seed < 0:
             raise UserError(f'seed {seed}: expected 0 or more')
@@ -42,6 +49,7 @@ class VITONDataset(Dataset):
         self.phase = phase
         self.size = records.valid_size(size)
         self.seed = seed
+        self.annotated = annotated or phase == 'train'
         records.find_phases(self.root, phase)
         if check:
             check_dataset(self.root, phase, size=self.size).raise_if_bad()
@@ -65,7 +73,9 @@ class VITONDataset(Dataset):
         if self.phase == 'train':
             unpaired = self.unpaired_garment(index)
             record['color_un'], record['edge_un'] = self._garment(unpaired)
-            record |= {'unpaired_name': unpaired} | self._maps(person, path, (picture.height, picture.width))
+            record['unpaired_name'] = unpaired
+        if self.annotated:
+            record |= self._maps(person, path, (picture.height, picture.width))
         return record
 
     @property

@@ -6,19 +6,16 @@ All ways are timed in turn, so that whatever else the machine does hits all of t
 """
 
 import argparse
-import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.profiler import ProfilerActivity, profile
 
 from models.ops.correlation import correlation, cost_volume
+from utils.profiling import MEGA, peak_memory
 
 LEVELS = ((128, 96), (64, 48), (32, 24), (16, 12), (8, 6))
 
@@ -112,26 +109,6 @@ def median_times(compared: dict, inputs: tuple, gradients: bool, calls: int) -> 
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def peak_memory(way: Callable, inputs: tuple, gradients: bool) -> float:
-    """Measure the most memory that one call has allocated at a time, result included, in MB."""
-    if inputs[0].is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        run(way, inputs, gradients)
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        run(way, inputs, gradients)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'trace.json'
-        recorded.export_chrome_trace(str(path))
-        events = [event for event in json.loads(path.read_text())['traceEvents'] if event['name'] == '[memory]']
-    held = peak = 0
-    for event in sorted(events, key=lambda event: event['ts']):
-        held += event['args']['Bytes']
-        peak = max(peak, held)
-    return peak / 1e6
-
-
 def print_table(title: str, rows: dict[str, list[float]]) -> None:
     """Print one row a way and one column a level."""
     print(f'\n{title:32s}' + ''.join(f'{f"{height}x{width}":>10s}' for height, width in LEVELS))
@@ -162,7 +139,7 @@ def main() -> None:
             for name, value in median_times(compared, inputs, gradients, options.calls).items():
                 times[gradients][name].append(value)
             for name, way in compared.items():
-                memory[gradients][name].append(peak_memory(way, inputs, gradients))
+                memory[gradients][name].append(peak_memory(partial(run, way, inputs, gradients), device=device) / MEGA)
     print(f'{options.batch} x {options.channels} channels, {options.dtype}, {device}, {torch.get_num_threads()} threads')
     for gradients, title in ((False, 'forward'), (True, 'forward and backward')):
         print_table(f'{title}, ms', times[gradients])

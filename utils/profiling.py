@@ -1,11 +1,15 @@
 """What a network costs: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
 
+import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from utils.device import synchronise
@@ -64,3 +68,27 @@ def measure_runtime(
         times.append(time.perf_counter() - start)
     milliseconds = torch.tensor(times, dtype=torch.float64) * 1000
     return Runtime(milliseconds.mean().item(), milliseconds.quantile(0.5).item(), len(times))
+
+
+def peak_memory(call: Callable, *inputs: Any, device: torch.device) -> int:
+    """Most bytes that `call(*inputs)` has allocated at a time beyond what was there before, its result included.
+
+    CUDA's allocator counts them itself. On the CPU PyTorch's profiler notes every allocation, which slows the call down; what
+    libraries take for themselves, such as a convolution's scratch memory, is not seen.
+    """
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call(*inputs)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        call(*inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'trace.json'
+        recorded.export_chrome_trace(str(path))
+        events = [event for event in json.loads(path.read_text())['traceEvents'] if event['name'] == '[memory]']
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event['ts']):
+        held += event['args']['Bytes']
+        peak = max(peak, held)
+    return peak

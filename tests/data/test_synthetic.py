@@ -12,6 +12,7 @@ from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Pa
 from data.records import list_kind, read_pairs
 from data.synthetic import partner, render_record, write_dataset
 from data.synthetic_render import Frame, Scene, draw_garment, sample_person
+from data.viton import VITONDataset
 from utils.errors import UserError
 
 SMALL = (128, 96)
@@ -282,6 +283,10 @@ def test_files_hold_what_was_drawn(dataset):
     assert densepose.dtype == np.uint8 and np.array_equal(densepose, record.densepose)
     points = json.loads((train / 'train_pose/000002_0.json').read_text())['people'][0]['pose_keypoints']
     assert np.allclose(np.reshape(points, (18, 3)), record.pose, atol=1e-3)
+
+    annotated = VITONDataset(test, 'test', size=SMALL, annotated=True)[1]
+    assert np.array_equal(annotated['label'][0], render_record(5, 'test', 1, size=SMALL).parsing)
+    assert annotated['pose'].shape == (18, *SMALL) and 'label' not in VITONDataset(test, 'test', size=SMALL)[1]
 
     truth = render_record(5, 'test', 1, size=SMALL, other=0).truth
     stem = '000001_0__000000_1'
