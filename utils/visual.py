@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 GAP = 4  # pixels between the panels of a row and between rows
+SHEET_COLUMN = 192  # a sheet of narrower pictures is enlarged to about this, a whole number of times
 JPEG_QUALITY = 95
 
 
@@ -30,7 +31,13 @@ def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def contact_sheet(rows: Sequence[Image.Image], *, titles: Sequence[str], note: str = '') -> Image.Image:
-    """Rows of equally wide panels under one another, a title above each column, a note below: something to show to a stranger."""
+    """Rows of equally wide panels under one another, a title above each column, a note below: something to show to a stranger.
+
+    Small pictures are enlarged, so that titles fit and faces can be seen.
+    """
+    scale = max(1, round(SHEET_COLUMN * len(titles) / max(row.width for row in rows)))
+    if scale > 1:
+        rows = [row.resize((row.width * scale, row.height * scale), Image.Resampling.BICUBIC) for row in rows]
     font = ImageFont.load_default(size=16)
     head, foot = 26, 26 if note else 0
     width = max(row.width for row in rows)
