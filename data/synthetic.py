@@ -39,9 +39,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.drawing.brushes import Frame
+from data.drawing.garments import Garment, draw_garment
+from data.drawing.people import sample_person
+from data.drawing.scenes import Scene
 from data.labels import Parsing
 from data.records import valid_size
-from data.synthetic_render import Frame, Garment, Scene, draw_garment, sample_person
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand

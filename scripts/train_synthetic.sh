@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The weights in checkpoints/: draw synthetic pictures, train all four stages on them, store the student in 16 bits, measure.
 #   bash scripts/train_synthetic.sh cpu|gpu [FOLDER]
-# cpu: DM-VTON teaches DM-VTON, 128 x 96, 640 records, no perceptual terms: an hour and a half on two cores.
+# cpu: DM-VTON teaches DM-VTON, 128 x 96, 640 records, no perceptual terms: an hour on two cores.
 # gpu: FS-VTON teaches DM-VTON, 256 x 192, 2,000 records, bfloat16. VGG_WEIGHTS=imagenet|PATH|none (imagenet).
 # FOLDER (runs/synthetic) gets the pictures and the runs. Run it again after an interruption: what is done is left as it is.
 set -euo pipefail
@@ -12,7 +12,7 @@ case $recipe in
     cpu)
         teacher=dm_vton records=640 tests=64
         common=(--device cpu --size 128 96 --vgg_weights none --batch_size 4 --workers 1 --lr 5e-4 --print_step 40 --sample_step 80)
-        pb_warp=(--niter 2 --niter_decay 2) pb_e2e=(--niter 1 --niter_decay 1)
+        pb_warp=(--niter 2 --niter_decay 1) pb_e2e=(--niter 1 --niter_decay 0)
         pf_warp=(--niter 1 --niter_decay 0) pf_e2e=(--niter 1 --niter_decay 1) ;;
     gpu)
         teacher=fs_vton records=2000 tests=200
@@ -28,7 +28,7 @@ common+=(--align_corners --channels_last --seed 0)
 
 train() { # stage, name of its run, further options
     if [ -e "$folder/$2/weights/state_last.pt" ]; then
-        python "train_$1.py" --resume "$folder/$2"
+        python "train_$1.py" --resume "$folder/$2" "${@:3}"
     else
         python "train_$1.py" --name "$2" "${common[@]}" "${@:3}"
     fi

@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from data import synthetic, synthetic_render
+from data import synthetic
+from data.drawing import people
+from data.drawing.brushes import Frame
+from data.drawing.garments import draw_garment
+from data.drawing.people import sample_person
+from data.drawing.scenes import Scene
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_pairs
 from data.synthetic import partner, render_record, write_dataset
-from data.synthetic_render import Frame, Scene, draw_garment, sample_person
 from data.viton import VITONDataset
 from utils.errors import UserError
 
@@ -205,7 +209,7 @@ def test_partners_are_a_derangement(count):
 
 def posed(monkeypatch, poses: tuple[str, str], **look) -> tuple[np.ndarray, np.ndarray]:
     """Parsing and DensePose of a woman in given poses, in a long sleeveless garment."""
-    monkeypatch.setattr(synthetic_render, 'sample_poses', lambda rng: poses)
+    monkeypatch.setattr(people, 'sample_poses', lambda rng: poses)
     person = sample_person(np.random.default_rng(1), male=False)
     person.head |= look
     person.tucked = False

@@ -1,0 +1,270 @@
+"""Curves, soft brushes and layers: what all drawings are made of.
+
+Lengths are in body units: the frame is 256 units high and shows a person of scale 1 as VITON's photographs do. Everything is
+drawn SUPERSAMPLE times as large as it is stored and averaged down; maps that vary smoothly are computed at the stored size and
+enlarged. Colours are RGB, 0..255.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+SUPERSAMPLE = 2
+FRAME_HEIGHT, FRAME_WIDTH = 256, 192
+
+Window = tuple[slice, slice]
+"""Rows and columns of the stored picture."""
+
+
+def ramp(value: np.ndarray) -> np.ndarray:
+    """Smooth step from 0 at 0 to 1 at 1."""
+    value = np.minimum(np.maximum(value, 0), 1)
+    return value * value * (3 - 2 * value)
+
+
+@lru_cache(maxsize=8)
+def _spline_basis(steps: int) -> np.ndarray:
+    t = np.linspace(0, 1, steps, endpoint=False)
+    basis = 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], -1)
+    return basis.astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _spline_spans(count: int, closed: bool) -> np.ndarray:
+    """Which four points [spans, 4] each piece of a curve rests on; the ends of an open one count twice."""
+    places = np.arange(count if closed else count - 1)[:, None] + np.arange(-1, 3)
+    return places % count if closed else np.clip(places, 0, count - 1)
+
+
+def spline(points: list | np.ndarray, *, closed: bool = False, steps: int = 5) -> np.ndarray:
+    """Catmull-Rom curve through points [N, 2] as a polyline [M, 2] with `steps` pieces between neighbours."""
+    points = np.asarray(points, np.float32)
+    curve = (_spline_basis(steps) @ points[_spline_spans(len(points), closed)]).reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, points[-1:]])
+
+
+def mirrored(points: np.ndarray) -> np.ndarray:
+    """Closed outline from its right half, given from top to bottom."""
+    points = np.asarray(points, np.float32)
+    return np.concatenate([points, points[::-1] * np.float32((-1, 1))])
+
+
+class Profile:
+    """Smooth function of one variable through knots, tabulated in steps of 1/8; constant beyond its ends."""
+
+    def __init__(self, knots: list[tuple[float, float]]):
+        curve = spline(knots, steps=12)
+        self.low = knots[0][0]
+        places = np.arange(self.low, knots[-1][0] + 0.125, 0.125)
+        self.table = np.interp(places, curve[:, 0], curve[:, 1]).astype(np.float32)
+
+    def __call__(self, value):
+        """The function at a number or an array."""
+        last = len(self.table) - 1
+        if isinstance(value, float | int):
+            return float(self.table[min(max(int((value - self.low) * 8), 0), last)])
+        index = np.minimum(np.maximum((value - np.float32(self.low)) * 8, 0), last)
+        return self.table.take(index.astype(np.int32))
+
+
+@lru_cache(maxsize=1)
+def _noise_tile() -> np.ndarray:
+    rng = np.random.default_rng(20)
+    tile = np.zeros((768, 768), np.float32)
+    for cells, weight in ((6, 1.0), (12, 0.6), (24, 0.35), (48, 0.2), (96, 0.12)):
+        coarse = rng.standard_normal((cells, cells)).astype(np.float32)
+        tile += weight * cv2.resize(coarse, (768, 768), interpolation=cv2.INTER_CUBIC)
+    return tile / np.abs(tile).max()
+
+
+def noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Cloudy noise [h, w] in -1..1, cut from a tile that is the same in every process."""
+    size = [min(side, 640) for side in shape]
+    y, x = (int(rng.integers(0, 768 - side)) for side in size)
+    cut = _noise_tile()[y : y + size[0], x : x + size[1]]
+    return cut if cut.shape == tuple(shape) else cv2.resize(cut, tuple(shape)[::-1])
+
+
+def tint(color: np.ndarray, shade: np.ndarray, response: tuple = (1.0, 1.0, 1.0)) -> np.ndarray:
+    """A colour (3,) under a shade [h, w] around 1 -> [h, w, 3]; `response` per channel."""
+    return cv2.merge([(shade - 1) * np.float32(c * k) + np.float32(c) for c, k in zip(color, response, strict=True)])
+
+
+def grow(image: np.ndarray) -> np.ndarray:
+    """Bring a map at the stored size to the drawing size."""
+    size = (image.shape[1] * SUPERSAMPLE, image.shape[0] * SUPERSAMPLE)
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+
+
+def shrink(image: np.ndarray) -> np.ndarray:
+    """Average a map at the drawing size down to the stored size."""
+    size = (image.shape[1] // SUPERSAMPLE, image.shape[0] // SUPERSAMPLE)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+class Frame(NamedTuple):
+    """Size of the stored picture in pixels."""
+
+    height: int
+    width: int
+
+    @property
+    def unit(self) -> float:
+        """Stored pixels per body unit."""
+        return self.height / FRAME_HEIGHT
+
+    @property
+    def margin(self) -> float:
+        """Stored pixels left of the frame of body units (negative where the picture is narrower)."""
+        return (self.width - FRAME_WIDTH * self.unit) / 2
+
+    def window(self, points: np.ndarray | None = None, pad: float = 0.0) -> Window | None:
+        """The window that holds points [N, 2] in frame units, widened by `pad` units; None where that is out of the picture."""
+        if points is None:
+            return slice(0, self.height), slice(0, self.width)
+        x0, y0 = ((np.min(points, 0) - pad) * self.unit + (self.margin, 0)).astype(int).tolist()
+        x1, y1 = ((np.max(points, 0) + pad) * self.unit + (self.margin + 1, 1)).astype(int).tolist()
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, self.width), min(y1, self.height)
+        return (slice(y0, y1), slice(x0, x1)) if x1 - x0 > 1 and y1 - y0 > 1 else None
+
+
+class Brush:
+    """Draws anti-aliased shapes, given in units, into a window at the drawing size."""
+
+    def __init__(self, frame: Frame, window: Window, *, zoom: float = 1.0, origin: tuple = (0.0, 0.0)):
+        """With `zoom` and `origin`, shapes are given in units of which `zoom` make a frame unit, from `origin` on."""
+        self.frame, self.window, self.zoom, self.origin = frame, window, zoom, np.float32(origin)
+        self.shape = tuple((s.stop - s.start) * SUPERSAMPLE for s in window)
+        self.scale = frame.unit * SUPERSAMPLE * zoom
+        corner = np.float32((frame.margin - window[1].start, -window[0].start))
+        self.shift = (corner + self.origin * np.float32(frame.unit)) * SUPERSAMPLE - np.float32(0.5)
+
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """Units -> sixteenths of a drawing pixel, as OpenCV's drawing functions take them with shift=4."""
+        return np.rint((np.asarray(points, np.float32) * np.float32(self.scale) + self.shift) * 16).astype(np.int32)
+
+    def blank(self, value: int = 0) -> np.ndarray:
+        """An empty 8-bit drawing."""
+        return np.full(self.shape, value, np.uint8)
+
+    def cover(self, *outlines: np.ndarray) -> np.ndarray:
+        """Cover [h, w] in 0..1 of closed outlines."""
+        mask = self.blank()
+        for outline in outlines:
+            cv2.fillPoly(mask, [self.pixels(outline)], 255, cv2.LINE_AA, 4)
+        return mask * np.float32(1 / 255)
+
+    def lines(self, lines: list[np.ndarray], width: float, soft: float = 0.0) -> np.ndarray:
+        """Cover [h, w] in 0..1 of polylines of a width, blurred by `soft` (both in units)."""
+        mask = self.blank()
+        thickness = max(1, round(width * self.scale))
+        cv2.polylines(mask, [self.pixels(line) for line in lines], False, 255, thickness, cv2.LINE_AA, 4)
+        if soft:
+            mask = cv2.blur(cv2.blur(mask, (self.odd(soft), self.odd(soft))), (self.odd(soft), self.odd(soft)))
+        return mask * np.float32(1 / 255)
+
+    def odd(self, soft: float) -> int:
+        """Width in drawing pixels of a box that, used twice, blurs about as a Gaussian of `soft` units."""
+        return 2 * max(1, round(soft * self.scale * 1.2)) + 1
+
+    def axes(self, factor: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Units x [w] and y [h, 1] of the pixel centres, `factor` to a stored pixel."""
+        rows, columns = self.window
+        x = (np.arange(columns.start * factor, columns.stop * factor) + 0.5) / factor - self.frame.margin
+        y = (np.arange(rows.start * factor, rows.stop * factor) + 0.5) / factor
+        x, y = ((v / self.frame.unit - o) / self.zoom for v, o in ((x, self.origin[0]), (y, self.origin[1])))
+        return x.astype(np.float32), y.astype(np.float32)[:, None]
+
+    def relief(self, lines: list[np.ndarray], soft: float, strength: float, light: np.ndarray) -> np.ndarray:
+        """Light and shade [h, w] around 0, at the stored size, of soft folds along lines."""
+        unit = self.frame.unit
+        height = np.zeros([s.stop - s.start for s in self.window], np.uint8)
+        for index, item in enumerate(lines):
+            points = np.rint((np.asarray(item) * self.scale + self.shift) * (16 / SUPERSAMPLE)).astype(np.int32)
+            cv2.polylines(height, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4)
+        side = 2 * max(1, round(soft * unit * 1.2)) + 1
+        height = cv2.blur(cv2.blur(height.astype(np.float32), (side, side)), (side, side))
+        lx, ly = (float(v) * strength * unit / 100 for v in light[:2])
+        kernel = np.float32([[lx + ly, 2 * ly, ly - lx], [2 * lx, 0, -2 * lx], [lx - ly, -2 * ly, -lx - ly]])
+        slopes = cv2.filter2D(height, -1, kernel)
+        # cloth is dull: folds darken it more than they brighten it
+        return slopes - 0.45 * np.maximum(slopes, 0)
+
+
+class Layer(NamedTuple):
+    """A patch of paint: `rgb` [h, w, 3] and `alpha` [h, w] float32 at the drawing size.
+
+    `label` is the parsing id wherever the patch covers at least half of a stored pixel (None: paint only); `flow` [h, w, 2], for
+    layers of the garment, is the pixel (x, y) of the flat garment that is seen at each stored pixel. Without rgb a layer with a
+    label only renames what is there, and one without darkens it by alpha.
+    """
+
+    window: Window
+    rgb: np.ndarray | None
+    alpha: np.ndarray
+    label: int | None = None
+    flow: np.ndarray | None = None
+
+    def is_shadow(self) -> bool:
+        """Whether the layer darkens what lies below and is nothing itself."""
+        return self.rgb is None and self.label is None
+
+
+def paint(layer: Layer, canvas: np.ndarray, parsing: np.ndarray, flow: np.ndarray) -> None:
+    """Paint a layer onto canvas [2h, 2w, 3], parsing [h, w] and flow [h, w, 2] (NaN where no garment is seen), in place."""
+    rows, columns = (slice(s.start * SUPERSAMPLE, s.stop * SUPERSAMPLE) for s in layer.window)
+    patch = canvas[rows, columns]
+    if layer.rgb is not None:
+        fresh = cv2.subtract(layer.rgb, patch)
+        cv2.multiply(fresh, cv2.merge([layer.alpha, layer.alpha, layer.alpha]), fresh)
+        cv2.add(patch, fresh, patch)
+    elif layer.is_shadow():
+        keep = 1 - layer.alpha
+        cv2.multiply(patch, cv2.merge([keep, keep, keep]), patch)
+    if layer.label is not None:
+        covered = shrink(layer.alpha) >= 0.5
+        parsing[layer.window][covered] = layer.label
+        flow[layer.window][covered] = np.nan if layer.flow is None else layer.flow[covered]
+
+
+def overlap(first: Window, second: Window | None) -> Window | None:
+    """What two windows share; None where they do not meet."""
+    if second is None:
+        return None
+    both = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    return both if all(s.stop > s.start for s in both) else None
+
+
+def crop(layer: Layer, window: Window | None) -> Layer | None:
+    """The part of a layer inside a window; None where they do not meet."""
+    both = overlap(layer.window, window)
+    if both is None:
+        return None
+    cut = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(layer.window, both, strict=True))
+    fine = tuple(slice(s.start * SUPERSAMPLE, s.stop * SUPERSAMPLE) for s in cut)
+    flow = None if layer.flow is None else layer.flow[cut]
+    return Layer(both, None if layer.rgb is None else layer.rgb[fine], layer.alpha[fine], layer.label, flow)
+
+
+def limb_shade(across: np.ndarray, normal_x, normal_y, light: np.ndarray) -> np.ndarray:
+    """Shade of a round limb, 1 where it faces us; `across` is -1..1 from rim to rim, `light` [3] leads to the lamp."""
+    facing = np.sqrt(np.maximum(1 - across * across, 0.03))
+    lit = facing + across * (normal_x * np.float32(light[0] / light[2]) + normal_y * np.float32(light[1] / light[2]))
+    return 0.6 + 0.4 * np.minimum(np.maximum(lit, 0), 1.3)
+
+
+def capsule(x: np.ndarray, y: np.ndarray, start, end, start_radius: float, end_radius: float) -> np.ndarray:
+    """Signed distance to a tapered capsule, negative inside."""
+    ax, ay = float(end[0] - start[0]), float(end[1] - start[1])
+    x, y = x - float(start[0]), y - float(start[1])
+    place = np.minimum(np.maximum((x * ax + y * ay) / max(ax * ax + ay * ay, 1e-6), 0), 1)
+    dx, dy = x - place * ax, y - place * ay
+    return np.sqrt(dx * dx + dy * dy) - (start_radius + place * (end_radius - start_radius))
+
+
+def join(first: np.ndarray, second: np.ndarray, soft: float) -> np.ndarray:
+    """Union of two signed distances with the corner between them filled over `soft` units."""
+    near = np.maximum(soft - np.abs(first - second), 0)
+    return np.minimum(first, second) - near * near / (4 * soft)
