@@ -1,6 +1,7 @@
 """The synthetic data set: its pictures agree with their annotations, its truths are true, its folder can be resumed."""
 
 import errno
+import itertools
 import json
 
 import cv2
@@ -20,6 +21,8 @@ from data.viton import VITONDataset
 from utils.errors import UserError
 
 SMALL = (128, 96)
+PARTS = [('img', 0, 'jpg'), ('color', 1, 'jpg'), ('edge', 1, 'jpg'), ('label', 0, 'png'), ('densepose', 0, 'npy')]
+PARTS += [('pose', 0, 'json')]
 
 
 @pytest.fixture(scope='module')
@@ -254,13 +257,10 @@ def test_the_folder_holds_every_part_of_every_record(dataset):
     found = set(contents(dataset))
     train, test = 'VITON_traindata', 'VITON_test'
     wanted = {'synthetic.json', f'{train}/train_pairs.txt', f'{test}/test_pairs.txt'}
-    for i in range(3):
-        wanted |= {f'{train}/train_img/{i:06d}_0.jpg', f'{train}/train_color/{i:06d}_1.jpg', f'{train}/train_edge/{i:06d}_1.jpg'}
-        wanted |= {
-            f'{train}/train_{kind}/{i:06d}_0.{end}' for kind, end in (('label', 'png'), ('densepose', 'npy'), ('pose', 'json'))
-        }
+    for split, phase, count in ((train, 'train', 3), (test, 'test', 4)):
+        for i, (kind, number, end) in itertools.product(range(count), PARTS):
+            wanted.add(f'{split}/{phase}_{kind}/{i:06d}_{number}.{end}')
     for i in range(4):
-        wanted |= {f'{test}/test_img/{i:06d}_0.jpg', f'{test}/test_color/{i:06d}_1.jpg', f'{test}/test_edge/{i:06d}_1.jpg'}
         wanted |= {
             f'{test}/test_gt/{kind}/{i:06d}_0__{i ^ 1:06d}_1.{end}'
             for kind, end in (('img', 'png'), ('flow', 'npy'), ('mask', 'png'))
