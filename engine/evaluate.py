@@ -271,12 +271,14 @@ def _shown(value: float, unit: str) -> str:
 
 
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
-    """Write all numbers with their protocols as JSON, and return them as a table for the screen."""
+    """Write all numbers with their protocols as JSON, and return them as a table for the screen, reasons for missing ones below."""
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-    rows = [
-        [score.label, '-' if score.value is None else _shown(score.value, score.unit), score.reason or score.protocol]
-        for score in scores
-    ]
-    return format_table(['metric', 'value', 'protocol, or why there is no value'], rows)
+    rows = [[score.label, _shown(score.value, score.unit), score.protocol] for score in scores if score.value is not None]
+    missing: dict[str, list[str]] = {}
+    for score in scores:
+        if score.value is None:
+            missing.setdefault(score.reason or 'no reason known', []).append(score.label)
+    lines = [f'no {", ".join(labels)}: {reason}' for reason, labels in missing.items()]
+    return '\n'.join([format_table(['metric', 'value', 'protocol'], rows), *lines])
