@@ -232,9 +232,9 @@ def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, e
     assert {score.label: score.value for score in comparison.scores()}['PSNR whole'] == 100
     assert titles == ['person', 'garment', 'warped', 'try-on', 'truth']
     sheet = np.asarray(Image.open(tmp_path / 'contact_sheet.jpg')).astype(float)
-    assert sheet.shape == (26 + 2 * SIZE[0] + 4, 5 * SIZE[1] + 4 * 4, 3)
-    true = Image.open(sorted((drawn / 'test_gt' / 'img').iterdir())[0])
-    assert np.abs(sheet[26 : 26 + SIZE[0], -SIZE[1] :] - np.asarray(true)).mean() < 5
+    assert sheet.shape == (26 + 2 * (2 * SIZE[0]) + 4, 2 * (5 * SIZE[1] + 4 * 4), 3)  # small pictures are shown twice as large
+    true = Image.open(sorted((drawn / 'test_gt' / 'img').iterdir())[0]).resize((2 * SIZE[1], 2 * SIZE[0]))
+    assert np.abs(sheet[26 : 26 + 2 * SIZE[0], -2 * SIZE[1] :] - np.asarray(true)).mean() < 5
     assert Image.open(next((tmp_path / 'visualize').iterdir())).size == (4 * SIZE[1] + 3 * 4, SIZE[0])
 
 
@@ -367,13 +367,13 @@ def test_the_script_reports_every_score_beside_its_baseline(run_script, weights,
     assert metrics['SSIM whole']['value'] < 0.9 and 1 < metrics['warp error']['value'] < 50
     assert 'LPIPS whole' not in metrics and metrics['SSIM']['value'] is None
     assert 'warp error baseline' in capsys.readouterr().out
-    assert Image.open(tmp_path / 'exp' / 'results' / 'contact_sheet.jpg').width == 5 * SIZE[1] + 4 * 4
+    assert Image.open(tmp_path / 'exp' / 'results' / 'contact_sheet.jpg').width == 2 * (5 * SIZE[1] + 4 * 4)
 
 
 def test_the_script_goes_without_truths_where_told_to(run_script, weights, drawn, tmp_path):
     run_script(arguments(drawn, weights, tmp_path, '--metrics', 'ssim', '--no-gt'))
     assert list(json.loads((tmp_path / 'exp' / 'results' / 'metrics.json').read_text())['metrics']) == ['SSIM']
-    assert Image.open(tmp_path / 'exp' / 'results' / 'contact_sheet.jpg').width == 4 * SIZE[1] + 3 * 4
+    assert Image.open(tmp_path / 'exp' / 'results' / 'contact_sheet.jpg').width == 2 * (4 * SIZE[1] + 3 * 4)
 
 
 def test_the_script_refuses_missing_truths_with_a_status(run_script, weights, root, tmp_path, capsys):

@@ -56,11 +56,18 @@ def test_a_picture_is_rounded_to_the_nearest_level_and_clipped():
 
 
 def test_panels_stand_in_order_and_a_sheet_holds_every_row():
-    red, blue = Image.new('RGB', (10, 8), 'red'), Image.new('RGB', (10, 8), 'blue')
+    red, blue = Image.new('RGB', (200, 8), 'red'), Image.new('RGB', (200, 8), 'blue')
     row = panel_row([red, blue])
     assert row.getpixel((0, 0)) == (255, 0, 0) and row.getpixel((row.width - 1, 7)) == (0, 0, 255)
     sheet = np.asarray(contact_sheet([row] * 3, titles=['a', 'b'], note='a note'))
-    assert (sheet == (255, 0, 0)).all(axis=2).sum() == 3 * 80 and sheet.shape[1] == row.width
+    assert (sheet == (255, 0, 0)).all(axis=2).sum() == 3 * 1600 and sheet.shape[1] == row.width
+
+
+def test_a_sheet_of_small_pictures_is_enlarged_a_whole_number_of_times():
+    row = panel_row([Image.new('RGB', (60, 80), 'red'), Image.new('RGB', (60, 80), 'blue')])
+    sheet = np.asarray(contact_sheet([row] * 2, titles=['a', 'b']))
+    assert sheet.shape[1] == 3 * row.width and sheet.shape[0] == 26 + 2 * 3 * row.height + 4
+    assert (sheet[26:] == (255, 0, 0)).all(axis=2).sum() > 2 * 170 * 230
 
 
 def test_the_log_goes_to_the_screen_and_to_the_run_folder(tmp_path, capsys):
