@@ -29,6 +29,21 @@ class WarpOutput(NamedTuple):
     levels: tuple[WarpLevel, ...]  # coarse to fine; empty unless keep_levels=True
 
 
+class PersonCode(NamedTuple):
+    """What a pipeline needs to know of a person, for any number of garments. Only the pipeline that made it can read it."""
+
+    person: Tensor  # [N, 3, H, W] in [-1, 1]
+    features: tuple[Tensor, ...]  # the condition's half of the pyramid: five maps [N, 256, h, w], coarse to fine
+
+
+class GarmentCode(NamedTuple):
+    """What a pipeline needs to know of a garment, for any number of persons. Only the pipeline that made it can read it."""
+
+    cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth times its edge
+    edge: Tensor  # [N, 1, H, W] in {0, 1}
+    features: tuple[Tensor, ...]  # the cloth's half of the pyramid: five maps [N, 256, h, w], coarse to fine
+
+
 class TryOn(NamedTuple):
     """What a try-on consists of."""
 

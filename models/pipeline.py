@@ -3,14 +3,23 @@
 The composition follows PF-AFN (Ge et al., CVPR 2021), section 3.3.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from models.outputs import TryOn, WarpOutput
+from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from photo.loading import Source
+    from runtime import OptimizedPipeline
 
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
@@ -27,8 +36,88 @@ def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
     return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow)
 
 
+def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
+    """The cloth times its edge, and the edge made binary: what the networks see of a garment."""
+    edge = (edge > 0.5).to(cloth.dtype)
+    return cloth * edge, edge
+
+
+def check_picture(name: str, x: Tensor, channels: int) -> None:
+    """Raise ValueError unless `x` is a floating-point picture [N, channels, H, W] with somebody in it."""
+    if not isinstance(x, Tensor):
+        raise UserError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
+    if x.shape[:1] == (0,):
+        raise UserError(f'{name} is {list(x.shape)}: there is nobody in it')
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise UserError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
+    if not x.is_floating_point():
+        raise UserError(f'{name} is {x.dtype}, expected a floating-point picture: [-1, 1], an edge [0, 1]')
+
+
+def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
+    """Raise ValueError unless `cloth` and `edge` are pictures of one batch and size."""
+    if edge is None:
+        raise UserError('there is no edge: give person, cloth and edge, or a person and what encode_garment returned')
+    check_picture('cloth', cloth, 3)
+    check_picture('edge', edge, 1)
+    check_agreement('edge', edge, 'cloth', cloth)
+
+
+def check_agreement(name: str, x: Tensor, other_name: str, other: Tensor, *, one_for_all: bool = False) -> None:
+    """Raise ValueError unless batch, height and width agree; with `one_for_all`, a batch of one fits any other."""
+    batches_fit = x.shape[0] == other.shape[0] or (one_for_all and 1 in (x.shape[0], other.shape[0]))
+    if not batches_fit or x.shape[2:] != other.shape[2:]:
+        rule = '; batch, height and width must agree' + (', or one batch be 1' if one_for_all else '')
+        raise UserError(f'{name} is {list(x.shape)} but {other_name} is {list(other.shape)}{rule}')
+
+
+def check_inputs(
+    person: Tensor | PersonCode,
+    cloth: Tensor | GarmentCode,
+    edge: Tensor | None,
+    check_size: Callable[[str, Tensor], None],
+) -> None:
+    """Raise ValueError that says what came and what was expected, before any work; `check_size` is the warp network's.
+
+    Pictures must be of one batch. Where one side is a code, a single person or garment goes with any number of the other.
+    """
+    if isinstance(person, GarmentCode) or isinstance(cloth, PersonCode):
+        raise UserError('a garment code came as the person, or a person code as the garment; the person is the first argument')
+    has_code = isinstance(person, PersonCode) or isinstance(cloth, GarmentCode)
+    if isinstance(person, PersonCode):
+        person = person.person
+    check_picture('person', person, 3)
+    if isinstance(cloth, GarmentCode):
+        if edge is not None:
+            raise UserError('an edge came beside a garment code, which has its own; leave the edge out')
+        check_agreement('the garment of the code', cloth.cloth, 'person', person, one_for_all=True)
+    else:
+        check_picture('cloth', cloth, 3)
+        check_agreement('cloth', cloth, 'person', person, one_for_all=has_code)
+        check_garment(cloth, edge)
+    check_size('person', person)
+
+
+def match_batch(person: PersonCode, garment: GarmentCode) -> tuple[PersonCode, GarmentCode]:
+    """Repeat the one of two codes that stands for a batch of one, as a view, for every sample of the other."""
+    count = max(person.person.shape[0], garment.cloth.shape[0])
+    if person.person.shape[0] != count:
+        person = PersonCode(_repeat(person.person, count), tuple(_repeat(x, count) for x in person.features))
+    if garment.cloth.shape[0] != count:
+        features = tuple(_repeat(x, count) for x in garment.features)
+        garment = GarmentCode(_repeat(garment.cloth, count), _repeat(garment.edge, count), features)
+    return person, garment
+
+
+def _repeat(x: Tensor, count: int) -> Tensor:
+    return x.expand(count, *x.shape[1:])
+
+
 class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
+
+    What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
+    then `pipeline(person, code)` for every frame of a video. `optimize` makes the same pipeline fast.
 
     Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
@@ -85,34 +174,59 @@ class TryOnPipeline(nn.Module):
         return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
 
     @torch.no_grad()
-    def forward(self, person: Tensor, cloth: Tensor, edge: Tensor) -> TryOn:
+    def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
         """Dress `person` [N, 3, H, W] in `cloth` [N, 3, H, W], both in [-1, 1], with mask `edge` [N, 1, H, W] in [0, 1].
 
-        Inputs are brought to the pipeline's device and dtype. Raises ValueError where shapes do not fit each other or the
-        network.
+        What `encode_person` returned can stand in the person's place, and what `encode_garment` returned in that of cloth and
+        edge; then one of the two, person or garment, may be a single one for N of the other. Inputs are brought to the
+        pipeline's device and dtype. Raises ValueError where shapes do not fit each other or the network.
         """
-        self.check(person, cloth, edge)
-        parameter = next(self.warp.parameters())
-        person, cloth, edge = (x.to(parameter.device, parameter.dtype) for x in (person, cloth, edge))
-        edge = (edge > 0.5).to(cloth.dtype)
-        cloth = cloth * edge
-        warped = self.warp(person, cloth, edge)
-        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
+        check_inputs(person, cloth, edge, self.warp.check_size)
+        if not isinstance(person, PersonCode):
+            person = self.encode_person(person)
+        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        return self.dress(*match_batch(person, garment))
+
+    @torch.no_grad()
+    def encode_person(self, person: Tensor) -> PersonCode:
+        """Compute once what any garment needs of `person` [N, 3, H, W] in [-1, 1]."""
+        check_picture('person', person, 3)
+        self.warp.check_size('person', person)
+        person = self._place(person)
+        return PersonCode(person, self.warp.encode_condition(person))
+
+    @torch.no_grad()
+    def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
+        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W] in [0, 1]."""
+        check_garment(cloth, edge)
+        self.warp.check_size('cloth', cloth)
+        cloth, edge = clean_garment(self._place(cloth), self._place(edge))
+        return GarmentCode(cloth, edge, self.warp.encode_cloth(cloth))
+
+    def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
+        """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
+        warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
         return compose(warped, generated)
 
-    def check(self, person: Tensor, cloth: Tensor, edge: Tensor) -> None:
-        """Raise ValueError that says what came and what was expected, before any work."""
-        for name, x, channels in (('person', person, 3), ('cloth', cloth, 3), ('edge', edge, 1)):
-            if not isinstance(x, Tensor):
-                raise ValueError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
-            if x.shape[:1] == (0,):
-                raise ValueError(f'{name} is {list(x.shape)}: there is nobody in it')
-            if x.ndim != 4 or x.shape[1] != channels:
-                raise ValueError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
-            if not x.is_floating_point():
-                raise ValueError(f'{name} is {x.dtype}, expected a floating-point picture: [-1, 1], an edge [0, 1]')
-            if x.shape[0] != person.shape[0] or x.shape[2:] != person.shape[2:]:
-                raise ValueError(
-                    f'{name} is {list(x.shape)} but person is {list(person.shape)}; batch, height and width must agree'
-                )
-        self.warp.check_size('person', person)
+    def optimize(self, mode: str = 'auto', **options) -> 'OptimizedPipeline':
+        """Make a pipeline with the same calls and, but for rounding, the same results, as fast as this machine allows.
+
+        This one stays as it is. `mode` and `options` are those of `runtime.optimize`.
+        """
+        from runtime import optimize  # compilers and graphs are no part of the networks
+
+        return optimize(self, mode, **options)
+
+    def try_on(self, person: 'Source', garment: 'Source', **options: Any) -> 'Image':
+        """Dress a person on a photograph: files, Pillow pictures or arrays in, a Pillow picture of the photograph's size out.
+
+        `options` and errors are those of `photo.try_on`.
+        """
+        from photo import try_on  # masks, framing and paste-back are no part of the networks
+
+        return try_on(self, person, garment, **options)
+
+    def _place(self, x: Tensor) -> Tensor:
+        parameter = next(self.warp.parameters())
+        return x.to(parameter.device, parameter.dtype)

@@ -1,4 +1,4 @@
-"""Check on a machine with a GPU what needs one: the CUDA kernels, the pipelines in 16 bits, a step of each training stage.
+"""Check on a machine with a GPU what needs one: CUDA kernels, pipelines in 16 bits and as graphs, a step of each training stage.
 
 Prints how fast the kernels are, against the PyTorch twin and against a large copy in the same run.
 
@@ -17,12 +17,15 @@ from engine.stages import STAGES, create_stage
 from models import FAMILIES, TryOnPipeline
 from models.ops.correlation import correlation
 from models.ops.correlation_cuda import find_problem
+from runtime import OptimizedPipeline
 from scripts.benchmark_correlation import LEVELS, shifts
+from utils.benchmark import made_up_pictures, measure_family, table
 
 SHAPES = ((1, 1, 1, 1), (2, 33, 37, 53), (3, 70, 16, 12), (1, 256, 8, 6), (1, 256, 128, 96))
 # Largest error allowed, as a part of the largest number: the rounding of the result and, in the wide types, of the sums.
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 3e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 CALLS = 20
+LARGEST_ERROR = 1e-4  # of an optimised picture in float32
 # Smallest peak signal-to-noise ratio, in dB, that a picture computed in fewer bits may have against float32.
 SMALLEST_PSNR = {torch.float16: 40, torch.bfloat16: 25}
 
@@ -118,6 +121,57 @@ def check_pipelines() -> bool:
     return right
 
 
+def check_optimised() -> bool:
+    """Compare optimised pipelines with the plain ones, in float32 to rounding, in float16 in dB; call graphs from two streams."""
+    right = True
+    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    pictures = made_up_pictures(1, (256, 192), torch.device('cuda'))
+    for family in FAMILIES:
+        pipeline = TryOnPipeline.untrained(family, device='cuda')
+        expected = pipeline(*pictures).image
+        for mode in ('fused', 'graph'):
+            exact = pipeline.optimize(mode, dtype=torch.float32)(*pictures).image
+            error = (exact - expected).abs().max().item()
+            half = pipeline.optimize(mode)
+            result = half(*pictures)
+            psnr = 10 * torch.log10(4 / (result.image.float() - expected).square().mean()).item()
+            fine = error <= LARGEST_ERROR and psnr >= SMALLEST_PSNR[torch.float16] and result.flow.dtype is torch.float32
+            fine &= mode != 'graph' or check_graph(half, pictures)
+            right &= fine
+            print(f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, float16 {psnr:5.1f} dB')
+    torch.backends.cudnn.allow_tf32 = tf32
+    return right
+
+
+def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...]) -> bool:
+    """Repeat calls from two streams and from the host, with codes and another batch size: each must give its own result."""
+    person, cloth, edge = pictures
+    persons = [person, person.flip(3), -person, person.flip(2)]
+    code = pipeline.encode_garment(cloth, edge)
+    expected = [pipeline(one, code).image for one in persons]
+    right = torch.equal(pipeline(person, cloth, edge).image, expected[0])
+    streams = [torch.cuda.Stream(), torch.cuda.Stream()]
+    for stream in streams:
+        stream.wait_stream(torch.cuda.current_stream())
+    results = []
+    for index, one in enumerate(persons * 8):
+        with torch.cuda.stream(streams[index % 2]):
+            results.append(pipeline(one, code).image)
+    torch.cuda.synchronize()
+    right &= all(torch.equal(result, expected[index % 4]) for index, result in enumerate(results))
+    both = pipeline(torch.cat(persons[:2]), code).image
+    right &= torch.allclose(both.float(), torch.cat(expected[:2]).float(), atol=0.05)
+    from_host = [pipeline(one.cpu(), code).image for one in persons]
+    return right and all(torch.equal(result, one) for result, one in zip(from_host, expected, strict=True))
+
+
+def print_runtimes() -> None:
+    """Print what `python -m utils.benchmark` measures of DM-VTON, shortly."""
+    for batch in (1, 8, 64):
+        settings = {'batch': batch, 'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
+        print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))
+
+
 def made_up_batch() -> dict[str, torch.Tensor]:
     """A batch as the training loader yields it, of noise and random ids."""
     shape = (2, 1, 256, 192)
@@ -162,12 +216,13 @@ def main() -> int:
         print(f'the CUDA kernels cannot run: {problem}', file=sys.stderr)
         return 1
     torch.manual_seed(0)
-    right = all([*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_stages()])
+    right = all([*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_optimised(), check_stages()])
     attainable = copy_bandwidth()
     print(f'{torch.cuda.get_device_name()}: a large copy moves {attainable / 1e9:.0f} GB/s')
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         for height, width in LEVELS:
             print_speed(dtype, (1, 256, height, width), attainable)
+    print_runtimes()
     print('everything agrees' if right else 'something is wrong: see the lines marked WRONG')
     return 0 if right else 1
 

@@ -38,3 +38,9 @@ class AFWM(WarpNetwork):
 
     def encode_cloth(self, cloth: Tensor) -> tuple[Tensor, ...]:
         return self.image_FPN(self.image_features(cloth))
+
+    def condition_encoder(self) -> nn.Sequential:
+        return nn.Sequential(self.cond_features, self.cond_FPN)
+
+    def cloth_encoder(self) -> nn.Sequential:
+        return nn.Sequential(self.image_features, self.image_FPN)

@@ -1,6 +1,6 @@
 """The mobile warp network of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): MobileNetV2 pyramids, coarse offsets by correlation."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import MobileFPN
 from models.warp_modules.afwm import CorrelationFlow
@@ -21,3 +21,9 @@ class MobileAFWM(WarpNetwork):
 
     def encode_cloth(self, cloth: Tensor) -> tuple[Tensor, ...]:
         return self.image_mobile(cloth)
+
+    def condition_encoder(self) -> nn.Sequential:
+        return nn.Sequential(self.cond_mobile)
+
+    def cloth_encoder(self) -> nn.Sequential:
+        return nn.Sequential(self.image_mobile)

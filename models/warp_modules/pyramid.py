@@ -45,6 +45,14 @@ class FlowNetwork(nn.Module):
         """Estimate [N, 2, h, w] pixels from the cloth feature aligned so far and the condition feature, [N, 256, h, w] each."""
         raise NotImplementedError
 
+    def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
+        """Estimate [N, 2, h, w] pixels from the cloth feature aligned with the coarse offset and the condition feature."""
+        return self.netRefine[level](torch.cat([aligned, condition_feature], dim=1))
+
+    def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
+        """Sample the cloth feature [N, 256, h, w] at the flow so far."""
+        return sample(cloth_feature, flow, align_corners=self.align_corners)
+
     def forward(
         self,
         condition_features: tuple[Tensor, ...],
@@ -58,11 +66,10 @@ class FlowNetwork(nn.Module):
         flow, levels = None, []
         for n, (condition_feature, cloth_feature) in enumerate(zip(condition_features, cloth_features, strict=True)):
             # The one place where a gradient stops: what is learnt here must not move the level before.
-            aligned = cloth_feature if flow is None else sample(cloth_feature, flow.detach(), **options)
+            aligned = cloth_feature if flow is None else self.align(cloth_feature, flow.detach())
             coarse = self.coarse_offset(n, aligned, condition_feature, context)
             flow = advance(flow, coarse, **options)
-            aligned = sample(cloth_feature, flow, **options)
-            refine = self.netRefine[n](torch.cat([aligned, condition_feature], dim=1))
+            refine = self.refine_offset(n, self.align(cloth_feature, flow), condition_feature)
             flow = advance(flow, refine, **options)
             flow = rescale(flow, 2.0)  # [N, 2, 2h, 2w]
             if keep_levels:
@@ -99,6 +106,14 @@ class WarpNetwork(nn.Module):
         """[N, 3, H, W] in [-1, 1] -> five maps [N, 256, h, w], coarse to fine."""
         raise NotImplementedError
 
+    def condition_encoder(self) -> nn.Sequential:
+        """What `encode_condition` does as a module, which shares the weights."""
+        raise NotImplementedError
+
+    def cloth_encoder(self) -> nn.Sequential:
+        """What `encode_cloth` does as a module, which shares the weights."""
+        raise NotImplementedError
+
     def check_size(self, name: str, picture: Tensor) -> None:
         """Raise `UserError`, a ValueError, unless `picture` has sides that the network can take."""
         height, width = picture.shape[-2:]
@@ -113,9 +128,7 @@ class WarpNetwork(nn.Module):
                 f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for example 256 x 192'
             )
 
-    def forward(
-        self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False
-    ) -> WarpOutput:
+    def forward(self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False) -> WarpOutput:
         """Warp `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1] onto the person of `condition` [N, C, H, W].
 
         Raises ValueError where the sides do not fit the network or the condition and the cloth do not fit each other.

@@ -1,0 +1,19 @@
+"""Fast inference: the pipeline of `models` folded, split into parts, and run by the fastest backend that a machine has."""
+
+from runtime.backends import MODES, create, find_problem
+from runtime.exported import create_runtime
+from runtime.parts import INPUTS, OUTPUTS, Parts, split
+from runtime.pipeline import OptimizedPipeline, optimize
+
+__all__ = [
+    'INPUTS',
+    'MODES',
+    'OUTPUTS',
+    'OptimizedPipeline',
+    'Parts',
+    'create',
+    'create_runtime',
+    'find_problem',
+    'optimize',
+    'split',
+]

@@ -1,0 +1,87 @@
+"""What inference can do once instead of in every call: norms folded into convolutions, scales into weights.
+
+Everything here is exact algebra: a folded network computes the same function, and differs by rounding only.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import remove_spectral_norm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from models.generators.rmgn import AADResBlock
+from models.warp_modules.style_afwm import EqualLinear, ModulatedConv
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy of `network` for inference: eval mode, no gradients, everything folded that can be.
+
+    Batch norms that follow a convolution go into it (one before a ReLU cannot), spectral norms into their weights, the equalised
+    scales and the demodulation's sums of `ModulatedConv` into constants. Shared convolutions stay shared.
+    """
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    for module in network.modules():
+        if isinstance(module, nn.Sequential):
+            fold_batch_norms(module)
+        elif isinstance(module, AADResBlock):
+            fold_spectral_norms(module)
+    return replace(network, ModulatedConv, ConstantModulatedConv)
+
+
+def fold_batch_norms(layers: nn.Sequential) -> None:
+    """Fold each batch norm of `layers` that follows a convolution into it, in place; the layer drops out."""
+    kept: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm2d) and kept and isinstance(kept[-1], nn.Conv2d):
+            kept[-1] = fuse_conv_bn_eval(kept[-1], layer)
+        else:
+            kept.append(layer)
+    if len(kept) < len(layers):
+        del layers[:]
+        layers.extend(kept)
+
+
+def fold_spectral_norms(block: nn.Module) -> None:
+    """Replace the spectral norm of every convolution of `block` by its quotient, in place."""
+    for layer in block.children():
+        if isinstance(layer, nn.Conv2d) and hasattr(layer, 'weight_orig'):
+            remove_spectral_norm(layer)
+            layer.weight.requires_grad_(False)
+
+
+def replace(network: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """Put `make(module)` in place of every `kind` in `network`, and return it; a module under several names is made once."""
+    made: dict[nn.Module, nn.Module] = {}
+    for parent in list(network.modules()):
+        for name, child in list(parent._modules.items()):  # named_children would pass over a second name
+            if isinstance(child, kind):
+                made[child] = made.get(child) or make(child)
+                setattr(parent, name, made[child])
+    return network
+
+
+class ConstantModulatedConv(nn.Module):
+    """`ModulatedConv` with what does not depend on the style computed beforehand; the same call."""
+
+    def __init__(self, modulated: ModulatedConv):
+        super().__init__()
+        linear: EqualLinear = modulated.mlp_class_std.linear
+        out_channels, in_channels = modulated.weight.shape[:2]
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False).requires_grad_(False)
+        self.conv.weight.data = modulated.weight * modulated.scale  # [out, in, 3, 3]
+        energy = self.conv.weight.double().square().sum(dim=(2, 3)).t()  # [in, out]
+        self.register_buffer('energy', energy.to(modulated.weight.dtype).contiguous())
+        self.register_buffer('bias', modulated.bias.detach().clone())
+        self.register_buffer('style_weight', linear.weight_orig * linear.scale)
+        self.register_buffer('style_bias', linear.bias.detach().clone())
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale = F.linear(style, self.style_weight, self.style_bias)  # [N, in]
+        wide = torch.promote_types(scale.dtype, torch.float32)  # squares of 16-bit numbers overflow
+        energy = scale.to(wide).square() @ self.energy.to(wide)  # [N, out]
+        demodulation = torch.rsqrt(1e-5 + energy).to(x.dtype)
+        scaled = x * scale.to(x.dtype)[:, :, None, None]
+        return self.conv(scaled) * demodulation[:, :, None, None] + self.bias

@@ -1,0 +1,132 @@
+"""Parts of a pipeline as ONNX: the form that ONNX Runtime and OpenVINO read, and any other program.
+
+What ONNX lacks, or what its runtimes do slowly, is written in other operations here; the numbers are the same but for rounding.
+"""
+
+import contextlib
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.ops.correlation import RADIUS, SIDE
+from models.warp_modules.afwm import CorrelationFlow
+from models.warp_modules.pyramid import FlowNetwork
+from runtime.fold import replace
+from runtime.parts import INPUTS, OUTPUTS, Parts
+from utils.errors import UserError
+
+OPSET = 18  # GridSample came with 16; 18 is what the exporter writes without converting
+TILE = 8  # pixels a side that one matrix product of the cost volume handles together
+
+
+def require(*packages: str) -> None:
+    """Raise `UserError` that names the first of `packages` (as pip knows them) that is not installed."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f'{package} is not installed, which this runtime needs; pip install {package}')
+
+
+def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
+    """`models.ops.correlation` in operations that ONNX has: [N, C, h, w] twice -> [N, 49, h, w].
+
+    Square tiles are multiplied with their surroundings, cut out by tables of rows and columns; a third table picks the 49
+    products of each pixel that count.
+    """
+    count, channels, height, width = first.shape
+    down, across, window = -(-height // TILE), -(-width // TILE), TILE + 2 * RADIUS
+    below, right = down * TILE - height, across * TILE - width
+    tiles = F.pad(first, (0, right, 0, below)).view(count, channels, down, TILE, across, TILE)
+    tiles = tiles.permute(0, 2, 4, 3, 5, 1).reshape(-1, TILE**2, channels)
+    rows, columns = (
+        (torch.arange(n, device=first.device)[:, None] * TILE + torch.arange(window, device=first.device)).flatten()
+        for n in (down, across)
+    )
+    near = F.pad(second, (RADIUS, RADIUS + right, RADIUS, RADIUS + below)).index_select(2, rows).index_select(3, columns)
+    near = near.view(count, channels, down, window, across, window).permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, window**2)
+    places = torch.arange(window**2, device=first.device).view(window, window).unfold(0, SIDE, 1).unfold(1, SIDE, 1)
+    offsets = torch.arange(TILE**2, device=first.device) * window**2
+    index = (places.flatten(0, 1).flatten(1) + offsets[:, None]).flatten()  # of [tile, window], 49 for each pixel of the tile
+    volume = torch.bmm(tiles, near).flatten(1).index_select(1, index).view(count, down, across, TILE, TILE, SIDE**2)
+    volume = volume.permute(0, 5, 1, 3, 2, 4).reshape(count, SIDE**2, down * TILE, across * TILE)
+    return volume[:, :, :height, :width] / channels
+
+
+class PortableFlow(FlowNetwork):
+    """A flow network in operations that ONNX has. `network` says how the coarse offset is estimated and holds the weights."""
+
+    def __init__(self, network: FlowNetwork):
+        nn.Module.__init__(self)  # the weights are those of `network`
+        self.network = network
+        self.align_corners = network.align_corners
+        self.netRefine = network.netRefine
+
+    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
+        return self.network.context(condition_features, cloth_features)
+
+    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+        if isinstance(self.network, CorrelationFlow):
+            cost = F.leaky_relu(correlation_by_tables(aligned, condition_feature), 0.1)
+            return self.network.netMain[level](cost)
+        return self.network.coarse_offset(level, aligned, condition_feature, context)
+
+
+def make_portable(parts: Parts) -> Parts:
+    """Replace in place what ONNX cannot say, and return `parts`."""
+    parts.dress = replace(parts.dress, FlowNetwork, PortableFlow)
+    return parts
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's own warnings are about its own future."""
+    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'torch.export', 'onnxscript', 'onnx_ir')]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:
+    """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of these shapes to `path`.
+
+    Inputs and outputs are called as `runtime.parts.INPUTS` and `OUTPUTS` say. Needs the packages onnx and onnxscript.
+    """
+    write_network(parts.part(name), inputs, path, names=INPUTS[name], output_names=OUTPUTS[name])
+
+
+def write_network(
+    network: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    *,
+    names: Sequence[str],
+    output_names: Sequence[str],
+    dynamic_shapes: tuple | None = None,
+) -> None:
+    """Write a network of tensors, whose operations ONNX has, to `path`; `dynamic_shapes` are those of `torch.export`."""
+    require('onnx', 'onnxscript')
+    with torch.no_grad(), _quiet():
+        torch.onnx.export(
+            network.eval(),
+            inputs,
+            path,
+            input_names=list(names),
+            output_names=list(output_names),
+            opset_version=OPSET,
+            dynamic_shapes=dynamic_shapes,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )

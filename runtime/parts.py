@@ -1,0 +1,107 @@
+"""A pipeline as three networks of plain tensors: what is computed of the person, of the garment, and of both.
+
+These are what compilers, exporters and CUDA graphs take: no options, no tuples of tuples, each weight in one part only. Order and
+names of inputs and outputs are those of the constants below.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.extractors.mobile_fpn import MobileFPN
+from models.outputs import TryOn
+from models.pipeline import TryOnPipeline, clean_garment, compose
+from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork
+from runtime.fold import folded, replace
+from runtime.smooth import SmoothedPyramid
+
+PERSON_FEATURES = tuple(f'person_feature_{level}' for level in range(LEVELS))  # coarse to fine
+GARMENT_FEATURES = tuple(f'garment_feature_{level}' for level in range(LEVELS))
+GARMENT_CODE = ('garment_cloth', 'garment_edge', *GARMENT_FEATURES)
+PERSON_CODE = ('person', *PERSON_FEATURES)
+INPUTS = {
+    'person': ('person',),
+    'garment': ('cloth', 'edge'),
+    'dress': (*PERSON_CODE, *GARMENT_CODE),
+    'try_on': ('person', *GARMENT_CODE),
+}
+OUTPUTS = {'person': PERSON_FEATURES, 'garment': GARMENT_CODE, 'dress': TryOn._fields, 'try_on': TryOn._fields}
+
+
+class PersonEncoder(nn.Module):
+    """person [N, 3, H, W] -> the five maps of the person, [N, 256, h, w] each."""
+
+    def __init__(self, warp: WarpNetwork):
+        super().__init__()
+        self.encoder = warp.condition_encoder()
+
+    def forward(self, person: Tensor) -> tuple[Tensor, ...]:
+        return self.encoder(person)
+
+
+class GarmentEncoder(nn.Module):
+    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the five maps of the garment."""
+
+    def __init__(self, warp: WarpNetwork):
+        super().__init__()
+        self.encoder = warp.cloth_encoder()
+
+    def forward(self, cloth: Tensor, edge: Tensor) -> tuple[Tensor, ...]:
+        cloth, edge = clean_garment(cloth, edge)
+        return cloth, edge, *self.encoder(cloth)
+
+
+class Dresser(nn.Module):
+    """The codes of person and garment -> the tensors of `TryOn`."""
+
+    def __init__(self, flow: FlowNetwork, generator: nn.Module):
+        super().__init__()
+        self.flow = flow
+        self.generator = generator
+
+    def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        person_features, (cloth, edge), garment_features = tensors[:LEVELS], tensors[LEVELS : LEVELS + 2], tensors[LEVELS + 2 :]
+        warped = self.flow(person_features, garment_features, cloth, edge)
+        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
+        return tuple(compose(warped, generated))
+
+
+class TryOnPart(nn.Module):
+    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: what is left to do for each frame of a video."""
+
+    def __init__(self, person: nn.Module, dress: nn.Module):
+        super().__init__()
+        self.person = person
+        self.dress = dress
+
+    def forward(self, person: Tensor, *garment: Tensor) -> tuple[Tensor, ...]:
+        return self.dress(person, *self.person(person), *garment)
+
+
+class Parts(nn.Module):
+    """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the third in one."""
+
+    def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module):
+        super().__init__()
+        self.person = person
+        self.garment = garment
+        self.dress = dress
+
+    @property
+    def try_on(self) -> TryOnPart:
+        """Person encoder and dresser as one network; it shares their weights."""
+        return TryOnPart(self.person, self.dress)
+
+    def part(self, name: str) -> nn.Module:
+        """The network called `name`."""
+        return getattr(self, name)
+
+
+def split(pipeline: TryOnPipeline) -> Parts:
+    """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""
+    warp, generator = folded(pipeline.warp), folded(pipeline.generator)
+    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator)).eval()
+
+
+def save_arithmetic(parts: Parts) -> Parts:
+    """Rearrange `parts` in place so that they multiply less, which pays where arithmetic is what takes the time; returns them."""
+    return replace(parts, MobileFPN, SmoothedPyramid)

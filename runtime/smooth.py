@@ -1,0 +1,109 @@
+"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is moved to where the maps are small.
+
+At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus a 1x1 lateral
+convolution of few channels. All of it is linear, so that S may be taken apart and applied before anything is upsampled:
+
+- S of a lateral convolution is one 3x3 convolution of 24 or 32 channels in place of 256.
+- S of an upsampled chain: each of the nine taps of S is a 1x1 convolution, which commutes with the upsampling. The nine products
+  are computed at the level `BASE`, once for all finer levels. Upsampling them, shifting each to its tap's place and summing is a
+  matrix product along the rows and one along the columns.
+
+The result is the same but for rounding, borders included: what S sees outside the map is zero in the shifts, and the lateral
+convolution's bias is the weight of one more channel, of ones.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.extractors.mobile_fpn import BLOCKS, PYRAMID_CHANNELS, MobileFPN
+
+BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine taps
+
+
+def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and 1, and sums."""
+    # While a compiler or an exporter traces, tensors hold no numbers: none of those may be kept for later calls.
+    make = _shifted_upsampling if torch.compiler.is_compiling() else _kept_shifted_upsampling
+    return make(size, doublings, dtype, device)
+
+
+def _shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    matrix = torch.eye(size, dtype=dtype, device=device)[None]  # [1, size, size]: the upsampled unit vectors are its rows
+    for _ in range(doublings):
+        matrix = F.interpolate(matrix, scale_factor=2.0, mode='linear', align_corners=False)
+    padded = F.pad(matrix[0].t(), (0, 0, 1, 1))  # [large + 2, size]
+    large = size * 2**doublings
+    return torch.cat([padded[tap : tap + large] for tap in range(3)], dim=1)
+
+
+_kept_shifted_upsampling = functools.lru_cache(maxsize=64)(_shifted_upsampling)
+
+
+class SmoothedPyramid(nn.Module):
+    """`MobileFPN`, folded, with the same call: [N, C, H, W] -> five maps of 256 channels, coarse to fine."""
+
+    def __init__(self, pyramid: MobileFPN):
+        super().__init__()
+        self.first_layer = pyramid.first_layer
+        self.inverted_residual_blocks = pyramid.inverted_residual_blocks
+        self.top_layer = pyramid.top_layer
+        laterals = list(pyramid.lateral_layers)[::-1]  # coarse to fine
+        self.lateral_layers = nn.ModuleList(laterals[: BASE + 1])
+        self.smooth = pyramid.smooth_layers[0]
+        self.register_buffer('bias', self.smooth.bias.detach().clone())
+        taps = self.smooth.weight.permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
+        self.register_buffer('taps', taps.contiguous())
+        self.merged = nn.ModuleList(self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals)))
+
+    def merge(self, laterals: list[nn.Conv2d]) -> nn.Conv2d:
+        """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a channel of ones."""
+        kernel = self.smooth.weight.double()
+        weights = [torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals]
+        bias = sum(lateral.bias.double() for lateral in laterals)
+        weights.append(torch.einsum('ocyx,c->oyx', kernel, bias)[:, None])
+        weight = torch.cat(weights, dim=1)
+        conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).requires_grad_(False)
+        conv.weight.data, conv.bias.data = weight.to(self.smooth.weight.dtype), self.smooth.bias.detach().clone()
+        return conv
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x, maps = self.first_layer(x), []
+        for block, (_, _, stride) in zip(self.inverted_residual_blocks, BLOCKS, strict=True):
+            x = block(x)
+            if stride == 2:
+                maps.append(x)
+        maps = maps[::-1]  # coarse to fine
+        chain, features = self.top_layer(x.mean(dim=(2, 3), keepdim=True)), []
+        for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
+            chain = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False) + lateral(encoded)
+            features.append(self.smooth(chain) if len(features) < BASE else chain)
+        products = self.products(features.pop())
+        features.append(self.place(products, None, 0))
+        inputs = []
+        for doublings, (merged, encoded) in enumerate(zip(self.merged, maps[BASE + 1 :], strict=True), start=1):
+            inputs = [F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False) for coarser in inputs]
+            inputs.append(encoded)
+            lateral = merged(torch.cat([*inputs, torch.ones_like(encoded[:, :1])], dim=1))
+            features.append(self.place(products, lateral, doublings))
+        return tuple(features)
+
+    def products(self, chain: Tensor) -> Tensor:
+        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column of blocks a tap."""
+        count, _, height, width = chain.shape
+        products = self.taps @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
+        blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
+        return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
+
+    def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
+        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is one."""
+        count, channels, rows, columns = products.shape
+        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
+        wide = (products.flatten(0, 2) @ across.t()).view(count * channels, rows, -1)  # [N * 256, 3 * h, w']
+        down = down.expand(count * channels, -1, -1)
+        if lateral is None:
+            return torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
+        lateral = lateral.contiguous()
+        return torch.baddbmm(lateral.flatten(0, 1), down, wide).view(lateral.shape)
