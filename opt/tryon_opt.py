@@ -1,0 +1,60 @@
+"""Options of tryon.py."""
+
+import argparse
+
+from data.records import valid_size
+from opt.base_opt import whole_number
+from photo.person import BACKGROUNDS
+from runtime import MODES
+from utils.cli import OptionParser
+from utils.errors import UserError
+
+LARGEST_SIZE = 2048  # of what the networks see, whose memory grows with it
+
+
+def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line of tryon.py; a wrong option raises `UserError` with one line."""
+    parser = OptionParser('Dress people on their own photographs, at the own size of each photograph.')
+    several = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
+    parser.add_argument('--person', required=True, help='photographs of people, or folders of them', **several)
+    parser.add_argument('--garment', required=True, help='photographs of garments on a plain background, or folders', **several)
+    parser.add_argument('--out', required=True, help='the result, a picture file; for several a folder')
+    parser.add_argument('--person_mask', help='a mask for each person, or their folder; None: as --background says', **several)
+    parser.add_argument('--garment_mask', help='a mask for each garment, or their folder; None: by the background', **several)
+    parser.add_argument(
+        '--background',
+        choices=BACKGROUNDS,
+        default='auto',
+        help='what the networks see behind people: auto replaces one that is not plain, keep none, the others any by that tool; '
+        'the result keeps its own',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        nargs='+',
+        metavar='PATH',
+        default=[],
+        help='warp network and generator, or the folder of one pair; None: the published ones if there, else the shipped',
+    )
+    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    parser.add_argument(
+        '--backend',
+        choices=('torch', 'auto', *MODES),
+        default='torch',
+        help='what the networks run on: torch as they are, auto the fastest of what is installed, found by trying',
+    )
+    parser.add_argument(
+        '--size',
+        nargs=2,
+        type=whole_number(1),
+        metavar=('H', 'W'),
+        help='size of the pictures that the networks see; None: as the checkpoint says, and 256 192 where it says nothing',
+    )
+    options = parser.parse_args(arguments)
+    for name in ('person', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
+        values = getattr(options, name) or []
+        if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
+            raise UserError(f'--{name}: an empty name; give a path')
+    options.size = valid_size(options.size) if options.size else None
+    if options.size and max(options.size) > LARGEST_SIZE:
+        raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is large anyway')
+    return options
