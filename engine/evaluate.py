@@ -271,7 +271,7 @@ def _shown(value: float, unit: str) -> str:
 
 
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
-    """Write all numbers with their protocols as JSON, and return them as a table for the screen, reasons for missing ones below."""
+    """Write all numbers with their protocols as JSON, and return them as a table, reasons for missing ones below it."""
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
