@@ -18,6 +18,11 @@ class Bar(NamedTuple):
     colour: int = 0
 
 
+def _short(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f'{value:.0f}' if value >= 100 else f'{value:.3g}'
+
+
 def bar_chart(groups: Mapping[str, Sequence[Bar]], *, title: str, note: str = '', unit: str = 'ms') -> Image.Image:
     """Draw groups of bars under one another, all to the same scale, which starts at zero."""
     longest = max(bar.value for bars in groups.values() for bar in bars)
@@ -36,7 +41,7 @@ def bar_chart(groups: Mapping[str, Sequence[Bar]], *, title: str, note: str = ''
             length = max(1, round(BARS * bar.value / longest))
             draw.text((LABELS - 8, y + LINE / 2), bar.label, fill='black', font=small, anchor='rm')
             draw.rectangle((LABELS, y + 3, LABELS + length, y + LINE - 4), fill=COLOURS[bar.colour % len(COLOURS)])
-            draw.text((LABELS + length + 6, y + LINE / 2), f'{bar.value:.3g} {unit}', fill='black', font=small, anchor='lm')
+            draw.text((LABELS + length + 6, y + LINE / 2), f'{_short(bar.value)} {unit}', fill='black', font=small, anchor='lm')
             y += LINE
     for index, text in enumerate(notes):
         draw.text((MARGIN, y + 10 + 18 * index), text, fill='#444444', font=small)
