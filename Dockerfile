@@ -1,0 +1,35 @@
+# The page of app.py on a CPU: docker build -t try-on . && docker run --rm -p 7860:7860 try-on
+FROM python:3.12-slim
+
+# What OpenCV's wheel links to.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && rm -rf /var/lib/apt/lists/*
+
+RUN useradd --create-home --uid 1000 visitor
+WORKDIR /home/visitor/app
+
+# PyTorch without CUDA, which would be gigabytes that a CPU has no use for; before the rest, so that nothing replaces it.
+COPY requirements.txt requirements-app.txt ./
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch torchvision \
+    && grep -v '^cupy' requirements.txt > /tmp/requirements.txt \
+    && pip install --no-cache-dir -r /tmp/requirements.txt -r requirements-app.txt \
+    && rm /tmp/requirements.txt
+
+COPY app.py LICENSE ./
+COPY data ./data
+COPY models ./models
+COPY opt ./opt
+COPY photo ./photo
+COPY runtime ./runtime
+COPY utils ./utils
+COPY webapp ./webapp
+COPY checkpoints ./checkpoints
+
+USER visitor
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRADIO_ANALYTICS_ENABLED=False
+EXPOSE 7860
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
+# Further options go behind the image's name, for example --backend plain.
+ENTRYPOINT ["python", "app.py", "--host", "0.0.0.0", "--port", "7860"]

@@ -1,0 +1,55 @@
+"""A page in the browser to try garments on: photographs, or the camera.
+
+    python app.py
+
+Serves http://127.0.0.1:7860 until Ctrl-C, to this machine alone unless --host or --share say otherwise. Reads a student's
+weights and, with --garments, a folder of garments; keeps uploads and results in a temporary folder that goes with it.
+"""
+
+import sys
+
+from models import TryOnPipeline
+from opt.app_opt import PLAIN, parse_app_options
+from photo.weights import ABOUT, choose_weights
+from utils.device import describe_device, select_device
+from utils.errors import UserError, exit_cleanly
+from webapp.server import check_free, own_folder, serve
+
+QUICK_TO_START = {'cpu': ('winograd', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> None:
+    """Load, build the page, serve it."""
+    options = parse_app_options(arguments)
+    check_free(options.host, options.port)
+    weights, device = choose_weights(options.checkpoint), select_device(options.device)
+    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
+    align_corners = pipeline.warp.aflow_net.align_corners
+    about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
+    note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
+    if weights.about == ABOUT['shipped']:
+        note = f'**On real photographs expect little:** these are {weights.about}.'
+    if options.backend != PLAIN:
+        candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
+        pipeline = pipeline.optimize(options.backend, candidates=candidates)
+        about += f', {pipeline.mode}'
+    print(f'weights: {weights.about} ({about})')
+    with own_folder() as folder:
+        try:
+            from webapp.page import build_page
+        except ImportError as error:
+            raise UserError(
+                f'{error.name} is not installed, which the page needs; pip install -r requirements-app.txt'
+            ) from error
+        from webapp.studio import Studio
+        from webapp.wardrobe import fill_wardrobe
+
+        choice = fill_wardrobe(folder / 'files', options.garments)
+        studio = Studio(pipeline, folder / 'files', align_corners=align_corners, megapixels=options.max_megapixels)
+        page = build_page(studio, choice, about=about, note=note)
+        serve(page, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

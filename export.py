@@ -1,0 +1,77 @@
+"""Write a try-on as files that run without Python: ONNX, or OpenVINO's own format.
+
+    python export.py --format onnx --out exported/
+
+Reads a student's weights, published or own. Writes for each precision a folder with one graph (person, cloth, edge -> tryon,
+warped_cloth) and the split ones (the garment's code; person and code -> tryon), compares all of them with the pipeline on
+pictures, and moves them to their place only if they agree. `runtime.create_runtime` reads them back.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from models import TryOnPipeline
+from opt.export_opt import parse_export_options
+from photo.weights import choose_weights
+from runtime.export import MANIFEST, NEEDED, write_graphs, write_manifest
+from runtime.exported import read_manifest
+from runtime.onnx_file import require
+from runtime.parity import check, compare, load_pictures, parity_table
+from utils.errors import UserError, exit_cleanly
+from utils.paths import expand
+
+
+@contextlib.contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """Yield a new folder in `out`; the folders made there take their places in `out` when the block ends well."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f'--out {out}: a file; give a folder')
+    is_new = not out.exists()
+    stage = out / f'.{secrets.token_hex(8)}.tmp'
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        for folder in sorted(stage.iterdir()):
+            (out / folder.name).mkdir(exist_ok=True)
+            # The manifest last: until it is there, the sums in the old one tell that the files are not its own.
+            for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST):
+                os.replace(file, out / folder.name / file.name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> None:
+    """Write, compare, report."""
+    options = parse_export_options(arguments)
+    require(*NEEDED[options.format])
+    weights = choose_weights(options.checkpoint)
+    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
+    size, out = options.size or pipeline.size, expand(options.out)
+    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')
+    pictures = load_pictures(options.dataroot, size)
+    rows = {}
+    with staged(out) as stage:
+        for precision in options.precision:
+            folder = stage / precision
+            folder.mkdir()
+            write_graphs(pipeline, folder, format=options.format, precision=precision, size=size)
+            rows[precision] = compare(pipeline, folder, pictures, format=options.format)
+            parity = [row._asdict() for row in rows[precision]]
+            write_manifest(folder, read_manifest(folder) | {'parity': parity})
+        about = 'drawn pictures' if options.dataroot is None else f'pictures of {options.dataroot}'
+        print(f'{options.format} beside the pipeline on {len(pictures[0])} {about}, split: garment encoded beforehand')
+        print(parity_table(rows))
+        check(rows)
+    print(f'results: {", ".join(str(out / precision) for precision in rows)}')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

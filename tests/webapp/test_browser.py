@@ -1,0 +1,103 @@
+"""The page in a real browser: a photograph, the camera, a wrong file, and a phone."""
+
+import io
+
+import pytest
+from PIL import Image
+
+WAIT = 60_000  # milliseconds; this machine may be busy
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+@pytest.fixture
+def visit(server, browser):
+    """Open the page in a window of a size; every request that leaves this machine is noted in `page.foreign`."""
+    contexts = []
+
+    def open_page(size=DESKTOP):
+        context = browser.new_context(viewport={'width': size[0], 'height': size[1]}, permissions=['camera'])
+        contexts.append(context)
+        context.set_default_timeout(WAIT)
+        page = context.new_page()
+        page.foreign, page.problems = [], []
+        page.on('request', lambda request: _is_foreign(request.url, server) and page.foreign.append(request.url))
+        page.on('pageerror', lambda error: page.problems.append(str(error)))
+        page.goto(server.address)
+        page.wait_for_selector('#try_on')
+        page.wait_for_selector('#person img')
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def _is_foreign(url: str, server) -> bool:
+    return url.startswith(('http', 'ws')) and not url.startswith((server.address, server.address.replace('http', 'ws')))
+
+
+def upload(page, where: str, path) -> None:
+    """Put a file into one of the two pictures, in the place of what it shows."""
+    page.locator(f'{where} button[aria-label="Clear"], {where} button[aria-label="Remove Image"]').first.click()
+    page.locator(f'{where} input[type=file]').set_input_files(path)
+
+
+def test_a_photograph_and_a_garment_make_a_picture_to_download(visit, drawn, tmp_path):
+    page = visit()
+    Image.open(drawn / 'person9.png').resize((300, 400)).save(tmp_path / 'me.jpg')
+    upload(page, '#person', tmp_path / 'me.jpg')
+    page.wait_for_selector('#person img')
+    page.locator('#garments button').nth(1).click()
+    page.click('#try_on')
+    page.wait_for_selector('#result img')
+    page.wait_for_function("document.querySelector('#about').innerText.includes('300 x 400 pixels')")
+    page.wait_for_selector('#download:not([disabled])')
+    with page.expect_download() as download:
+        page.click('#download')
+    with Image.open(download.value.path()) as result:
+        assert result.size == (300, 400) and result.format == 'PNG'
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    assert picture.size == DESKTOP and len(set(picture.convert('RGB').resize((64, 45)).getdata())) > 100
+    assert page.foreign == [] and page.problems == []
+
+
+def test_the_camera_shows_frames_and_their_pace(visit):
+    page = visit()
+    page.get_by_role('tab', name='Live').click()
+    page.get_by_text('Click to Access Webcam').click()
+    page.locator('#camera .button-wrap button').first.click()
+    page.wait_for_selector('#live_view img.live')
+    first = page.get_attribute('#live_view img.live', 'src')
+    page.wait_for_function("old => document.querySelector('#live_view img.live').src !== old", arg=first)
+    page.wait_for_function("/[0-9.]+ FPS/.test(document.querySelector('#pace').innerText)")
+    size = page.eval_on_selector('#live_view img.live', 'image => [image.naturalWidth, image.naturalHeight]')
+    assert size == [640, 480]
+    assert page.foreign == [] and page.problems == []
+
+
+def test_what_is_no_picture_and_what_is_too_large_are_answered_in_one_line(visit, tmp_path):
+    page = visit()
+    (tmp_path / 'notes.png').write_text('this is no picture')
+    Image.new('L', (2000, 1500)).save(tmp_path / 'large.png')
+    for name, message in (
+        ('notes.png', 'notes.png: not a picture'),
+        ('large.png', 'large.png: 3 megapixels, at most 2 are taken'),
+    ):
+        upload(page, '#person', tmp_path / name)
+        page.wait_for_selector('#person button[aria-label="Clear"], #person button[aria-label="Remove Image"]')
+        page.click('#try_on')
+        toast = page.locator('.toast-body').filter(has_text=message)
+        toast.wait_for()
+        assert '/' not in toast.inner_text().replace('/ ', '')  # where files lie on the server is nobody's business
+        toast.locator('button').first.click()
+
+
+def test_a_phone_needs_no_scrolling_sideways(visit):
+    page = visit(PHONE)
+    for tab in ('Photo', 'Live'):
+        page.get_by_role('tab', name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate('document.documentElement.scrollWidth') <= PHONE[0]
+    page.get_by_role('tab', name='Photo').click()
+    box = page.locator('#try_on').bounding_box()
+    assert box['width'] >= 250 and box['height'] >= 44  # a thumb's

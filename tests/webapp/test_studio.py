@@ -1,0 +1,128 @@
+"""What the page's buttons do, without a page."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils.errors import UserError
+from webapp.limits import check_pixels
+from webapp.wardrobe import KEPT, Encoder, fill_wardrobe
+
+
+@pytest.fixture
+def counted(pipeline, monkeypatch):
+    """The pipeline, and how often it encoded a garment."""
+    encode, counts = pipeline.encode_garment, []
+    monkeypatch.setattr(pipeline, 'encode_garment', lambda *arguments: counts.append(1) or encode(*arguments))
+    return counts
+
+
+@pytest.fixture
+def studio(pipeline, tmp_path):
+    pytest.importorskip('gradio', reason='gradio is not installed')
+    from webapp.studio import Studio
+
+    return Studio(pipeline, tmp_path, align_corners=True, megapixels=2)
+
+
+def frame(value: int = 0, size: tuple[int, int] = (480, 640)) -> np.ndarray:
+    return np.random.default_rng(value).integers(0, 255, (*size, 3), dtype=np.uint8)
+
+
+def test_a_garment_is_encoded_once_for_all_frames_of_a_camera(studio, drawn, counted):
+    garment, live = str(drawn / 'garments' / 'shirt0.png'), None
+    for number in range(4):
+        picture, pace, live = studio.try_on_live(frame(number), garment, live)
+        assert picture.startswith('<img') and 'ms a frame' in pace
+    assert counted == [1]
+    data = base64.b64decode(picture.partition('base64,')[2].rstrip('">'))
+    assert Image.open(io.BytesIO(data)).size == (640, 480)
+    studio.try_on_live(frame(9), str(drawn / 'garments' / 'shirt9.png'), live)
+    assert counted == [1, 1]
+
+
+def test_a_frame_of_any_shape_stands_still(studio):
+    for size in ((480, 640), (1080, 1920), (640, 360)):
+        windows = {studio.frame_as_person(frame(number, size)).window for number in range(2)}
+        assert len(windows) == 1
+        assert max(studio.frame_as_person(frame(0, size)).photo.picture.size) == 640
+
+
+def test_a_missing_frame_or_garment_is_said_in_the_pictures_place(studio, drawn, tmp_path):
+    assert 'Start the camera' in studio.try_on_live(None, 'x', None)[0]
+    assert 'Choose a garment' in studio.try_on_live(frame(), None, None)[0]
+    Image.fromarray(frame(1, (200, 200))).save(tmp_path / 'noise.png')
+    Image.new('L', (2000, 1500)).save(tmp_path / '<b>.png')
+    for name, message in (('noise.png', 'not plain'), ('<b>.png', '&lt;b&gt;.png: 3 megapixels')):
+        said = studio.try_on_live(frame(), str(tmp_path / name), None)[0]
+        assert message in said and str(tmp_path) not in said
+
+
+def test_a_result_lies_in_the_studios_folder_and_has_the_photographs_size(studio, drawn, tmp_path):
+    picture, download, about = studio.try_on(str(drawn / 'person0.png'), str(drawn / 'garments' / 'shirt0.png'))
+    assert picture == download and Image.open(picture).size == (192, 256)
+    assert tmp_path in type(tmp_path)(picture).parents and '192 x 256 pixels in' in about
+
+
+def test_old_results_go(studio, monkeypatch):
+    first = studio.new_result()
+    first.write_text('old')
+    assert first.exists() and studio.new_result() != first and first.exists()
+    monkeypatch.setattr('webapp.studio.KEPT_SECONDS', -1)
+    studio.new_result()
+    assert not first.parent.exists()
+
+
+def test_errors_are_shown_without_the_servers_folders(studio, drawn, tmp_path):
+    import gradio as gr
+
+    person, garment = str(drawn / 'person0.png'), str(drawn / 'garments' / 'shirt0.png')
+    (tmp_path / 'text.jpg').write_text('text')
+    Image.new('L', (2000, 1500)).save(tmp_path / 'large.png')
+    for arguments, message in (
+        ((None, garment), 'a photograph of a person first'),
+        ((person, None), 'a garment first'),
+        ((str(tmp_path / 'text.jpg'), garment), 'text.jpg: not a picture'),
+        ((person, str(tmp_path / 'large.png')), 'large.png: 3 megapixels, at most 2 are taken here'),
+    ):
+        with pytest.raises(gr.Error) as error:
+            studio.try_on(*arguments)
+        assert message in error.value.message and str(tmp_path) not in error.value.message
+
+
+def test_too_many_pixels_are_refused_before_they_are_unpacked(tmp_path):
+    Image.new('1', (6000, 6000)).save(tmp_path / 'bomb.png')
+    with pytest.raises(UserError, match='bomb.png: 36 megapixels, at most 25 are taken'):
+        check_pixels(tmp_path / 'bomb.png', 25)
+    Image.new('L', (100, 100)).save(tmp_path / 'small.png')
+    check_pixels(tmp_path / 'small.png', 0.01)
+    (tmp_path / 'text.png').write_text('no picture')
+    check_pixels(tmp_path / 'text.png', 25)
+
+
+def test_the_wardrobe_is_drawn_or_copied(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr('webapp.wardrobe.DRAWN_GARMENTS', (0, 1))
+    monkeypatch.setattr('webapp.wardrobe.DRAWN_PEOPLE', (0,))
+    monkeypatch.setattr('webapp.wardrobe.DRAWN_SIZE', (128, 96))
+    choice = fill_wardrobe(tmp_path / 'drawn')
+    assert len(choice.garments) == 2 and len(choice.people) == 1
+    choice = fill_wardrobe(tmp_path / 'own', drawn / 'garments')
+    assert [path.name for path in choice.garments] == ['000_shirt0.png', '001_shirt9.png']
+    assert all(tmp_path in path.parents for path in choice.garments)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError, match='no picture in this folder'):
+        fill_wardrobe(tmp_path / 'other', tmp_path / 'empty')
+
+
+def test_old_garments_are_forgotten_and_changed_ones_read_again(pipeline, drawn, tmp_path, counted, monkeypatch):
+    monkeypatch.setattr('webapp.wardrobe.KEPT', 1)
+    assert KEPT > 8
+    encoder = Encoder(pipeline, megapixels=2)
+    first, second = (str(drawn / 'garments' / name) for name in ('shirt0.png', 'shirt9.png'))
+    assert encoder(first) is encoder(first) and len(counted) == 1
+    encoder(second), encoder(first)
+    assert len(counted) == 3
+    assert max(encoder(first, longest=100).garment.picture.size) == 100

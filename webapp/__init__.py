@@ -1,0 +1,1 @@
+"""The page that app.py serves: photographs, the webcam, a wardrobe of garments."""

@@ -1,0 +1,158 @@
+"""How the page looks: a wardrobe beside two tabs, a photograph and the camera."""
+
+from pathlib import Path
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from webapp.studio import KEPT_SECONDS, NOTHING_YET, Studio, placeholder
+from webapp.wardrobe import Choice
+
+CSS = Path(__file__).with_name('style.css')
+FONTS = {'font': ['system-ui', '-apple-system', 'Segoe UI', 'sans-serif'], 'font_mono': ['ui-monospace', 'Consolas', 'monospace']}
+FRAME_EVERY = 0.05  # seconds; a frame that comes while another is in work waits, older ones are dropped
+LONGEST_STREAM = 3600  # seconds
+PICTURE_HEIGHT, CAMERA_HEIGHT = 400, 350
+COLUMNS = 4  # of thumbnails; style.css has the same
+
+
+def picture_file(value: Path, **settings) -> gr.Image:
+    """A picture that arrives as the very file that was uploaded: Gradio unpacks nothing, so that limits come first."""
+    image = gr.Image(str(value), type='filepath', image_mode=None, buttons=[], **settings)
+    image.preprocess = lambda payload: None if payload is None else uploaded(payload.path)
+    return image
+
+
+def uploaded(path: str | None) -> str:
+    """The path of an upload; Gradio has looked already, and this looks again, that it lies in the folder for them."""
+    folder = Path(get_upload_folder()).resolve()
+    if not path or not Path(path).resolve().is_relative_to(folder) or not Path(path).is_file():
+        raise gr.Error('That file was not uploaded here.', print_exception=False)
+    return path
+
+
+def theme() -> gr.themes.Base:
+    """Colours, and fonts that every system has: nothing comes from the internet."""
+    return gr.themes.Soft(primary_hue='indigo', secondary_hue='indigo', neutral_hue='slate', **FONTS)
+
+
+def build_page(studio: Studio, choice: Choice, *, about: str, note: str = '') -> gr.Blocks:
+    """Make the page. `about` is one line below the title, `note` a warning."""
+    with gr.Blocks(title='Try it on', analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
+        gr.HTML(f'<h1>Try it on</h1><p>{about}</p>', elem_id='head')
+        if note:
+            gr.Markdown(note, elem_id='note')
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300):
+                garment = _garment_column(choice)
+            with gr.Column(scale=5, min_width=320), gr.Tabs():
+                with gr.Tab('Photo', id='photo'):
+                    _photo_tab(studio, choice, garment)
+                with gr.Tab('Live', id='live'):
+                    _live_tab(studio, garment)
+    return page
+
+
+def _choices(paths: list[Path], target: gr.Image, *, label: str, elem_id: str) -> None:
+    """Thumbnails, of which a click puts one into `target`."""
+    gr.HTML(f'<h3>{label}</h3>', elem_classes='heading')
+    gallery = gr.Gallery(
+        [str(path) for path in paths],
+        label=label,
+        show_label=False,
+        container=False,
+        elem_id=elem_id,
+        elem_classes='choices',
+        columns=COLUMNS,
+        object_fit='contain',
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+    )
+
+    def choose(event: gr.SelectData) -> str:
+        return str(paths[event.index])
+
+    gallery.select(choose, None, target, show_progress='hidden', api_visibility='private')
+
+
+def _garment_column(choice: Choice) -> gr.Image:
+    garment = picture_file(
+        choice.garments[0],
+        label='Garment',
+        sources=['upload', 'clipboard'],
+        height=260,
+        elem_id='garment',
+        placeholder='Drop a garment on a plain background\nor click to upload',
+        alt_text='The chosen garment',
+        render=False,
+    )
+    _choices(choice.garments, garment, label='Wardrobe', elem_id='garments')
+    garment.render()
+    return garment
+
+
+def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=260):
+            person = picture_file(
+                choice.people[0],
+                label='Person',
+                sources=['upload', 'webcam', 'clipboard'],
+                height=PICTURE_HEIGHT,
+                elem_id='person',
+                placeholder='Drop a photograph, head to hips\nor click to upload',
+                alt_text='The person',
+            )
+            _choices(choice.people, person, label='Or one of these', elem_id='people')
+            button = gr.Button('Try it on', variant='primary', elem_id='try_on')
+        with gr.Column(min_width=260):
+            result = gr.Image(
+                label='Result',
+                format='png',
+                type='filepath',
+                height=PICTURE_HEIGHT,
+                interactive=False,
+                buttons=['fullscreen'],
+                elem_id='result',
+                alt_text='The person in the garment',
+            )
+            download = gr.DownloadButton('Download', interactive=False, elem_id='download')
+            about = gr.Markdown(elem_id='about')
+    done = button.click(
+        studio.try_on,
+        [person, garment],
+        [result, download, about],
+        concurrency_id='networks',
+        show_progress_on=result,
+        api_name='try_on',
+    )
+    done.success(lambda: gr.DownloadButton(interactive=True), None, download, show_progress='hidden', api_visibility='private')
+
+
+def _live_tab(studio: Studio, garment: gr.Image) -> None:
+    kept = gr.State(None, time_to_live=LONGEST_STREAM)
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=260):
+            camera = gr.Image(
+                label='Camera',
+                sources=['webcam'],
+                streaming=True,
+                type='numpy',
+                height=CAMERA_HEIGHT,
+                elem_id='camera',
+                webcam_options=gr.WebcamOptions(mirror=True, constraints={'video': {'width': 640, 'height': 480}}),
+            )
+        with gr.Column(min_width=260):
+            view = gr.HTML(placeholder(NOTHING_YET), elem_id='live_view')
+            pace = gr.HTML(elem_id='pace')
+    camera.stream(
+        studio.try_on_live,
+        [camera, garment, kept],
+        [view, pace, kept],
+        stream_every=FRAME_EVERY,
+        time_limit=LONGEST_STREAM,
+        concurrency_id='networks',
+        show_progress='hidden',
+        api_visibility='private',
+    )

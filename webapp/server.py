@@ -1,0 +1,69 @@
+"""Starts the page: with a folder of its own for uploads and results, which goes with it, and nothing sent to anybody."""
+
+import contextlib
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.errors import UserError
+
+VISITORS_WAITING = 20
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """Yield a temporary folder that Gradio, imported after this only, takes for its files; it is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix='try-on-', ignore_cleanup_errors=True) as name:
+        os.environ |= {'GRADIO_TEMP_DIR': str(Path(name) / 'files'), 'GRADIO_ANALYTICS_ENABLED': 'False'}
+        (Path(name) / 'files').mkdir()
+        yield Path(name)
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise `UserError` where nobody can listen on `host` and `port`."""
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, 'strerror', None) or str(error)
+            raise UserError(
+                f'--host {host} --port {port}: cannot listen there ({reason}); give another port or address'
+            ) from error
+
+
+def serve(page, *, host: str, port: int, share: bool, max_upload: int, block: bool = True) -> str:
+    """Serve a page until Ctrl-C, or in the background without `block`; returns its address."""
+    from starlette.middleware import Middleware
+
+    from webapp.limits import GuardedApp
+    from webapp.page import CSS, theme
+
+    page.queue(max_size=VISITORS_WAITING, default_concurrency_limit=1)
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        max_file_size=f'{max_upload}mb',
+        allowed_paths=[],
+        blocked_paths=[str(Path(__file__).parents[1])],
+        app_kwargs={'middleware': [Middleware(GuardedApp)]},
+        theme=theme(),
+        css_paths=CSS,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        enable_monitoring=False,
+        show_error=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    print(f'open {address}' + (f' or {page.share_url}' if share and page.share_url else ''), flush=True)
+    if block:
+        page.block_thread()
+    return address
