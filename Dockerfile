@@ -31,5 +31,5 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRADIO_ANALYTICS_ENABLED=False
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
-# Further options go behind the image's name, for example --backend plain.
+# Further options go behind the image's name, for example --backend torch.
 ENTRYPOINT ["python", "app.py", "--host", "0.0.0.0", "--port", "7860"]

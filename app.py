@@ -9,7 +9,8 @@ weights and, with --garments, a folder of garments; keeps uploads and results in
 import sys
 
 from models import TryOnPipeline
-from opt.app_opt import PLAIN, parse_app_options
+from opt.app_opt import parse_app_options
+from opt.network_opt import EAGER
 from photo.weights import ABOUT, choose_weights
 from utils.device import describe_device, select_device
 from utils.errors import UserError, exit_cleanly
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['shipped']:
         note = f'**On real photographs expect little:** these are {weights.about}.'
-    if options.backend != PLAIN:
+    if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
         pipeline = pipeline.optimize(options.backend, candidates=candidates)
         about += f', {pipeline.mode}'

@@ -13,6 +13,7 @@ from itertools import chain
 import torch
 
 from models import TryOnPipeline
+from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
 from photo.lists import Task, dress_all
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
-    runner = pipeline if options.backend == 'torch' else pipeline.optimize(options.backend, size=size)
+    runner = pipeline if options.backend == EAGER else pipeline.optimize(options.backend, size=size)
     mode = getattr(runner, 'mode', options.backend)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {mode} on {device})')
     remark = pipeline.family

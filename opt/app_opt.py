@@ -3,11 +3,10 @@
 import argparse
 
 from opt.base_opt import whole_number
-from runtime import MODES
+from opt.network_opt import add_device_options, add_weights_options
 from utils.cli import OptionParser
 from utils.errors import UserError
 
-PLAIN = 'plain'
 PORTS = 65535
 
 
@@ -18,20 +17,8 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--port', type=whole_number(1, PORTS), default=7860, help='port to listen on')
     parser.add_argument('--share', action='store_true', help="also give the page a public address, through Gradio's servers")
     parser.add_argument('--garments', metavar='FOLDER', help='garments of the wardrobe, on plain backgrounds; None: drawn ones')
-    parser.add_argument(
-        '--checkpoint',
-        nargs='+',
-        metavar='PATH',
-        default=[],
-        help='warp network and generator, or the folder of one pair; None: the published ones if there, else the shipped',
-    )
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
-    parser.add_argument(
-        '--backend',
-        choices=['auto', PLAIN, *MODES],
-        default='auto',
-        help='how the networks run: auto times the ways that need no compiling and takes the fastest, plain is PyTorch as it is',
-    )
+    add_weights_options(parser)
+    add_device_options(parser, backend='auto')
     parser.add_argument('--max_upload', type=whole_number(1), default=20, metavar='MB', help='largest file that is taken')
     parser.add_argument('--max_megapixels', type=whole_number(1), default=25, metavar='MP', help='largest picture that is taken')
     options = parser.parse_args(arguments)

@@ -2,10 +2,8 @@
 
 import argparse
 
-from data.records import valid_size
-from opt.base_opt import whole_number
+from opt.network_opt import EAGER, add_device_options, add_size_option, add_weights_options, checked_size
 from photo.person import BACKGROUNDS
-from runtime import MODES
 from utils.cli import OptionParser
 from utils.errors import UserError
 
@@ -28,33 +26,15 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         help='what the networks see behind people: auto replaces one that is not plain, keep none, the others any by that tool; '
         'the result keeps its own',
     )
-    parser.add_argument(
-        '--checkpoint',
-        nargs='+',
-        metavar='PATH',
-        default=[],
-        help='warp network and generator, or the folder of one pair; None: the published ones if there, else the shipped',
-    )
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
-    parser.add_argument(
-        '--backend',
-        choices=('torch', 'auto', *MODES),
-        default='torch',
-        help='what the networks run on: torch as they are, auto the fastest of what is installed, found by trying',
-    )
-    parser.add_argument(
-        '--size',
-        nargs=2,
-        type=whole_number(1),
-        metavar=('H', 'W'),
-        help='size of the pictures that the networks see; None: as the checkpoint says, and 256 192 where it says nothing',
-    )
+    add_weights_options(parser)
+    add_device_options(parser, backend=EAGER)
+    add_size_option(parser)
     options = parser.parse_args(arguments)
     for name in ('person', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []
         if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
             raise UserError(f'--{name}: an empty name; give a path')
-    options.size = valid_size(options.size) if options.size else None
+    options.size = checked_size(options.size)
     if options.size and max(options.size) > LARGEST_SIZE:
         raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is large anyway')
     return options

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from models.extractors.mobile_fpn import InvertedResidual
 from models.generators.mobile_unet import MobileUnet
 from models.warp_modules.afwm import CorrelationFlow
-from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
-from runtime.parts import Parts
+from runtime.parts import Parts, WrappedFlow
 from runtime.smooth import SmoothedPyramid
 
 # Winograd's algorithm transforms the weights in every call: it pays where there are many pixels and enough channels. Measured on
@@ -149,20 +148,8 @@ class WinogradConv(nn.Module):
         return x if self.activation is None else self.activation(x)
 
 
-class RowSamplingFlow(FlowNetwork):
-    """A flow network whose cloth features have their channels last, so that they are sampled and compared row by row.
-
-    `network` says how the coarse offset is estimated and holds the weights.
-    """
-
-    def __init__(self, network: FlowNetwork):
-        nn.Module.__init__(self)  # the weights are those of `network`
-        self.network = network
-        self.align_corners = network.align_corners
-        self.netRefine = network.netRefine
-
-    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
-        return self.network.context(condition_features, cloth_features)
+class RowSamplingFlow(WrappedFlow):
+    """A flow network whose cloth features have their channels last, so that they are sampled and compared row by row."""
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
         if isinstance(self.network, CorrelationFlow):  # global style does not look at the condition feature

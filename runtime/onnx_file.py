@@ -18,7 +18,7 @@ from models.ops.correlation import RADIUS, SIDE
 from models.warp_modules.afwm import CorrelationFlow
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
-from runtime.parts import INPUTS, OUTPUTS, Parts
+from runtime.parts import INPUTS, OUTPUTS, Parts, WrappedFlow
 from utils.errors import UserError
 
 OPSET = 18  # GridSample came with 16; 18 is what the exporter writes without converting
@@ -57,17 +57,8 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
     return volume[:, :, :height, :width] / channels
 
 
-class PortableFlow(FlowNetwork):
-    """A flow network in operations that ONNX has. `network` says how the coarse offset is estimated and holds the weights."""
-
-    def __init__(self, network: FlowNetwork):
-        nn.Module.__init__(self)  # the weights are those of `network`
-        self.network = network
-        self.align_corners = network.align_corners
-        self.netRefine = network.netRefine
-
-    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
-        return self.network.context(condition_features, cloth_features)
+class PortableFlow(WrappedFlow):
+    """A flow network in operations that ONNX has."""
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
         if isinstance(self.network, CorrelationFlow):

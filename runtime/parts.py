@@ -96,6 +96,19 @@ class Parts(nn.Module):
         return getattr(self, name)
 
 
+class WrappedFlow(FlowNetwork):
+    """A flow network that goes its own way: `network` says how the coarse offset is estimated, and holds the weights."""
+
+    def __init__(self, network: FlowNetwork):
+        nn.Module.__init__(self)  # the weights are those of `network`
+        self.network = network
+        self.align_corners = network.align_corners
+        self.netRefine = network.netRefine
+
+    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
+        return self.network.context(condition_features, cloth_features)
+
+
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)

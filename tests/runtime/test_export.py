@@ -175,13 +175,12 @@ def test_an_export_gives_the_pictures_of_the_pipeline(format, precision, request
 
 
 def test_sixteen_bits_are_stored_in_16_bits(exports):
+    folders = {precision: exports('onnx', precision) for precision in PRECISIONS}
     import onnx
 
     kinds = {
-        precision: {
-            entry.data_type for entry in onnx.load(exports('onnx', precision) / 'whole.onnx').graph.initializer if entry.dims
-        }
-        for precision in PRECISIONS
+        precision: {entry.data_type for entry in onnx.load(folder / 'whole.onnx').graph.initializer if entry.dims}
+        for precision, folder in folders.items()
     }
     assert onnx.TensorProto.FLOAT16 not in kinds['float32'] and onnx.TensorProto.FLOAT16 in kinds['float16']
 

@@ -66,7 +66,7 @@ def server(drawn, tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    line = [sys.executable, 'app.py', '--port', str(port), '--checkpoint', str(folder), '--backend', 'plain', '--device', 'cpu']
+    line = [sys.executable, 'app.py', '--port', str(port), '--checkpoint', str(folder), '--backend', 'torch', '--device', 'cpu']
     line += ['--garments', str(drawn / 'garments'), *(str(word) for key, value in LIMITS.items() for word in (f'--{key}', value))]
     with open(folder / 'log', 'w') as log:
         process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
