@@ -8,11 +8,12 @@ for before and after each call. All ways take turns, so that whatever else the m
 ratio of two medians of one run.
 """
 
+import argparse
 import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,7 +201,6 @@ def chart(rows: Sequence[Row], about: dict):
 
 def write_results(prefix: Path, rows: Sequence[NamedTuple], about: dict, text: str, picture=None) -> None:
     """Write `prefix`.json, .txt and, where there is a picture, .png."""
-    prefix.parent.mkdir(parents=True, exist_ok=True)
     results = {'machine': about, 'published_t4_ms': PUBLISHED, 'rows': [row._asdict() for row in rows]}
     for suffix, content in (('.json', json.dumps(results, indent=2) + '\n'), ('.txt', text + '\n')):
         with atomic_write(prefix.with_name(prefix.name + suffix)) as temporary:
@@ -248,31 +248,37 @@ def create_parser() -> OptionParser:
     return parser
 
 
+def measure_pipelines(options: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
+    """The rows of each family at each batch size, as they come."""
+    modes, dtype = choose_modes(options.modes, device), options.dtype and getattr(torch, options.dtype)
+    settings = {'size': tuple(options.size), 'device': device, 'repeats': options.repeats, 'dtype': dtype}
+    for family in options.families:
+        for batch in options.batch:
+            yield measure_family(family, modes, batch=batch, **settings)
+
+
 @exit_cleanly
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print a table, and write the results."""
+    """Measure, print a table, and write the results, anew after each family or stage: a run cut short leaves what it has."""
     options = create_parser().parse_args(arguments)
     device = select_device(options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+    show, draw, measured = table, chart, measure_pipelines(options, device)
     if options.training:
         from utils.benchmark_training import measure_training, training_table
 
-        rows = measure_training(options, device)
-        text = training_table(rows)
-    else:
-        modes, dtype = choose_modes(options.modes, device), options.dtype and getattr(torch, options.dtype)
-        rows = []
-        for family in options.families:
-            for batch in options.batch:
-                settings = {'batch': batch, 'size': tuple(options.size), 'device': device, 'repeats': options.repeats}
-                rows += measure_family(family, modes, **settings, dtype=dtype)
-        text = table(rows)
+        show, draw, measured = training_table, None, measure_training(options, device)
     about = machine(device)
-    text = f'{", ".join(f"{key} {value}" for key, value in about.items())}\n\n{text}'
-    print(text)
-    if options.out:
-        write_results(options.out, rows, about, text, None if options.training else chart(rows, about))
+    rows: list[NamedTuple] = []
+    text = ', '.join(f'{key} {value}' for key, value in about.items())
+    for some in measured:
+        rows += some
+        if options.out:
+            write_results(options.out, rows, about, f'{text}\n\n{show(rows)}', draw and draw(rows, about))
+    print(f'{text}\n\n{show(rows)}')
 
 
 if __name__ == '__main__':

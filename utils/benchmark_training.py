@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -85,8 +85,8 @@ def training_step(
     return step
 
 
-def measure_training(options: argparse.Namespace, device: torch.device) -> list[TrainingRow]:
-    """Measure every stage that was asked for: a plain row, and one with --amp, --channels_last and --compile as given."""
+def measure_training(options: argparse.Namespace, device: torch.device) -> Iterator[list[TrainingRow]]:
+    """The rows of each stage that was asked for: a plain one, and one with --amp, --channels_last and --compile as given."""
     for name in options.stages or ():
         choose('stage', name, STAGES)
     fast = {'amp': options.amp, 'channels_last': options.channels_last, 'compiled': options.compile}
@@ -95,19 +95,19 @@ def measure_training(options: argparse.Namespace, device: torch.device) -> list[
     names = [f'amp {options.amp}' if options.amp else '', *(name for name in ('channels_last', 'compiled') if fast[name])]
     ways = {PLAIN: {}, ', '.join(filter(None, names)): fast}
     families = {'teacher': options.teacher, 'student': options.student}
-    rows = []
     for stage in options.stages or STAGES:
         for count in options.batch:
             batch = made_up_batch(count, tuple(options.size), device)
             steps = [training_step(stage, batch, families=families, device=device, **settings) for settings in ways.values()]
             times = in_turns(steps, device=device, repeats=options.repeats, title=f'{stage}, batch {count}')
             medians = [values.quantile(0.5).item() for values in times]
+            rows = []
             for way, step, values, median in zip(ways, steps, times, medians, strict=True):
                 spread, peak = values.quantile(0.95).item(), peak_memory(step, device=device) / MEGA
                 rates = 1000 * count / median, medians[0] / median, peak, len(values)
                 place = describe_device(device), way, count, tuple(options.size)
                 rows.append(TrainingRow(stage, *families.values(), *place, median, spread, *rates))
-    return rows
+            yield rows
 
 
 def training_table(rows: Sequence[TrainingRow]) -> str:

@@ -48,6 +48,20 @@ def test_a_run_writes_a_plain_row_first_and_ratios_against_it(cold, tmp_path, ca
         assert picture.width > 500
 
 
+def test_a_run_cut_short_leaves_what_it_has(cold, tmp_path, monkeypatch):
+    def measure(*settings, batch, **others):
+        if batch == 2:
+            raise KeyboardInterrupt
+        return measure_family(*settings, batch=batch, **others)
+
+    measure_family = benchmark.measure_family
+    monkeypatch.setattr(benchmark, 'measure_family', measure)
+    options = '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --device cpu --out'
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        main([*options.split(), str(tmp_path / 'new' / 'x')])
+    assert [row['batch'] for row in json.loads((tmp_path / 'new' / 'x.json').read_text())['rows']] == [1, 1]
+
+
 def test_training_steps_are_timed_plain_and_fast(cold, capsys):
     main('--training --stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --device cpu'.split())
     lines = capsys.readouterr().out.splitlines()
