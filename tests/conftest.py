@@ -59,3 +59,22 @@ def weights():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope='session')
+def small_checkpoints(tmp_path_factory) -> Path:
+    """A folder with a student as initialised, of pictures of 64 x 64."""
+    import torch
+
+    from models import create_generator, create_warp
+    from utils.checkpoint import save_checkpoint
+
+    folder = tmp_path_factory.mktemp('checkpoints')
+    torch.manual_seed(0)
+    for name, part, kind, create in (
+        ('warp', 'warp', 'mobile_afwm', create_warp),
+        ('gen', 'generator', 'mobile_unet', create_generator),
+    ):
+        path = folder / f'pf_{name}.pt'
+        save_checkpoint(path, create(kind, 'student'), part=part, network=kind, role='student', size=(64, 64))
+    return folder

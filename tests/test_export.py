@@ -6,25 +6,9 @@ import pytest
 import torch
 
 import export
-from models import create_generator, create_warp
 from runtime import create_runtime, parity
-from utils.checkpoint import save_checkpoint
 
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
-
-
-@pytest.fixture(scope='module')
-def checkpoints(tmp_path_factory):
-    """A student as initialised, of small pictures."""
-    folder = tmp_path_factory.mktemp('checkpoints')
-    torch.manual_seed(0)
-    for name, part, kind, create in (
-        ('warp', 'warp', 'mobile_afwm', create_warp),
-        ('gen', 'generator', 'mobile_unet', create_generator),
-    ):
-        path = folder / f'pf_{name}.pt'
-        save_checkpoint(path, create(kind, 'student'), part=part, network=kind, role='student', size=(64, 64))
-    return folder
 
 
 @pytest.fixture
@@ -66,13 +50,13 @@ def run(*arguments) -> int:
     return 0
 
 
-def test_a_real_export_reports_and_can_be_read_back(request, checkpoints, tmp_path, capsys):
+def test_a_real_export_reports_and_can_be_read_back(request, small_checkpoints, tmp_path, capsys):
     if not request.config.getoption('--slow'):
         pytest.skip('writing whole networks as ONNX takes minutes; give --slow')
     for package in PACKAGES:
         pytest.importorskip(package, reason=f'{package} is not installed')
     out = tmp_path / 'new' / 'exported'
-    assert run('--format', 'onnx', '--out', out, '--checkpoint', checkpoints, '--precision', 'float32') == 0
+    assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints, '--precision', 'float32') == 0
     said = capsys.readouterr().out
     assert 'drawn pictures' in said and 'speed-up' in said and said.count('warped_cloth') == 2 and f'results: {out}' in said
     manifest = json.loads((out / 'float32' / 'export.json').read_text())
@@ -84,25 +68,25 @@ def test_a_real_export_reports_and_can_be_read_back(request, checkpoints, tmp_pa
     assert [path.name for path in out.iterdir()] == ['float32']
 
 
-def test_both_precisions_are_written_at_the_size_of_the_checkpoint(fake, checkpoints, tmp_path):
+def test_both_precisions_are_written_at_the_size_of_the_checkpoint(fake, small_checkpoints, tmp_path):
     fake()
-    assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', checkpoints) == 0
+    assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', small_checkpoints) == 0
     assert (tmp_path / 'out' / 'float16' / 'whole.onnx').read_text() == 'float16 (64, 64)'
-    assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', checkpoints, '--size', 96, 64) == 0
+    assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', small_checkpoints, '--size', 96, 64) == 0
     assert (tmp_path / 'out' / 'float32' / 'whole.onnx').read_text() == 'float32 (96, 64)'
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['float16', 'float32']
 
 
-def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(fake, checkpoints, tmp_path, capsys):
+def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(fake, small_checkpoints, tmp_path, capsys):
     out = tmp_path / 'out'
     fake(max_difference=0.01)
-    assert run('--format', 'onnx', '--out', out, '--checkpoint', checkpoints) == 1
+    assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints) == 1
     assert not out.exists()
     captured = capsys.readouterr()
     assert 'error: float32, whole: tryon is off by up to 0.01' in captured.err and '1.0e-02' in captured.out
     (out / 'float32').mkdir(parents=True)
     (out / 'float32' / 'whole.onnx').write_text('old')
-    assert run('--format', 'onnx', '--out', out, '--checkpoint', checkpoints) == 1
+    assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints) == 1
     assert [path.name for path in out.rglob('*')] == ['float32', 'whole.onnx']
     assert (out / 'float32' / 'whole.onnx').read_text() == 'old'
 
@@ -118,11 +102,11 @@ def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(fake, chec
         (['--format', 'onnx', '--out', 'x', '--dataroot', 'none'], 'none'),
     ],
 )
-def test_a_wrong_option_is_one_line_and_writes_nothing(arguments, message, checkpoints, tmp_path, monkeypatch, capsys):
+def test_a_wrong_option_is_one_line_and_writes_nothing(arguments, message, small_checkpoints, tmp_path, monkeypatch, capsys):
     for package in PACKAGES:
         pytest.importorskip(package, reason=f'{package} is not installed')
     monkeypatch.chdir(tmp_path)
-    given = arguments if '--checkpoint' in arguments else [*arguments, '--checkpoint', str(checkpoints)]
+    given = arguments if '--checkpoint' in arguments else [*arguments, '--checkpoint', str(small_checkpoints)]
     assert run(*given) in (1, 2)
     said = capsys.readouterr().err.strip()
     assert said.startswith('error: ') and '\n' not in said and message in said

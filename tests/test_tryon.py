@@ -8,29 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 import tryon
 from data.synthetic import _garment, render_record
-from models import create_generator, create_warp
-from utils.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope='module')
-def checkpoints(tmp_path_factory):
-    """A student as initialised, of small pictures."""
-    folder = tmp_path_factory.mktemp('checkpoints')
-    torch.manual_seed(0)
-    for name, part, kind, create in (
-        ('warp', 'warp', 'mobile_afwm', create_warp),
-        ('gen', 'generator', 'mobile_unet', create_generator),
-    ):
-        path = folder / f'pf_{name}.pt'
-        save_checkpoint(path, create(kind, 'student'), part=part, network=kind, role='student', size=(64, 64))
-    return folder
 
 
 @pytest.fixture(scope='module')
@@ -68,8 +51,8 @@ class Command:
 
 
 @pytest.fixture
-def command(photographs, checkpoints, tmp_path):
-    return Command(photographs, checkpoints, tmp_path)
+def command(photographs, small_checkpoints, tmp_path):
+    return Command(photographs, small_checkpoints, tmp_path)
 
 
 def test_one_person_and_one_garment_make_a_picture_and_a_sheet(command, tmp_path, capsys):
@@ -128,11 +111,11 @@ def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
     assert 'UNTRAINED' in said and 'the first of 2 frames' in said
 
 
-def test_the_default_weights_are_said(command, checkpoints, tmp_path, monkeypatch, capsys):
+def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monkeypatch, capsys):
     from photo import weights
 
     for name, part in zip(weights.DEFAULTS['published'], ('warp', 'gen'), strict=True):
-        (tmp_path / name).write_bytes((checkpoints / f'pf_{part}.pt').read_bytes())
+        (tmp_path / name).write_bytes((small_checkpoints / f'pf_{part}.pt').read_bytes())
     monkeypatch.setattr(weights.choose_weights, '__kwdefaults__', {'folder': tmp_path})
     tryon.main(command.arguments(checkpoint=None))
     assert 'weights: the published weights' in capsys.readouterr().out
@@ -245,12 +228,12 @@ def test_there_are_at_least_thirty_bad_inputs():
 
 
 @pytest.mark.parametrize('kind', BAD)
-def test_a_bad_input_gets_one_clear_line(kind, command, checkpoints, tmp_path, capsys):
+def test_a_bad_input_gets_one_clear_line(kind, command, small_checkpoints, tmp_path, capsys):
     changes, words = BAD[kind]
     (tmp_path / 'folder').mkdir()
 
     def place(name: str) -> str:
-        for folder in (command.photographs, checkpoints):
+        for folder in (command.photographs, small_checkpoints):
             if name and (folder / name).exists():
                 return str(folder / name)
         if name in CONTENT:
