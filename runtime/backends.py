@@ -157,10 +157,6 @@ def find_problem(mode: str, device: torch.device) -> str | None:
         return f'it needs a CUDA GPU, not {device}'
     if missing := [package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None]:
         return f'{missing[0]} is not installed; pip install {" ".join(PACKAGES[mode])}'
-    if mode == 'winograd':
-        from runtime.cpu import has_winograd
-
-        return None if has_winograd() else 'this PyTorch has no NNPACK for this processor'
     if mode == 'compile' and device.type == 'cpu' and not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))):
         return 'torch.compile needs a C++ compiler, and there is none'
     return None

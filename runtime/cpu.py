@@ -1,8 +1,7 @@
-"""Faster operations for float32 on a CPU, put into folded networks: the libraries that PyTorch brings, asked for by name.
+"""Faster operations for float32 on a CPU, put into folded networks, which have their channels last throughout.
 
-- oneDNN convolves and applies the activation in one pass, in channels_last, which spares it to reorder its inputs.
-- NNPACK convolves by the algorithm of Winograd (Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016): 64
-  products where a 3x3 convolution of 6x6 pixels takes 324. It rounds coarser than oneDNN: 7e-5 against 2e-5 on outputs near 1.
+- oneDNN convolves and applies the activation in one pass.
+- Large 3x3 convolutions take the algorithm of Winograd (`runtime.winograd`).
 - Sampling a map at a flow is a weighted sum of four rows of a table, which is what an embedding bag does.
 """
 
@@ -12,17 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.extractors.mobile_fpn import InvertedResidual
-from models.generators.mobile_unet import MobileUnet
-from models.warp_modules.afwm import CorrelationFlow
 from runtime.fold import replace
 from runtime.parts import Parts, WrappedFlow
-from runtime.smooth import SmoothedPyramid
+from runtime.smooth import ChannelsLastTaps, Taps
+from runtime.winograd import WinogradConv
 
-# Winograd's algorithm transforms the weights in every call: it pays where there are many pixels and enough channels. Measured on
-# two AVX2 cores: at 32 x 24 pixels both take the same time, at 64 x 48 it is up to 2 times faster, at 128 x 96 up to 3 times.
-SMALLEST_MAP = 2000  # pixels
-SMALLEST_KERNEL = 2000  # input channels times output channels
+# Where Winograd's algorithm is as fast as oneDNN or faster, measured on two AVX2 cores: 1.5 times for 512 to 128 channels at
+# 16 x 12 pixels, no more than equal for 49 to 128 at 128 x 96, slower for 64 to 32.
+SMALLEST_MAP = 150  # pixels
+SMALLEST_KERNEL = 6000  # input channels times output channels
 ACTIVATIONS = {nn.ReLU: 'relu', nn.ReLU6: 'hardtanh', nn.LeakyReLU: 'leaky_relu'}  # as oneDNN calls them
 
 
@@ -39,46 +36,9 @@ def has_fused_convs() -> bool:
     return True
 
 
-@functools.cache
-def has_winograd() -> bool:
-    """Whether this PyTorch and processor have NNPACK."""
-    if not hasattr(torch, '_nnpack_spatial_convolution') or not torch._nnpack_available():
-        return False
-    x = torch.zeros(1, 1, 8, 8)
-    try:
-        torch._nnpack_spatial_convolution(x, x[:, :, :3, :3], None, padding=1)
-    except RuntimeError:
-        return False
-    return True
-
-
-def transposed(x: Tensor) -> Tensor:
-    """[N, C, h, w] in the other memory format: channels last from contiguous, and back.
-
-    PyTorch copies a transposed matrix twice as fast as it copies the same numbers as four-dimensional tensors.
-    """
-    count, channels, height, width = x.shape
-    if x.is_contiguous():
-        pixels = [one.flatten(1).t().contiguous() for one in x]  # [h * w, C] each
-        return _stack(pixels).view(count, height, width, channels).permute(0, 3, 1, 2)
-    maps = [one.permute(1, 2, 0).reshape(-1, channels).t().contiguous() for one in x]  # [C, h * w] each
-    return _stack(maps).view(x.shape)
-
-
-def _stack(tensors: list[Tensor]) -> Tensor:
-    return torch.stack(tensors) if len(tensors) > 1 else tensors[0]
-
-
 def channels_last(x: Tensor) -> Tensor:
     """The same tensor with its channels last in memory."""
-    return x if x.is_contiguous(memory_format=torch.channels_last) else transposed(x.contiguous())
-
-
-def channels_first(x: Tensor) -> Tensor:
-    """The same tensor, contiguous."""
-    if x.is_contiguous():
-        return x
-    return transposed(x) if x.is_contiguous(memory_format=torch.channels_last) else x.contiguous()
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
@@ -125,44 +85,35 @@ def fits_winograd(conv: nn.Conv2d) -> bool:
     return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros') and conv.in_channels * conv.out_channels >= SMALLEST_KERNEL
 
 
-class WinogradConv(nn.Module):
-    """A 3x3 convolution that takes Winograd's algorithm where the map is large enough, and an activation after it.
-
-    The result is contiguous where the algorithm is used.
-    """
+class LargeConv(nn.Module):
+    """A convolution that takes Winograd's algorithm where the map is large enough, and an activation after it."""
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
-        self.conv = conv
-        self.activation = activation
+        self.winograd = WinogradConv(conv, activation)
         if has_fused_convs():
             self.direct = FusedConv(conv, activation)
         else:
             self.direct = conv if activation is None else nn.Sequential(conv, activation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.shape[2] * x.shape[3] < SMALLEST_MAP:
-            return self.direct(x)
-        conv = self.conv
-        x = torch._nnpack_spatial_convolution(channels_first(x), conv.weight, conv.bias, padding=1)
-        return x if self.activation is None else self.activation(x)
+    def forward(self, *maps: Tensor) -> Tensor:
+        """One map [N, C, H, W], or several whose channels follow one another."""
+        if maps[0].shape[2] * maps[0].shape[3] >= SMALLEST_MAP:
+            return self.winograd(*maps)
+        return self.direct(maps[0] if len(maps) == 1 else torch.cat(maps, dim=1))
 
 
 class RowSamplingFlow(WrappedFlow):
-    """A flow network whose cloth features have their channels last, so that they are sampled and compared row by row."""
-
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        if isinstance(self.network, CorrelationFlow):  # global style does not look at the condition feature
-            condition_feature = channels_last(condition_feature)
-        return self.network.coarse_offset(level, aligned, condition_feature, context)
+    """A flow network whose cloth features are sampled row by row."""
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
-        count, channels, height, width = aligned.shape
-        both = aligned.new_empty(count, 2 * channels, height, width)
-        for one, place in zip(aligned, both, strict=True):  # as matrices, for the reason that `transposed` gives
-            place[:channels].view(channels, -1).copy_(one.permute(1, 2, 0).reshape(-1, channels).t())
-        both[:, channels:].copy_(condition_feature)
-        return self.netRefine[level](both)
+        first, *others = self.netRefine[level]
+        if not isinstance(first, LargeConv):
+            return super().refine_offset(level, aligned, condition_feature)
+        x = first(aligned, condition_feature)
+        for layer in others:
+            x = layer(x)
+        return x
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
         return sample_rows(channels_last(cloth_feature), flow, align_corners=self.align_corners)
@@ -183,7 +134,7 @@ def fuse_activations(layers: nn.Sequential, *, winograd: bool) -> None:
         if type(layer) in ACTIVATIONS and isinstance(before, nn.Conv2d) and before.padding_mode == 'zeros':
             if winograd and fits_winograd(before):
                 layer.inplace = True
-                kept[-1] = WinogradConv(before, layer)
+                kept[-1] = LargeConv(before, layer)
                 continue
             if has_fused_convs():
                 kept[-1] = FusedConv(before, layer)
@@ -194,27 +145,24 @@ def fuse_activations(layers: nn.Sequential, *, winograd: bool) -> None:
 
 
 def accelerate(parts: Parts, *, winograd: bool = True) -> Parts:
-    """Put the fast operations into `parts`, in place, and return them; `winograd` False leaves NNPACK out."""
-    winograd = winograd and has_winograd()
+    """Put the fast operations into `parts`, in place, and return them; `winograd` False leaves that algorithm out."""
     for module in list(parts.modules()):
         if isinstance(module, nn.Sequential):
             fuse_activations(module, winograd=winograd)
-    merged = {module.conv for module in parts.modules() if isinstance(module, (FusedConv, WinogradConv))}
+    merged = {
+        conv for module in parts.modules() if isinstance(module, (FusedConv, LargeConv)) for conv in module.modules()
+    }
 
     def choose(conv: nn.Conv2d) -> nn.Module:
         if conv in merged or conv.padding_mode != 'zeros':
             return conv
         if winograd and fits_winograd(conv):
-            return WinogradConv(conv)
+            return LargeConv(conv)
         return FusedConv(conv) if has_fused_convs() else conv
 
     replace(parts, nn.Conv2d, choose)
-    if has_fused_convs():
-        for module in parts.modules():
-            if isinstance(module, (InvertedResidual, MobileUnet)):
-                module.to(memory_format=torch.channels_last)
-            elif isinstance(module, SmoothedPyramid):
-                module.first_layer.to(memory_format=torch.channels_last)
+    replace(parts, Taps, ChannelsLastTaps)
+    parts.to(memory_format=torch.channels_last)
     parts.dress.flow = RowSamplingFlow(parts.dress.flow)
     parts.garment.encoder.append(ChannelsLastMaps())
     return parts

@@ -64,7 +64,7 @@ class PortableFlow(WrappedFlow):
         if isinstance(self.network, CorrelationFlow):
             cost = F.leaky_relu(correlation_by_tables(aligned, condition_feature), 0.1)
             return self.network.netMain[level](cost)
-        return self.network.coarse_offset(level, aligned, condition_feature, context)
+        return super().coarse_offset(level, aligned, condition_feature, context)
 
 
 def make_portable(parts: Parts) -> Parts:

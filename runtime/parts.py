@@ -108,6 +108,9 @@ class WrappedFlow(FlowNetwork):
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
         return self.network.context(condition_features, cloth_features)
 
+    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+        return self.network.coarse_offset(level, aligned, condition_feature, context)
+
 
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""

@@ -42,6 +42,62 @@ def _shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: t
 _kept_shifted_upsampling = functools.lru_cache(maxsize=64)(_shifted_upsampling)
 
 
+class Taps(nn.Module):
+    """The convolution S of a chain that is upsampled first, from its nine taps."""
+
+    def __init__(self, smooth: nn.Conv2d):
+        super().__init__()
+        self.register_buffer('bias', smooth.bias.detach().clone())
+        self.register_buffer('weight', smooth.weight.detach().clone())
+
+    def products(self, chain: Tensor) -> Tensor:
+        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column of blocks a tap."""
+        count, _, height, width = chain.shape
+        taps = self.weight.permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
+        products = taps @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
+        blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
+        return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
+
+    def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
+        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is one."""
+        count, channels, rows, columns = products.shape
+        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
+        wide = (products.flatten(0, 2) @ across.t()).view(count * channels, rows, -1)  # [N * 256, 3 * h, w']
+        down = down.expand(count * channels, -1, -1)
+        if lateral is None:
+            return torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
+        lateral = lateral.contiguous()
+        return torch.baddbmm(lateral.flatten(0, 1), down, wide).view(lateral.shape)
+
+
+class ChannelsLastTaps(Taps):
+    """The same for maps with their channels last: what is summed over rows and columns are whole pixels."""
+
+    def __init__(self, taps: Taps):
+        nn.Module.__init__(self)
+        self.register_buffer('bias', taps.bias)
+        self.register_buffer('weight', taps.weight.permute(1, 2, 3, 0).flatten(1).contiguous())  # [256, 3 * 3 * 256]
+
+    def products(self, chain: Tensor) -> Tensor:
+        """[N, 256, h, w] -> [N, 3 * h, 3 * w, 256], a row and a column of blocks a tap."""
+        count, channels, height, width = chain.shape
+        pixels = chain.permute(0, 2, 3, 1).reshape(-1, channels)
+        products = (pixels @ self.weight).view(count, height, width, 3, 3, PYRAMID_CHANNELS)
+        return products.permute(0, 3, 1, 4, 2, 5).reshape(count, 3 * height, 3 * width, PYRAMID_CHANNELS)
+
+    def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
+        """As that of `Taps`, but for the layout of `products`."""
+        count, rows, columns, channels = products.shape
+        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
+        wide = across.expand(count * rows, -1, -1).bmm(products.flatten(0, 1)).view(count, rows, -1)  # [N, 3 * h, w' * 256]
+        if lateral is None:
+            base = self.bias.repeat(wide.shape[2] // channels).expand(count, down.shape[0], -1)
+        else:
+            base = lateral.permute(0, 2, 3, 1).reshape(count, down.shape[0], -1)
+        placed = torch.stack([torch.addmm(under, down, over) for under, over in zip(base, wide, strict=True)])
+        return placed.view(count, down.shape[0], -1, channels).permute(0, 3, 1, 2)
+
+
 class SmoothedPyramid(nn.Module):
     """`MobileFPN`, folded, with the same call: [N, C, H, W] -> five maps of 256 channels, coarse to fine."""
 
@@ -53,9 +109,7 @@ class SmoothedPyramid(nn.Module):
         laterals = list(pyramid.lateral_layers)[::-1]  # coarse to fine
         self.lateral_layers = nn.ModuleList(laterals[: BASE + 1])
         self.smooth = pyramid.smooth_layers[0]
-        self.register_buffer('bias', self.smooth.bias.detach().clone())
-        taps = self.smooth.weight.permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
-        self.register_buffer('taps', taps.contiguous())
+        self.taps = Taps(self.smooth)
         self.merged = nn.ModuleList(self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals)))
 
     def merge(self, laterals: list[nn.Conv2d]) -> nn.Conv2d:
@@ -80,30 +134,12 @@ class SmoothedPyramid(nn.Module):
         for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
             chain = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False) + lateral(encoded)
             features.append(self.smooth(chain) if len(features) < BASE else chain)
-        products = self.products(features.pop())
-        features.append(self.place(products, None, 0))
+        products = self.taps.products(features.pop())
+        features.append(self.taps.place(products, None, 0))
         inputs = []
         for doublings, (merged, encoded) in enumerate(zip(self.merged, maps[BASE + 1 :], strict=True), start=1):
             inputs = [F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False) for coarser in inputs]
             inputs.append(encoded)
             lateral = merged(torch.cat([*inputs, torch.ones_like(encoded[:, :1])], dim=1))
-            features.append(self.place(products, lateral, doublings))
+            features.append(self.taps.place(products, lateral, doublings))
         return tuple(features)
-
-    def products(self, chain: Tensor) -> Tensor:
-        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column of blocks a tap."""
-        count, _, height, width = chain.shape
-        products = self.taps @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
-        blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
-        return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
-
-    def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is one."""
-        count, channels, rows, columns = products.shape
-        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
-        wide = (products.flatten(0, 2) @ across.t()).view(count * channels, rows, -1)  # [N * 256, 3 * h, w']
-        down = down.expand(count * channels, -1, -1)
-        if lateral is None:
-            return torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
-        lateral = lateral.contiguous()
-        return torch.baddbmm(lateral.flatten(0, 1), down, wide).view(lateral.shape)

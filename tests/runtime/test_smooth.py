@@ -6,8 +6,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.extractors.mobile_fpn import MobileFPN
-from runtime.fold import folded
-from runtime.smooth import SmoothedPyramid, shifted_upsampling
+from runtime.fold import folded, replace
+from runtime.smooth import ChannelsLastTaps, SmoothedPyramid, Taps, shifted_upsampling
 
 
 @pytest.fixture(scope='module')
@@ -22,11 +22,16 @@ def pyramid(weights):
     return folded(pyramid).double()
 
 
+@pytest.mark.parametrize('last', [False, True])
 @pytest.mark.parametrize('size', [(64, 96), (32, 32), (128, 64)])
-def test_all_levels_equal_those_of_the_pyramid_borders_included(pyramid, size, weights):
+def test_all_levels_equal_those_of_the_pyramid_borders_included(pyramid, size, last, weights):
     x = torch.cat([weights.image(seed, 3, size=size) for seed in (1, 2)]).double()
+    smoothed = SmoothedPyramid(pyramid)
+    if last:
+        replace(smoothed, Taps, ChannelsLastTaps)
+        x = x.to(memory_format=torch.channels_last)
     with torch.no_grad():
-        for got, expected in zip(SmoothedPyramid(pyramid)(x), pyramid(x), strict=True):
+        for got, expected in zip(smoothed(x), pyramid(x), strict=True):
             assert expected.std() > 0.01
             torch.testing.assert_close(got, expected, rtol=1e-11, atol=1e-11)
 
