@@ -1,4 +1,4 @@
-# The page of app.py on a CPU: docker build -t try-on . && docker run --rm -p 7860:7860 try-on
+# The page of app.py on a CPU: docker build -t try-on . && docker run --rm -p 127.0.0.1:7860:7860 try-on
 FROM python:3.12-slim
 
 # What OpenCV's wheel links to.

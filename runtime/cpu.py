@@ -149,9 +149,7 @@ def accelerate(parts: Parts, *, winograd: bool = True) -> Parts:
     for module in list(parts.modules()):
         if isinstance(module, nn.Sequential):
             fuse_activations(module, winograd=winograd)
-    merged = {
-        conv for module in parts.modules() if isinstance(module, (FusedConv, LargeConv)) for conv in module.modules()
-    }
+    merged = {inner for module in parts.modules() if isinstance(module, (FusedConv, LargeConv)) for inner in module.modules()}
 
     def choose(conv: nn.Conv2d) -> nn.Module:
         if conv in merged or conv.padding_mode != 'zeros':

@@ -81,7 +81,7 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size))
     dtype = PRECISIONS[precision] if format == 'onnx' else torch.float32
     parts = split(pipeline).cpu()
-    if precision == 'float32':  # a third faster on a CPU, a sixth larger: float16 is for those who want small files
+    if precision == 'float32':  # faster on a CPU, a sixth larger: float16 is for those who want small files
         parts = save_arithmetic(parts)
     parts = make_portable(parts).to(dtype)
     person, cloth, edge = (torch.rand(EXAMPLES, channels, *size) for channels in (3, 3, 1))

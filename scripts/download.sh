@@ -23,7 +23,7 @@ fetch_gdown() {
 checkpoints() {
     local url="https://drive.google.com/drive/folders/$CHECKPOINT_FOLDER"
     mkdir -p checkpoints downloads
-    if ! find checkpoints -name '*.p*t*' -type f | grep -q .; then
+    if [ ! -e checkpoints/dmvton_pf_warp.pt ] || [ ! -e checkpoints/dmvton_pf_gen.pt ]; then
         rm -rf downloads/checkpoints
         fetch_gdown && python -m gdown "$url" --folder -O downloads/checkpoints/ \
             || by_hand "the checkpoint folder could not be downloaded" "$url" "the files (dmvton_pf_warp.pt, dmvton_pf_gen.pt, ...) into checkpoints/"
@@ -31,7 +31,7 @@ checkpoints() {
             || by_hand "what arrived is not what was published" "$url" "the files into checkpoints/"
         find downloads/checkpoints -name '*.p*t*' -type f -exec mv {} checkpoints/ \;
     fi
-    find checkpoints -name '*.p*t*' -type f -print0 | xargs -0 python -m utils.checkpoint inspect \
+    find checkpoints -maxdepth 1 -name '*.p*t*' -type f -print0 | xargs -0 python -m utils.checkpoint inspect \
         || by_hand "a file in checkpoints/ cannot be loaded; delete it" "$url" "the files into checkpoints/"
 }
 
