@@ -61,7 +61,7 @@ class Row(NamedTuple):
     p95_ms: float
     fps: float  # pictures a second, from the median
     speed_up: float  # against the plain row of the same family and batch, garment encoded in the call
-    parameters_mb: float
+    parameters_mb: float  # of the plain network, in the row's dtype; a mode may keep transformed weights beside them
     peak_mb: float | None  # beyond the weights; None where it cannot be seen
     multiply_adds_g: float  # of the plain networks' convolutions, for the whole batch
     tflops: float  # two operations a multiply-add of the plain networks; saved arithmetic counts as speed
@@ -170,7 +170,7 @@ def machine(device: torch.device) -> dict[str, str | int]:
 def table(rows: Sequence[Row]) -> str:
     """The rows for the screen."""
     header = ['family', 'mode', 'garment', 'dtype', 'batch', 'median ms', 'p95', 'FPS', 'speed-up']
-    header += ['MB', 'peak MB', 'G MACs', 'TFLOP/s']
+    header += ['plain MB', 'peak MB', 'G MACs', 'TFLOP/s']
     lines = []
     for row in rows:
         peak = '-' if row.peak_mb is None else f'{row.peak_mb:.0f}'
