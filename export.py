@@ -62,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         for precision in options.precision:
             folder = stage / precision
             folder.mkdir()
+            print(f'{precision}: writing three graphs and comparing them, which takes minutes', flush=True)
             write_graphs(pipeline, folder, format=options.format, precision=precision, size=size)
             rows[precision] = compare(pipeline, folder, pictures, format=options.format)
             parity = [row._asdict() for row in rows[precision]]
