@@ -26,7 +26,6 @@ def main(arguments: list[str] | None = None) -> None:
     check_free(options.host, options.port)
     weights, device = choose_weights(options.checkpoint), select_device(options.device)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
-    align_corners = pipeline.warp.aflow_net.align_corners
     about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['shipped']:
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         from webapp.wardrobe import fill_wardrobe
 
         choice = fill_wardrobe(folder / 'files', options.garments)
-        studio = Studio(pipeline, folder / 'files', align_corners=align_corners, megapixels=options.max_megapixels)
+        studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels)
         page = build_page(studio, choice, about=about, note=note)
         serve(page, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
 

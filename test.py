@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     truths = find_truths(dataset, options.gt)
     weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     evaluation = Evaluation(options.metrics, device=device, **weights)
-    comparison = Comparison(truths, evaluation, align_corners=pipeline.warp.aflow_net.align_corners) if truths else None
+    comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
 
     names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)

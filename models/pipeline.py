@@ -139,6 +139,11 @@ class TryOnPipeline(nn.Module):
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
         self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
 
+    @property
+    def align_corners(self) -> bool:
+        """How the flows of the results are to be sampled."""
+        return self.warp.aflow_net.align_corners
+
     @classmethod
     def untrained(cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu') -> 'TryOnPipeline':
         """A pipeline with weights as initialised: right shapes, meaningless pictures. Unknown family: ValueError."""

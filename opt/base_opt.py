@@ -48,11 +48,27 @@ def add_align_corners(parser, *, default: bool | None, explanation: str) -> None
     )
 
 
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Add --device, which `utils.device.select_device` reads."""
+    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+
+
+def add_size_option(parser: argparse.ArgumentParser) -> None:
+    """Add --size, None by default, for scripts whose weights know a size."""
+    parser.add_argument(
+        '--size',
+        nargs=2,
+        type=whole_number(1),
+        metavar=('H', 'W'),
+        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says nothing (published weights)',
+    )
+
+
 def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
     """Add the options that every script has; names and defaults are those of the published scripts."""
     parser.add_argument('--project', default=project, help='folder in which run folders are made')
     parser.add_argument('--name', default='exp', type=run_name, help='run folder: project/name, or name-1, name-2 if it exists')
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    add_device_option(parser)
     parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
     parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')
     parser.add_argument('--no_flip', action=Obsolete, why='pictures are never mirrored')

@@ -4,7 +4,7 @@ import argparse
 
 from engine.evaluate import METRICS
 from models.registry import FAMILIES
-from opt.base_opt import Obsolete, add_align_corners, add_base_options, whole_number
+from opt.base_opt import Obsolete, add_align_corners, add_base_options, add_size_option
 from utils.cli import OptionParser
 from utils.errors import UserError
 
@@ -20,13 +20,7 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     parser.add_argument('--family', choices=list(FAMILIES), help='refuse weights of another family; None: recognise it')
     samples = 'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
     add_align_corners(parser, default=None, explanation=samples)
-    parser.add_argument(
-        '--size',
-        nargs=2,
-        type=whole_number(1),
-        metavar=('H', 'W'),
-        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says nothing (published weights)',
-    )
+    add_size_option(parser)
     parser.add_argument('--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing')
     parser.add_argument(
         '--gt',

@@ -118,7 +118,7 @@ def dress(pipeline: Any, person: PreparedPerson, garment: PreparedGarment) -> Dr
     """Dress a prepared person in a prepared garment; both were prepared with this pipeline and one size."""
     result = pipeline(person.code, garment.code)
     weight = change_weight(person.tensor, result)
-    composition = Composition(result, garment.garment, person.window, align_corners=_align_corners(pipeline))
+    composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners)
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
     notes = (*person.notes, *garment.notes)
     if region.getextrema()[1] == 0:
@@ -154,12 +154,6 @@ def try_on(
 def _size(pipeline: Any, size: tuple[int, int] | None) -> tuple[int, int]:
     height, width = size or pipeline.size
     return int(height), int(width)
-
-
-def _align_corners(pipeline: Any) -> bool:
-    """How the flows of a pipeline are sampled: what it says itself, else its flow network."""
-    said = getattr(pipeline, 'align_corners', None)
-    return pipeline.warp.aflow_net.align_corners if said is None else said
 
 
 def _name(source: Source, name: str) -> str:

@@ -116,7 +116,7 @@ class RowSamplingFlow(WrappedFlow):
         return x
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
-        return sample_rows(channels_last(cloth_feature), flow, align_corners=self.align_corners)
+        return sample_rows(cloth_feature, flow, align_corners=self.align_corners)
 
 
 class ChannelsLastMaps(nn.Module):

@@ -100,7 +100,7 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
         'family': pipeline.family,
         'trained': pipeline.is_trained,
         'size': list(size),
-        'align_corners': pipeline.warp.aflow_net.align_corners,
+        'align_corners': pipeline.align_corners,
         'ranges': {'person': [-1, 1], 'cloth': [-1, 1], 'edge': [0, 1], 'tryon': [-1, 1], 'warped_cloth': [-1, 1]},
         'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in GRAPHS.items()},
     }

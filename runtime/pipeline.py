@@ -113,8 +113,7 @@ def optimize(
         size = size or getattr(pipeline, 'size', None) or pipeline.warp.fixed_size or USUAL_SIZE
         return _fastest(pipeline, device, dtype, size, candidates or CANDIDATES[device.type])
     calls = create(mode, split(pipeline), device, dtype)
-    warp = pipeline.warp
-    about = About(pipeline.family, pipeline.is_trained, pipeline.size, warp.aflow_net.align_corners, warp.check_size)
+    about = About(pipeline.family, pipeline.is_trained, pipeline.size, pipeline.align_corners, pipeline.warp.check_size)
     return OptimizedPipeline(about, calls, mode=mode, device=device, dtype=dtype)
 
 

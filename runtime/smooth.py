@@ -48,13 +48,13 @@ class Taps(nn.Module):
     def __init__(self, smooth: nn.Conv2d):
         super().__init__()
         self.register_buffer('bias', smooth.bias.detach().clone())
-        self.register_buffer('weight', smooth.weight.detach().clone())
+        taps = smooth.weight.detach().permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
+        self.register_buffer('weight', taps.contiguous())
 
     def products(self, chain: Tensor) -> Tensor:
         """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column of blocks a tap."""
         count, _, height, width = chain.shape
-        taps = self.weight.permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
-        products = taps @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
+        products = self.weight @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
         blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
         return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
 
@@ -76,7 +76,8 @@ class ChannelsLastTaps(Taps):
     def __init__(self, taps: Taps):
         nn.Module.__init__(self)
         self.register_buffer('bias', taps.bias)
-        self.register_buffer('weight', taps.weight.permute(1, 2, 3, 0).flatten(1).contiguous())  # [256, 3 * 3 * 256]
+        last = taps.weight.view(PYRAMID_CHANNELS, 9, -1).permute(2, 1, 0).flatten(1)  # [256, 3 * 3 * 256]
+        self.register_buffer('weight', last.contiguous())
 
     def products(self, chain: Tensor) -> Tensor:
         """[N, 256, h, w] -> [N, 3 * h, 3 * w, 256], a row and a column of blocks a tap."""

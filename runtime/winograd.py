@@ -61,7 +61,7 @@ class WinogradConv(nn.Module):
     """What `conv`, 3x3 with stride 1 and padding 1, computes, and an activation after it.
 
     Takes one map [N, C, H, W] or several, whose channels follow one another; returns [N, C', H, W], channels last. Rounds coarser
-    than a direct convolution: 2e-5 against 4e-6 on outputs near 1.
+    than a direct convolution: off by 2.7e-5 against 8e-6 at 512 input channels and outputs up to 3.
     """
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):

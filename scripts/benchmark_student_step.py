@@ -22,6 +22,7 @@ from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHE
 from data.viton import VITONDataset, create_loader
 from engine.stages import PFEndToEnd, Stage, Supervision, Teacher, create_stage
 from models import compose
+from opt.base_opt import add_device_option
 from utils.device import describe_device, select_device, synchronise
 from utils.errors import exit_cleanly
 from utils.profiling import MEGA, peak_memory
@@ -122,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--dataroot', required=True, help='training set in the VITON layout')
-    parser.add_argument('--device', default='', help="'' the first GPU if there is one, else the CPU")
+    add_device_option(parser)
     parser.add_argument('--batch', type=int, default=2)
     parser.add_argument('--size', type=int, nargs=2, default=(256, 192), metavar=('H', 'W'))
     parser.add_argument('--teacher', default='fs_vton')

@@ -23,7 +23,7 @@ from engine.losses import generator_terms, skin_terms
 from engine.saving import load_weights, network_writer
 from engine.stages import Stage, create_stage
 from models import FAMILIES, WarpOutput, compose
-from opt.base_opt import whole_number
+from opt.base_opt import add_device_option, whole_number
 from opt.train_opt import positive_number
 from utils.cli import OptionParser
 from utils.device import select_device
@@ -93,7 +93,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--teacher', choices=FAMILIES, default='fs_vton')
     parser.add_argument('--student', choices=FAMILIES, default='dm_vton')
     parser.add_argument('--size', nargs=2, type=whole_number(1), default=[256, 192], metavar=('H', 'W'))
-    parser.add_argument('--device', default='', help="'' the first GPU if there is one, else the CPU")
+    add_device_option(parser)
     parser.add_argument('--steps', type=whole_number(1), default=2000)
     parser.add_argument('--batch_size', type=whole_number(1), default=8)
     parser.add_argument('--workers', type=whole_number(0), default=2)

@@ -19,7 +19,7 @@ from engine.ground_truth import Comparison, find_truths
 from engine.stages import Teacher
 from models import TryOn
 from models.pipeline import PUBLISHED_SIZE
-from opt.base_opt import add_align_corners, add_base_options, whole_number
+from opt.base_opt import add_align_corners, add_base_options, add_size_option
 from utils.checkpoint import load_network, match_family
 from utils.cli import OptionParser
 from utils.device import select_device
@@ -36,7 +36,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, Teacher]:
     parser.add_argument('--dataroot', required=True, help='test set with test_label, test_densepose, test_pose and test_gt')
     parser.add_argument('--pb_warp_checkpoint', required=True, help="the teacher's warp network")
     parser.add_argument('--pb_gen_checkpoint', required=True, help="the teacher's generator")
-    parser.add_argument('--size', nargs=2, type=whole_number(1), metavar=('H', 'W'), help='None: as the checkpoint says')
+    add_size_option(parser)
     parser.add_argument('--metrics', nargs='*', choices=['lpips'], default=[], help='what to measure beside SSIM and PSNR')
     parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
     add_align_corners(parser, default=None, explanation='how the flow samples; None: as the checkpoint says')

@@ -7,20 +7,26 @@ import torch
 
 import export
 from runtime import create_runtime, parity
+from runtime.export import describe
 
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
 
 
 @pytest.fixture
-def fake(monkeypatch):
-    """Instead of minutes of exporting: files of no meaning, and the comparisons that a test gives."""
+def packages():
+    """Skips where one of the packages is missing that an export to ONNX needs."""
     for package in PACKAGES:
         pytest.importorskip(package, reason=f'{package} is not installed')
+
+
+@pytest.fixture
+def fake(packages, monkeypatch):
+    """Instead of minutes of exporting: files of no meaning, and the comparisons that a test gives."""
     row = parity.Comparison('whole', 'tryon', 1e-5, 1e-6, 90.0, 10.0, 20.0, 1.0)
 
     def write_graphs(pipeline, folder, *, format, precision, size):
         (folder / 'whole.onnx').write_text(f'{precision} {size}')
-        files = export_files(folder / 'whole.onnx')
+        files = describe([folder / 'whole.onnx'])
         manifest = {
             'format': format,
             'size': size,
@@ -29,11 +35,6 @@ def fake(monkeypatch):
             'graphs': {'whole': {'files': files}},
         }
         (folder / 'export.json').write_text(json.dumps(manifest))
-
-    def export_files(path):
-        from runtime.export import describe
-
-        return describe([path])
 
     def answer(**changes):
         monkeypatch.setattr(export, 'write_graphs', write_graphs)
@@ -53,8 +54,7 @@ def run(*arguments) -> int:
 def test_a_real_export_reports_and_can_be_read_back(request, small_checkpoints, tmp_path, capsys):
     if not request.config.getoption('--slow'):
         pytest.skip('writing whole networks as ONNX takes minutes; give --slow')
-    for package in PACKAGES:
-        pytest.importorskip(package, reason=f'{package} is not installed')
+    request.getfixturevalue('packages')
     out = tmp_path / 'new' / 'exported'
     assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints, '--precision', 'float32') == 0
     said = capsys.readouterr().out
@@ -102,9 +102,9 @@ def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(fake, smal
         (['--format', 'onnx', '--out', 'x', '--dataroot', 'none'], 'none'),
     ],
 )
-def test_a_wrong_option_is_one_line_and_writes_nothing(arguments, message, small_checkpoints, tmp_path, monkeypatch, capsys):
-    for package in PACKAGES:
-        pytest.importorskip(package, reason=f'{package} is not installed')
+def test_a_wrong_option_is_one_line_and_writes_nothing(
+    arguments, message, packages, small_checkpoints, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     given = arguments if '--checkpoint' in arguments else [*arguments, '--checkpoint', str(small_checkpoints)]
     assert run(*given) in (1, 2)

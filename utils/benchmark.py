@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from models import FAMILIES, TryOnPipeline
-from opt.base_opt import whole_number
+from opt.base_opt import add_device_option, whole_number
 from runtime import MODES, find_problem
 from runtime.pipeline import CANDIDATES
 from utils.bar_chart import Bar, bar_chart
@@ -232,7 +232,7 @@ def create_parser() -> OptionParser:
     parser.add_argument('--modes', nargs='+', help=f'beside {PLAIN}: {", ".join(MODES)}; by default those that are installed')
     parser.add_argument('--batch', nargs='+', type=whole_number(1), default=[1], help='persons a call, or records a step')
     parser.add_argument('--size', nargs=2, type=whole_number(32), default=[256, 192], metavar=('H', 'W'))
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, cpu, mps")
+    add_device_option(parser)
     parser.add_argument('--dtype', choices=['float32', 'float16', 'bfloat16'], help='of the optimised modes; theirs by default')
     parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns, after ten to warm up')
     parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')

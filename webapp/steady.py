@@ -24,9 +24,9 @@ AROUND = 9  # pixels a side over which changes are averaged, so that noise of th
 class SteadyPipeline:
     """A pipeline for the frames of one camera: its calls, with `previous` to be kept from frame to frame."""
 
-    def __init__(self, pipeline: Any, *, align_corners: bool):
+    def __init__(self, pipeline: Any):
         self.pipeline = pipeline
-        self.align_corners = align_corners
+        self.align_corners = pipeline.align_corners
         self.previous: tuple[Tensor, GarmentCode, TryOn] | None = None
 
     def __call__(self, person: PersonCode, garment: GarmentCode) -> TryOn:

@@ -45,11 +45,10 @@ def _plain(message: str, *paths: str) -> str:
 
 
 class Studio:
-    """Dresses photographs and camera frames by one pipeline, whose flows sample with `align_corners`; results lie in `folder`."""
+    """Dresses photographs and camera frames by one pipeline; results lie in `folder`."""
 
-    def __init__(self, pipeline: Any, folder: Path, *, align_corners: bool, megapixels: float):
+    def __init__(self, pipeline: Any, folder: Path, *, megapixels: float):
         self.pipeline = pipeline
-        self.align_corners = align_corners
         self.folder = folder
         self.megapixels = megapixels
         self.garments = Encoder(pipeline, megapixels=megapixels)
@@ -91,7 +90,7 @@ class Studio:
         if not garment:
             return placeholder('Choose a garment first.'), '', live
         start = time.perf_counter()
-        live = live or Live(SteadyPipeline(self.pipeline, align_corners=self.align_corners), Pace())
+        live = live or Live(SteadyPipeline(self.pipeline), Pace())
         try:
             prepared = self.garments(garment, longest=LIVE_GARMENT)
         except UserError as error:  # said in the picture's place: a message for each frame would fill the page

@@ -94,9 +94,11 @@ def test_a_silhouette_is_a_little_wider_than_the_mask_and_keeps_only_large_holes
     _, inside = figure(wall())
     inside[200:206, 140:150] = False  # a print that was taken for the wall
     inside[300:380, 100:130] = False
-    outline = np.asarray(silhouette(Image.fromarray(inside.astype(np.uint8) * 255))) >= 128
+    soft = np.asarray(silhouette(Image.fromarray(inside.astype(np.uint8) * 255)))
+    outline = soft > 0
+    assert 1.02 < outline.sum() / inside.sum() < 1.2
     assert outline[inside].all() and outline[202, 145] and not outline[340, 115] and not outline[:50].any()
-    assert outline[250, 83] and not outline[250, 78]
+    assert soft[250, 83] >= 128 > soft[250, 78]
 
 
 @pytest.mark.parametrize('tool', ['mediapipe', 'rembg'])

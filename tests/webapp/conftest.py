@@ -15,8 +15,7 @@ import torch
 from PIL import Image
 
 from data.synthetic import render_record
-from models import TryOnPipeline, create_generator, create_warp
-from utils.checkpoint import save_checkpoint
+from models import TryOnPipeline
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
@@ -53,21 +52,16 @@ def pipeline():
 
 
 @pytest.fixture(scope='session')
-def server(drawn, tmp_path_factory):
+def server(drawn, small_checkpoints, tmp_path_factory):
     """The page of networks as initialised."""
     pytest.importorskip('gradio', reason='gradio is not installed')
-    folder = tmp_path_factory.mktemp('checkpoints')
-    for name, part, kind, create in (
-        ('warp', 'warp', 'mobile_afwm', create_warp),
-        ('gen', 'generator', 'mobile_unet', create_generator),
-    ):
-        path = folder / f'pf_{name}.pt'
-        save_checkpoint(path, create(kind, 'student'), part=part, network=kind, role='student', size=SIZE)
+    folder = tmp_path_factory.mktemp('page')
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    line = [sys.executable, 'app.py', '--port', str(port), '--checkpoint', str(folder), '--backend', 'torch', '--device', 'cpu']
-    line += ['--garments', str(drawn / 'garments'), *(str(word) for key, value in LIMITS.items() for word in (f'--{key}', value))]
+    line = [sys.executable, 'app.py', '--port', str(port), '--backend', 'torch', '--device', 'cpu']
+    line += ['--checkpoint', str(small_checkpoints), '--garments', str(drawn / 'garments')]
+    line += [str(word) for key, value in LIMITS.items() for word in (f'--{key}', value)]
     with open(folder / 'log', 'w') as log:
         process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)
     address = f'http://127.0.0.1:{port}'

@@ -25,7 +25,7 @@ def studio(pipeline, tmp_path):
     pytest.importorskip('gradio', reason='gradio is not installed')
     from webapp.studio import Studio
 
-    return Studio(pipeline, tmp_path, align_corners=True, megapixels=2)
+    return Studio(pipeline, tmp_path, megapixels=2)
 
 
 def frame(value: int = 0, size: tuple[int, int] = (480, 640)) -> np.ndarray:
