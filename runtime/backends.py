@@ -28,13 +28,21 @@ def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
     return save_arithmetic(parts).to(dtype)
 
 
-def fused(parts: Parts, device: torch.device, dtype: torch.dtype, *, winograd: bool = False) -> dict[str, Call]:
-    """Folded networks, operation by operation; on a CPU in float32 with the fast operations of `runtime.cpu`."""
+def fused(parts: Parts, device: torch.device, dtype: torch.dtype, *, operations: str = 'ONEDNN') -> dict[str, Call]:
+    """Folded networks, operation by operation; on a CPU in float32 with the `operations` that have this name in `runtime.cpu`."""
     parts = _prepare(parts, device, dtype)
     if device.type == 'cpu' and dtype is torch.float32:
-        from runtime.cpu import accelerate
+        from runtime import cpu
 
-        parts = accelerate(parts, winograd=winograd)
+        parts = cpu.accelerate(parts, getattr(cpu, operations))
+    return {name: torch.no_grad()(parts.part(name)) for name in PARTS}
+
+
+def native(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
+    """Folded networks with the project's own kernels, which are built when first wanted; float32 on a CPU only."""
+    from runtime.native import accelerate
+
+    parts = accelerate(_prepare(parts, device, dtype))
     return {name: torch.no_grad()(parts.part(name)) for name in PARTS}
 
 
@@ -137,26 +145,32 @@ def openvino(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str
 
 MODES: dict[str, Callable[[Parts, torch.device, torch.dtype], dict[str, Call]]] = {
     'fused': fused,
-    'winograd': partial(fused, winograd=True),
+    'winograd': partial(fused, operations='WINOGRAD'),
+    'native': native,
     'compile': compiled,
     'onnxruntime': onnxruntime,
     'openvino': openvino,
     'graph': graphed,
     'compile_graph': partial(graphed, make=compiled),
 }
-CPU_ONLY = ('winograd', 'onnxruntime', 'openvino')
+CPU_ONLY = ('winograd', 'native', 'onnxruntime', 'openvino')
 CUDA_ONLY = ('graph', 'compile_graph')
 PACKAGES = {'onnxruntime': ('onnxruntime', 'onnx', 'onnxscript'), 'openvino': ('openvino', 'onnx', 'onnxscript')}
 
 
-def find_problem(mode: str, device: torch.device) -> str | None:
-    """Say in a few words why `mode` cannot run on this machine and device, None if it can as far as one can know beforehand."""
+def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
+    """Say in a few words why `mode` cannot run on this machine, None if it can as far as one can know beforehand."""
     if mode in CPU_ONLY and device.type != 'cpu':
         return f'it runs on a CPU, not on {device}'
     if mode in CUDA_ONLY and device.type != 'cuda':
         return f'it needs a CUDA GPU, not {device}'
     if missing := [package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None]:
         return f'{missing[0]} is not installed; pip install {" ".join(PACKAGES[mode])}'
+    if mode == 'native':
+        from runtime import native
+
+        name = str(dtype).removeprefix('torch.')
+        return native.find_problem() if dtype is torch.float32 else f'it computes in float32 only, not in {name}'
     if mode == 'compile' and device.type == 'cpu' and not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))):
         return 'torch.compile needs a C++ compiler, and there is none'
     return None
@@ -166,6 +180,6 @@ def create(mode: str, parts: Parts, device: torch.device, dtype: torch.dtype) ->
     """Make the calls of `mode` from `parts`, which are used up. Raises `UserError` for a mode that is unknown or cannot run."""
     if mode not in MODES:
         raise UserError(f'there is no mode {mode!r}; choose from auto, {", ".join(MODES)}')
-    if problem := find_problem(mode, device):
+    if problem := find_problem(mode, device, dtype):
         raise UserError(f'mode {mode} cannot run: {problem}')
     return MODES[mode](parts, device, dtype)

@@ -6,11 +6,14 @@
 """
 
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
 from runtime.parts import Parts, WrappedFlow
 from runtime.smooth import ChannelsLastTaps, Taps
@@ -79,36 +82,49 @@ class FusedConv(nn.Module):
         return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *where, self.activation, self.scalars, '')
 
 
-def fits_winograd(conv: nn.Conv2d) -> bool:
-    """Whether the algorithm can and may pay for `conv`: 3x3, stride 1, dense, many channels."""
+def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
+    """Whether the algorithm can and may pay for `conv`: 3x3, stride 1, dense, and no kernel with less than `smallest` weights."""
     shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
-    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros') and conv.in_channels * conv.out_channels >= SMALLEST_KERNEL
+    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros') and conv.in_channels * conv.out_channels >= smallest
 
 
 class LargeConv(nn.Module):
-    """A convolution that takes Winograd's algorithm where the map is large enough, and an activation after it."""
+    """A convolution, and an activation after it, that takes the `large` way for maps that are large enough, else oneDNN's."""
 
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
+    takes_several = True
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None, *, large: type[nn.Module] = WinogradConv):
         super().__init__()
-        self.winograd = WinogradConv(conv, activation)
-        if has_fused_convs():
-            self.direct = FusedConv(conv, activation)
-        else:
-            self.direct = conv if activation is None else nn.Sequential(conv, activation)
+        if activation is not None:
+            activation.inplace = True
+        self.large = large(conv, activation)
+        self.direct = fuse(conv, activation) or nn.Sequential(conv, activation or nn.Identity())
 
     def forward(self, *maps: Tensor) -> Tensor:
         """One map [N, C, H, W], or several whose channels follow one another."""
         if maps[0].shape[2] * maps[0].shape[3] >= SMALLEST_MAP:
-            return self.winograd(*maps)
+            return self.large(*maps)
         return self.direct(maps[0] if len(maps) == 1 else torch.cat(maps, dim=1))
 
 
+class ChannelsLastInstanceNorm(nn.Module):
+    """`nn.InstanceNorm2d` without weights or running statistics, which keeps channels last where they are."""
+
+    def __init__(self, norm: nn.InstanceNorm2d):
+        super().__init__()
+        self.eps = norm.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
+        return (x - mean) * torch.rsqrt(variance + self.eps)
+
+
 class RowSamplingFlow(WrappedFlow):
-    """A flow network whose cloth features are sampled row by row."""
+    """A flow network whose cloth features are sampled row by row, and whose convolutions take several maps where they can."""
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
         first, *others = self.netRefine[level]
-        if not isinstance(first, LargeConv):
+        if not getattr(first, 'takes_several', False):
             return super().refine_offset(level, aligned, condition_feature)
         x = first(aligned, condition_feature)
         for layer in others:
@@ -126,41 +142,63 @@ class ChannelsLastMaps(nn.Module):
         return tuple(channels_last(x) for x in maps)
 
 
-def fuse_activations(layers: nn.Sequential, *, winograd: bool) -> None:
-    """Merge each convolution of `layers` with the activation after it, in place."""
+class Operations(NamedTuple):
+    """Which modules take the places of the usual ones. `convolve(conv, activation)` returns None to leave a convolution alone."""
+
+    convolve: Callable[[nn.Conv2d, nn.Module | None], nn.Module | None]
+    taps: Callable[[Taps], nn.Module]
+    flow: Callable[[FlowNetwork], nn.Module]
+
+
+def fuse(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
+    """One call of oneDNN for both, where this PyTorch has it."""
+    return FusedConv(conv, activation) if has_fused_convs() else None
+
+
+def fuse_or_transform(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
+    """As `fuse`, but the algorithm of Winograd for those that it pays for."""
+    return LargeConv(conv, activation) if fits_winograd(conv, SMALLEST_KERNEL) else fuse(conv, activation)
+
+
+ONEDNN = Operations(fuse, ChannelsLastTaps, RowSamplingFlow)
+WINOGRAD = Operations(fuse_or_transform, ChannelsLastTaps, RowSamplingFlow)
+
+
+def merge_activations(layers: nn.Sequential, convolve: Callable) -> set[nn.Module]:
+    """Merge each convolution of `layers` with the activation after it, in place; returns what was made of them."""
     kept: list[nn.Module] = []
+    made = set()
     for layer in layers:
         before = kept[-1] if kept else None
         if type(layer) in ACTIVATIONS and isinstance(before, nn.Conv2d) and before.padding_mode == 'zeros':
-            if winograd and fits_winograd(before):
-                layer.inplace = True
-                kept[-1] = LargeConv(before, layer)
-                continue
-            if has_fused_convs():
-                kept[-1] = FusedConv(before, layer)
+            merged = convolve(before, layer)
+            if merged is not None:
+                kept[-1] = merged
+                made.add(merged)
                 continue
         kept.append(layer)
     del layers[:]
     layers.extend(kept)
+    return made
 
 
-def accelerate(parts: Parts, *, winograd: bool = True) -> Parts:
-    """Put the fast operations into `parts`, in place, and return them; `winograd` False leaves that algorithm out."""
+def accelerate(parts: Parts, operations: Operations = WINOGRAD) -> Parts:
+    """Put fast operations into `parts`, in place, and return them."""
+    made = set()
     for module in list(parts.modules()):
         if isinstance(module, nn.Sequential):
-            fuse_activations(module, winograd=winograd)
-    merged = {inner for module in parts.modules() if isinstance(module, (FusedConv, LargeConv)) for inner in module.modules()}
+            made |= merge_activations(module, operations.convolve)
+    inside = {inner for module in made for inner in module.modules()}
 
     def choose(conv: nn.Conv2d) -> nn.Module:
-        if conv in merged or conv.padding_mode != 'zeros':
+        if conv in inside or conv.padding_mode != 'zeros':
             return conv
-        if winograd and fits_winograd(conv):
-            return LargeConv(conv)
-        return FusedConv(conv) if has_fused_convs() else conv
+        return operations.convolve(conv, None) or conv
 
     replace(parts, nn.Conv2d, choose)
-    replace(parts, Taps, ChannelsLastTaps)
+    replace(parts, nn.InstanceNorm2d, ChannelsLastInstanceNorm)
+    replace(parts, Taps, operations.taps)
     parts.to(memory_format=torch.channels_last)
-    parts.dress.flow = RowSamplingFlow(parts.dress.flow)
+    parts.dress.flow = operations.flow(parts.dress.flow)
     parts.garment.encoder.append(ChannelsLastMaps())
     return parts

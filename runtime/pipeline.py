@@ -18,8 +18,8 @@ from utils.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# What 'auto' compares. Compiling takes minutes, which may not be worth it: ask for it by name.
-CANDIDATES = {'cpu': ('winograd', 'fused', 'openvino', 'onnxruntime'), 'cuda': ('graph', 'fused'), 'mps': ('fused',)}
+# What 'auto' compares. torch.compile takes minutes, which may not be worth it: ask for it by name.
+CANDIDATES = {'cpu': ('native', 'winograd', 'fused', 'openvino', 'onnxruntime'), 'cuda': ('graph', 'fused'), 'mps': ('fused',)}
 TIMED_CALLS = 5
 USUAL_SIZE = (256, 192)
 
@@ -129,7 +129,7 @@ def _fastest(
     pictures = [torch.zeros(1, channels, *size, device=device).uniform_(-1, 1) for channels in (3, 3, 1)]
     ready: dict[str, OptimizedPipeline] = {}
     for mode in candidates:
-        problem = find_problem(mode, device)
+        problem = find_problem(mode, device, dtype)
         if problem is None:
             try:
                 made = optimize(pipeline, mode, dtype=dtype)

@@ -68,16 +68,18 @@ class Row(NamedTuple):
     calls: int
 
 
-def in_turns(calls: Sequence[Callable[[], Any]], *, device: torch.device, repeats: int, title: str) -> list[Tensor]:
-    """Time each of `calls` `repeats` times in milliseconds, one after the other, after ten turns that only warm up."""
+def in_turns(
+    calls: Sequence[Callable[[], Any]], *, device: torch.device, repeats: int, title: str, warm_up: int = WARM_UP_CALLS
+) -> list[Tensor]:
+    """Time each of `calls` `repeats` times in milliseconds, one after the other, after `warm_up` turns that are not timed."""
     times: list[list[float]] = [[] for _ in calls]
-    for turn in tqdm(range(WARM_UP_CALLS + repeats), desc=title, disable=None, leave=False):
+    for turn in tqdm(range(warm_up + repeats), desc=title, disable=None, leave=False):
         for call, values in zip(calls, times, strict=True):
             synchronise(device)
             start = time.perf_counter()
             call()
             synchronise(device)
-            if turn >= WARM_UP_CALLS:
+            if turn >= warm_up:
                 values.append(1000 * (time.perf_counter() - start))
     return [torch.tensor(values, dtype=torch.float64) for values in times]
 
@@ -112,6 +114,7 @@ def measure_family(
     size: tuple[int, int],
     device: torch.device,
     repeats: int,
+    warm_up: int = WARM_UP_CALLS,
     dtype: torch.dtype | None = None,
 ) -> list[Row]:
     """Measure one family at one batch size: the plain row first."""
@@ -120,7 +123,8 @@ def measure_family(
     size = pipeline.warp.fixed_size or size
     ways, dtypes = ways_of(pipeline, modes, made_up_pictures(batch, size, device), dtype)
     operations = {way.cached: multiply_adds(way.call) for way in ways if way.mode == PLAIN}
-    times = in_turns([way.call for way in ways], device=device, repeats=repeats, title=f'{family}, batch {batch}')
+    calls, title = [way.call for way in ways], f'{family}, batch {batch}'
+    times = in_turns(calls, device=device, repeats=repeats, title=title, warm_up=warm_up)
     medians = [values.quantile(0.5).item() for values in times]
     rows = []
     for way, values, median in zip(ways, times, medians, strict=True):
@@ -209,10 +213,10 @@ def write_results(prefix: Path, rows: Sequence[NamedTuple], about: dict, text: s
         picture.save(prefix.with_name(prefix.name + '.png'))
 
 
-def choose_modes(asked: Sequence[str] | None, device: torch.device) -> list[str]:
+def choose_modes(asked: Sequence[str] | None, device: torch.device, dtype: torch.dtype) -> list[str]:
     """The modes that were asked for, or those that this machine has; a reason for each that is left out."""
     if asked is None:
-        reasons = {mode: find_problem(mode, device) for mode in CANDIDATES[device.type]}
+        reasons = {mode: find_problem(mode, device, dtype) for mode in CANDIDATES[device.type]}
         for mode, reason in reasons.items():
             if reason:
                 print(f'{mode} is left out: {reason}')
@@ -220,7 +224,7 @@ def choose_modes(asked: Sequence[str] | None, device: torch.device) -> list[str]
     for mode in asked:
         if mode not in (*MODES, PLAIN):
             raise UserError(f'there is no mode {mode!r}; choose from {PLAIN}, {", ".join(MODES)}')
-        if mode != PLAIN and (reason := find_problem(mode, device)):
+        if mode != PLAIN and (reason := find_problem(mode, device, dtype)):
             raise UserError(f'mode {mode} cannot run: {reason}')
     return [mode for mode in asked if mode != PLAIN]
 
@@ -234,7 +238,8 @@ def create_parser() -> OptionParser:
     parser.add_argument('--size', nargs=2, type=whole_number(32), default=[256, 192], metavar=('H', 'W'))
     add_device_option(parser)
     parser.add_argument('--dtype', choices=['float32', 'float16', 'bfloat16'], help='of the optimised modes; theirs by default')
-    parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns, after ten to warm up')
+    parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns')
+    parser.add_argument('--warm_up', type=whole_number(0), default=WARM_UP_CALLS, help='turns before those, which are not timed')
     parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')
     parser.add_argument('--out', type=Path, help='write PATH.json, PATH.txt and PATH.png')
     training = parser.add_argument_group('training')
@@ -250,11 +255,12 @@ def create_parser() -> OptionParser:
 
 def measure_pipelines(options: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
     """The rows of each family at each batch size, as they come."""
-    modes, dtype = choose_modes(options.modes, device), options.dtype and getattr(torch, options.dtype)
-    settings = {'size': tuple(options.size), 'device': device, 'repeats': options.repeats, 'dtype': dtype}
+    dtype = options.dtype and getattr(torch, options.dtype)
+    modes = choose_modes(options.modes, device, dtype or torch.float32)
+    settings = {'size': tuple(options.size), 'device': device, 'repeats': options.repeats, 'warm_up': options.warm_up}
     for family in options.families:
         for batch in options.batch:
-            yield measure_family(family, modes, batch=batch, **settings)
+            yield measure_family(family, modes, batch=batch, dtype=dtype, **settings)
 
 
 @exit_cleanly

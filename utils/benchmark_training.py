@@ -99,7 +99,8 @@ def measure_training(options: argparse.Namespace, device: torch.device) -> Itera
         for count in options.batch:
             batch = made_up_batch(count, tuple(options.size), device)
             steps = [training_step(stage, batch, families=families, device=device, **settings) for settings in ways.values()]
-            times = in_turns(steps, device=device, repeats=options.repeats, title=f'{stage}, batch {count}')
+            counts, title = {'repeats': options.repeats, 'warm_up': options.warm_up}, f'{stage}, batch {count}'
+            times = in_turns(steps, device=device, title=title, **counts)
             medians = [values.quantile(0.5).item() for values in times]
             rows = []
             for way, step, values, median in zip(ways, steps, times, medians, strict=True):

@@ -5,7 +5,16 @@ import torch
 from torch import nn
 
 from models.ops.flow import sample
-from runtime.cpu import SMALLEST_MAP, FusedConv, LargeConv, channels_last, fits_winograd, has_fused_convs, sample_rows
+from runtime.cpu import (
+    SMALLEST_MAP,
+    ChannelsLastInstanceNorm,
+    FusedConv,
+    LargeConv,
+    channels_last,
+    fits_winograd,
+    has_fused_convs,
+    sample_rows,
+)
 
 fused = pytest.mark.skipif(not has_fused_convs(), reason='this PyTorch has no fused convolutions of oneDNN')
 
@@ -18,7 +27,7 @@ def test_large_and_small_maps_are_convolved_by_different_ways_to_the_same(size, 
     x = torch.randn(2, 64, *size)
     expected = conv(x) if activation is None else activation(conv(x))
     large = LargeConv(conv, activation)
-    unused = large.direct if size[0] * size[1] >= SMALLEST_MAP else large.winograd
+    unused = large.direct if size[0] * size[1] >= SMALLEST_MAP else large.large
     monkeypatch.setattr(unused, 'forward', None)
     for maps in ((x,), (x[:, :20], x[:, 20:]), (channels_last(x),)):
         torch.testing.assert_close(large(*maps), expected, rtol=0, atol=1e-4)
@@ -31,8 +40,8 @@ OTHERS += [{'out_channels': 2}]
 @pytest.mark.parametrize('settings', OTHERS)
 def test_other_convolutions_are_left_alone(settings):
     usual = {'in_channels': 128, 'out_channels': 64, 'kernel_size': 3, 'padding': 1}
-    assert fits_winograd(nn.Conv2d(**usual))
-    assert not fits_winograd(nn.Conv2d(**usual | settings))
+    assert fits_winograd(nn.Conv2d(**usual), 1000)
+    assert not fits_winograd(nn.Conv2d(**usual | settings), 1000)
 
 
 @fused
@@ -58,4 +67,12 @@ def test_sampling_rows_equals_sampling_far_outside_too(align_corners, size):
     flow[0, :, 0, 0], flow[0, :, 0, 1], flow[1, :, 0, 0] = 1, -1, 1e6
     got = sample_rows(channels_last(picture), flow, align_corners=align_corners)
     torch.testing.assert_close(got, sample(picture, flow, align_corners=align_corners), rtol=0, atol=1e-5)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_instance_norm_keeps_channels_last():
+    torch.manual_seed(0)
+    norm, x = nn.InstanceNorm2d(6), channels_last(3 + 10 * torch.randn(2, 6, 9, 7))
+    got = ChannelsLastInstanceNorm(norm)(x)
+    torch.testing.assert_close(got, norm(x), rtol=0, atol=1e-5)
     assert got.is_contiguous(memory_format=torch.channels_last)

@@ -23,16 +23,14 @@ def psnr(x, y):
     return 10 * torch.log10(4 / (x.float() - y.float()).square().mean()).item()
 
 
-def usable(*modes):
-    return [mode for mode in modes if find_problem(mode, CPU) is None]
+@pytest.fixture(scope='module', params=['native', 'winograd'])
+def fast(request, pipeline):
+    if problem := find_problem(request.param, CPU):
+        pytest.skip(problem)
+    return optimize(pipeline, request.param)
 
 
-@pytest.fixture(scope='module')
-def fast(pipeline):
-    return optimize(pipeline, usable('winograd', 'fused')[0])
-
-
-@pytest.mark.parametrize('mode', ['fused', 'winograd', 'compile', 'onnxruntime', 'openvino'])
+@pytest.mark.parametrize('mode', ['fused', 'winograd', 'native', 'compile', 'onnxruntime', 'openvino'])
 def test_every_family_gives_the_plain_result_in_float32(mode, request, any_pipeline, plain, tolerance):
     if problem := find_problem(mode, CPU):
         pytest.skip(problem)
@@ -84,6 +82,11 @@ def test_sixteen_bits_keep_the_picture_and_flows_in_float32(pipeline, pictures):
     got = pipeline.optimize('fused', dtype=torch.float16)(*arguments)
     assert got.image.dtype is torch.float16 and got.flow.dtype is torch.float32
     assert psnr(got.image, pipeline(*arguments).image) >= SMALLEST_PSNR
+
+
+def test_own_kernels_refuse_sixteen_bits(pipeline):
+    with pytest.raises(UserError, match='mode native cannot run: it computes in float32 only, not in float16'):
+        pipeline.optimize('native', dtype=torch.float16)
 
 
 def test_wrong_inputs_are_answered_as_by_the_plain_pipeline(fast, pipeline, pictures):

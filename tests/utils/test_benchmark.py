@@ -13,20 +13,14 @@ from utils.benchmark import in_turns, main
 CPU = torch.device('cpu')
 
 
-@pytest.fixture
-def cold(monkeypatch):
-    """No calls to warm up: the numbers do not matter here."""
-    monkeypatch.setattr(benchmark, 'WARM_UP_CALLS', 0)
-
-
 def test_all_ways_take_turns_and_the_warm_up_is_not_counted():
     calls = []
     times = in_turns([lambda: calls.append('a'), lambda: calls.append('b')], device=CPU, repeats=3, title='')
     assert calls == ['a', 'b'] * 13 and [len(values) for values in times] == [3, 3]
 
 
-def test_a_run_writes_a_plain_row_first_and_ratios_against_it(cold, tmp_path, capsys):
-    options = '--families dm_vton --modes fused --size 64 32 --batch 1 2 --repeats 1 --device cpu --out'
+def test_a_run_writes_a_plain_row_first_and_ratios_against_it(tmp_path, capsys):
+    options = '--families dm_vton --modes fused --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
     main([*options.split(), str(tmp_path / 'x')])
     results = json.loads((tmp_path / 'x.json').read_text())
     rows = results['rows']
@@ -48,7 +42,7 @@ def test_a_run_writes_a_plain_row_first_and_ratios_against_it(cold, tmp_path, ca
         assert picture.width > 500
 
 
-def test_a_run_cut_short_leaves_what_it_has(cold, tmp_path, monkeypatch):
+def test_a_run_cut_short_leaves_what_it_has(tmp_path, monkeypatch):
     def measure(*settings, batch, **others):
         if batch == 2:
             raise KeyboardInterrupt
@@ -56,14 +50,15 @@ def test_a_run_cut_short_leaves_what_it_has(cold, tmp_path, monkeypatch):
 
     measure_family = benchmark.measure_family
     monkeypatch.setattr(benchmark, 'measure_family', measure)
-    options = '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --device cpu --out'
+    options = '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main([*options.split(), str(tmp_path / 'new' / 'x')])
     assert [row['batch'] for row in json.loads((tmp_path / 'new' / 'x.json').read_text())['rows']] == [1, 1]
 
 
-def test_training_steps_are_timed_plain_and_fast(cold, capsys):
-    main('--training --stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --device cpu'.split())
+def test_training_steps_are_timed_plain_and_fast(capsys):
+    options = '--training --stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
+    main(options.split())
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].split()[:4] == ['pb_warp', 'dm_vton', 'dm_vton', 'plain'] and 'channels_last' in lines[-1]
 

@@ -1,4 +1,4 @@
-"""Pictures computed in 16 bits with the weights in the box, against float32: drawn ones, and photographs if there are some."""
+"""Fast pictures with the weights in the box against plain ones in float32: drawn ones, and photographs if there are some."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from data.synthetic import render_record
 from data.transforms import edge_tensor, picture_tensor
 from data.viton import VITONDataset
 from models import TryOnPipeline
+from runtime import find_problem
 
 WEIGHTS = Path(__file__).parents[2] / 'checkpoints'
 SMALLEST_PSNR = 40  # dB, of the picture, whose values span 2
@@ -37,6 +38,12 @@ def drawn(index: int, size: tuple[int, int]) -> tuple[torch.Tensor, ...]:
     return picture_tensor(person, size), picture_tensor(cloth, size), edge_tensor(edge, size)
 
 
+def photographs(folder: Path, size: tuple[int, int]) -> list[tuple[torch.Tensor, ...]]:
+    """The first pairs of a test set."""
+    records = VITONDataset(folder, 'test', size=size)
+    return [tuple(records[index][name] for name in ('image', 'color', 'edge')) for index in range(min(4, len(records)))]
+
+
 def check(pipeline: TryOnPipeline, pictures: tuple[torch.Tensor, ...], dtype: torch.dtype) -> None:
     """Compare one try-on in 16 bits with that in float32."""
     pictures = tuple(x[None] for x in pictures)
@@ -44,6 +51,19 @@ def check(pipeline: TryOnPipeline, pictures: tuple[torch.Tensor, ...], dtype: to
     assert got.image.dtype is dtype and got.flow.dtype is torch.float32
     psnr = 10 * torch.log10(4 / (got.image.float() - expected.image).square().mean()).item()
     assert psnr >= SMALLEST_PSNR
+
+
+@pytest.mark.parametrize('mode', ['fused', 'winograd', 'native'])
+def test_float32_stays_float32(mode, request, shipped):
+    if problem := find_problem(mode, torch.device('cpu')):
+        pytest.skip(problem)
+    pictures = [drawn(index, shipped.size) for index in (0, 2)]
+    if request.config.getoption('--samples'):
+        pictures += photographs(request.getfixturevalue('samples'), shipped.size)
+    fast = shipped.optimize(mode)
+    for arguments in pictures:
+        arguments = tuple(x[None] for x in arguments)
+        torch.testing.assert_close(fast(*arguments).image, shipped(*arguments).image, rtol=0, atol=1e-4)  # 4.5e-5 measured
 
 
 @pytest.mark.parametrize('dtype', DTYPES)
@@ -59,6 +79,5 @@ def test_drawn_pictures_keep_40_db_in_16_bits(dtype, shipped, patience):
 
 @pytest.mark.parametrize('dtype', DTYPES)
 def test_photographs_keep_40_db_in_16_bits(dtype, shipped, patience, samples):
-    records = VITONDataset(samples, 'test', size=shipped.size)
-    for index in range(min(4, len(records))):
-        check(shipped, tuple(records[index][name] for name in ('image', 'color', 'edge')), dtype)
+    for pictures in photographs(samples, shipped.size):
+        check(shipped, pictures, dtype)

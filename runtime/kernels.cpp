@@ -1,0 +1,467 @@
+// The kernels of runtime/native.py: float32 on a CPU, maps [N, C, H, W] with their channels last in memory.
+//
+// Vectors are those of GCC and Clang, as wide as the flags of the compiler allow. The channels of a pixel lie beside each other, so
+// that everything is done to a vector of channels at a time, and edges need no other code than pointers to zeros.
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+namespace {
+
+// ---------------------------------------------------------------------------------------------------------------------- vectors
+
+#if defined(__AVX512F__)
+constexpr int kBytes = 64, kRows = 12;  // kRows: of a block of a matrix product whose sums all stay in registers
+#elif defined(__AVX__)
+constexpr int kBytes = 32, kRows = 6;
+#else
+constexpr int kBytes = 16, kRows = 6;
+#endif
+constexpr int64_t kLanes = kBytes / sizeof(float), kColumns = 2 * kLanes;
+
+typedef float Vec __attribute__((vector_size(kBytes)));
+typedef float Loose __attribute__((vector_size(kBytes), aligned(4), may_alias));  // a Vec that lies anywhere
+
+inline void load(const float* from, Vec& to) { to = *reinterpret_cast<const Loose*>(from); }
+inline void load(const float* from, float& to) { to = *from; }
+inline void store(float* to, Vec from) { *reinterpret_cast<Loose*>(to) = from; }
+inline void store(float* to, float from) { *to = from; }
+inline Vec vec(const float* from) { Vec to; load(from, to); return to; }
+inline Vec vec(float value) { return value - Vec{}; }  // minus zero costs nothing; plus zero would turn -0 into 0, and be done
+
+inline float sum(Vec v) {
+  typedef float Quad __attribute__((vector_size(16)));
+  Quad quads[kBytes / sizeof(Quad)];
+  std::memcpy(quads, &v, kBytes);
+  for (size_t i = 1; i < kBytes / sizeof(Quad); ++i) quads[0] += quads[i];
+  return (quads[0][0] + quads[0][1]) + (quads[0][2] + quads[0][3]);
+}
+
+inline int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
+inline int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
+
+// What comes after a convolution: y -> min(y > 0 ? y : slope * y, top). NaN stays NaN.
+struct Activation {
+  Vec slope, top;
+  Activation(double slope, double top) : slope(vec(float(slope))), top(vec(float(top))) {}
+  Vec operator()(Vec y) const {
+    y = y > 0.0f ? y : y * slope;
+    return y > top ? top : y;
+  }
+};
+const Activation kRelu6(0, 6);
+
+// Memory of a thread that is kept from call to call.
+float* scratch(int64_t count) {
+  static thread_local std::vector<float> memory;
+  if (int64_t(memory.size()) < count + kBytes) memory.resize(count + kBytes);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  return reinterpret_cast<float*>((address + 63) / 64 * 64);
+}
+
+// A map with its channels last: `at(image, row, column)` is the pixel's first channel.
+struct Map {
+  int64_t count, channels, height, width;
+  float* data;
+  explicit Map(const at::Tensor& x) : count(x.size(0)), channels(x.size(1)), height(x.size(2)), width(x.size(3)) {
+    TORCH_CHECK(x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast),
+                "expected a float32 map on the CPU with its channels last, got ", x.toString(), " ", x.sizes(), " with strides ", x.strides());
+    data = x.data_ptr<float>();
+  }
+  float* at(int64_t image, int64_t row, int64_t column) const { return data + ((image * height + row) * width + column) * channels; }
+};
+
+at::Tensor new_map(int64_t count, int64_t channels, int64_t height, int64_t width, const at::Tensor& like) {
+  return at::empty({count, channels, height, width}, like.options(), at::MemoryFormat::ChannelsLast);
+}
+
+const float* dense(const at::Tensor& x) {
+  TORCH_CHECK(x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(), "expected contiguous float32 weights on the CPU");
+  return x.data_ptr<float>();
+}
+
+// --------------------------------------------------------------------------------------------------------------- matrix product
+
+// [ROWS, depth] x [depth, kColumns], the second packed: its rows follow one another.
+template <int ROWS>
+inline void block(const float* a, int64_t stride_a, const float* b, int64_t depth, const float* bias, float* c, int64_t stride_c) {
+  Vec sums[ROWS][2];
+  for (int r = 0; r < ROWS; ++r)
+    for (int j = 0; j < 2; ++j) sums[r][j] = bias ? vec(bias + j * kLanes) : Vec{};
+  for (int64_t k = 0; k < depth; ++k, b += kColumns) {
+    const Vec left = vec(b), right = vec(b + kLanes);
+    for (int r = 0; r < ROWS; ++r) {
+      const Vec x = vec(a[r * stride_a + k]);
+      sums[r][0] += x * left;
+      sums[r][1] += x * right;
+    }
+  }
+  for (int r = 0; r < ROWS; ++r)
+    for (int j = 0; j < 2; ++j) store(c + r * stride_c + j * kLanes, sums[r][j]);
+}
+
+template <int ROWS>
+inline void last_block(int64_t rows, const float* a, int64_t stride_a, const float* b, int64_t depth, const float* bias, float* c, int64_t stride_c) {
+  if constexpr (ROWS > 0) {
+    if (rows == ROWS) return block<ROWS>(a, stride_a, b, depth, bias, c, stride_c);
+    last_block<ROWS - 1>(rows, a, stride_a, b, depth, bias, c, stride_c);
+  }
+}
+
+// c [rows, panels * kColumns] = a [rows, depth] x b, packed [panels, depth, kColumns], plus bias [panels * kColumns] if there is one.
+void multiply(const float* a, int64_t stride_a, int64_t rows, const float* b, int64_t depth, int64_t panels, const float* bias, float* c, int64_t stride_c) {
+  for (int64_t p = 0; p < panels; ++p, b += depth * kColumns, c += kColumns) {
+    int64_t r = 0;
+    for (; r + kRows <= rows; r += kRows) block<kRows>(a + r * stride_a, stride_a, b, depth, bias, c + r * stride_c, stride_c);
+    last_block<kRows - 1>(rows - r, a + r * stride_a, stride_a, b, depth, bias, c + r * stride_c, stride_c);
+    if (bias) bias += kColumns;
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------------------- Winograd
+
+constexpr int kTile = 4, kWindow = 6, kProducts = kWindow * kWindow;
+constexpr int64_t kGroup = 400000;  // numbers that a thread transforms before it multiplies them: what its cache holds
+
+// Transposed B, see runtime/winograd.py, times six numbers that lie `step` apart.
+template <class T>
+inline void to_products(const T* d, T* t, int step) {
+  const T d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
+  const T a = d4 - 4.0f * d2, b = d3 - 4.0f * d1, c = d4 - d2, e = 2.0f * (d3 - d1);
+  t[0] = 4.0f * d[0] - 5.0f * d2 + d4;
+  t[step] = a + b;
+  t[2 * step] = a - b;
+  t[3 * step] = c + e;
+  t[4 * step] = c - e;
+  t[5 * step] = 4.0f * d1 - 5.0f * d3 + d[5 * step];
+}
+
+// Transposed A times six numbers that lie `step` apart.
+inline void to_outputs(const Vec* m, Vec* y, int step) {
+  const Vec a = m[step] + m[2 * step], b = m[step] - m[2 * step], c = m[3 * step] + m[4 * step], d = m[3 * step] - m[4 * step];
+  y[0] = m[0] + a + c;
+  y[step] = b + 2.0f * d;
+  y[2 * step] = a + 4.0f * c;
+  y[3 * step] = b + 8.0f * d + m[5 * step];
+}
+
+// A window's pixels, some channels from `first` on -> its 36 numbers a channel, `step` apart.
+template <class T>
+inline void transform_window(const float* const* pixels, int64_t first, float* to, int64_t step) {
+  T d[kProducts], t[kProducts];
+  for (int i = 0; i < kProducts; ++i) load(pixels[i] + first, d[i]);
+  for (int i = 0; i < kWindow; ++i) to_products(d + i, t + i, kWindow);
+  for (int i = 0; i < kWindow; ++i) to_products(t + i * kWindow, d + i * kWindow, 1);
+  for (int i = 0; i < kProducts; ++i) store(to + i * step + first, d[i]);
+}
+
+// The 36 products of kLanes channels, `step` apart -> 4 x 4 outputs.
+inline void transform_products(const float* from, int64_t step, Vec* y) {
+  Vec m[kProducts], t[kTile * kWindow];
+  for (int i = 0; i < kProducts; ++i) m[i] = vec(from + i * step);
+  for (int i = 0; i < kWindow; ++i) to_outputs(m + i, t + i, kWindow);
+  for (int i = 0; i < kTile; ++i) {
+    Vec row[kWindow];
+    to_outputs(t + i * kWindow, row, 1);
+    for (int j = 0; j < kTile; ++j) y[i * kTile + j] = row[j];
+  }
+}
+
+at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, int64_t out, double slope, double top) {
+  const std::vector<Map> maps(tensors.begin(), tensors.end());
+  TORCH_CHECK(!maps.empty() && kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
+  const int64_t count = maps[0].count, height = maps[0].height, width = maps[0].width;
+  const int64_t panels = kernels.size(0) / kProducts, depth = kernels.size(1), wide = panels * kColumns;
+  int64_t channels = 0;
+  for (const Map& map : maps) {
+    TORCH_CHECK(map.count == count && map.height == height && map.width == width, "expected maps of one size");
+    channels += map.channels;
+  }
+  TORCH_CHECK(channels == depth && out <= wide && bias.numel() == wide, "expected ", depth, " channels, got ", channels);
+  const at::Tensor result = new_map(count, out, height, width, tensors[0]);
+  const Map y(result);
+  const float *weights = dense(kernels), *shift = dense(bias);
+  const Activation activate(slope, top);
+  const std::vector<float> zeros(depth, 0.0f);
+
+  const int64_t down = divide_up(height, kTile), across = divide_up(width, kTile), tiles = count * down * across;
+  const int64_t fair = divide_up(tiles, at::get_num_threads());
+  const int64_t group = round_up(std::min(std::max<int64_t>(kGroup / (kProducts * (depth + wide)), 1), fair), kRows);
+  const int64_t step = group * depth, step_out = group * wide;
+
+  const auto transform_tile = [&](int64_t tile, float* to) {
+    const int64_t image = tile / (down * across), top_row = tile / across % down * kTile - 1, left = tile % across * kTile - 1;
+    for (const Map& map : maps) {
+      const float* pixels[kProducts];
+      for (int i = 0; i < kProducts; ++i) {
+        const int64_t row = top_row + i / kWindow, column = left + i % kWindow;
+        const bool inside = row >= 0 && row < height && column >= 0 && column < width;
+        pixels[i] = inside ? map.at(image, row, column) : zeros.data();
+      }
+      int64_t c = 0;
+      for (; c + kLanes <= map.channels; c += kLanes) transform_window<Vec>(pixels, c, to, step);
+      for (; c < map.channels; ++c) transform_window<float>(pixels, c, to, step);
+      to += map.channels;
+    }
+  };
+  const auto finish_tile = [&](int64_t tile, const float* products) {
+    const int64_t image = tile / (down * across), first_row = tile / across % down * kTile, left = tile % across * kTile;
+    const int64_t rows = std::min<int64_t>(kTile, height - first_row), columns = std::min<int64_t>(kTile, width - left);
+    for (int64_t c = 0; c < out; c += kLanes) {
+      Vec outputs[kTile * kTile];
+      transform_products(products + c, step_out, outputs);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+          const Vec value = activate(outputs[i * kTile + j] + vec(shift + c));
+          float* to = y.at(image, first_row + i, left + j) + c;
+          if (c + kLanes <= out) store(to, value);
+          else for (int64_t k = 0; k < out - c; ++k) to[k] = value[k];
+        }
+    }
+  };
+  at::parallel_for(0, divide_up(tiles, group), 1, [&](int64_t begin, int64_t end) {
+    float* transformed = scratch(kProducts * (step + step_out));
+    float* products = transformed + kProducts * step;
+    for (int64_t g = begin; g < end; ++g) {
+      const int64_t first = g * group, some = std::min(group, tiles - first);
+      for (int64_t t = 0; t < some; ++t) transform_tile(first + t, transformed + t * depth);
+      for (int64_t p = 0; p < kProducts; ++p)
+        multiply(transformed + p * step, depth, some, weights + p * depth * wide, depth, panels, nullptr, products + p * step_out, wide);
+      for (int64_t t = 0; t < some; ++t) finish_tile(first + t, products + t * wide);
+    }
+  });
+  return result;
+}
+
+// ------------------------------------------------------------------------------------------------------------ inverted residual
+
+// 1x1 expansion and ReLU6 (if there is one), 3x3 depthwise and ReLU6, 1x1 projection, and the input on top if `shortcut`. A thread
+// goes down its rows and keeps three expanded ones, so that the wide maps never leave its cache.
+at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Tensor>& expansion, const std::optional<at::Tensor>& expansion_bias,
+                             const at::Tensor& depthwise, const at::Tensor& depthwise_bias, const at::Tensor& projection,
+                             const at::Tensor& projection_bias, int64_t out, int64_t stride, bool shortcut) {
+  const Map x(input);
+  const int64_t hidden = depthwise.size(1), panels_out = projection.size(0), wide_out = panels_out * kColumns;
+  TORCH_CHECK(hidden % kColumns == 0 && projection.size(1) == hidden && projection.size(2) == kColumns, "weights packed for another processor");
+  TORCH_CHECK(!expansion || (expansion->size(1) == x.channels && expansion->size(0) * kColumns == hidden), "expected another count of channels");
+  TORCH_CHECK(expansion || x.channels <= hidden, "expected another count of channels");
+  TORCH_CHECK(out <= wide_out && (!shortcut || (stride == 1 && out == x.channels)), "a shortcut needs equal shapes");
+  const int64_t height = divide_up(x.height, stride), width = divide_up(x.width, stride);
+  const at::Tensor result = new_map(x.count, out, height, width, input);
+  const Map y(result);
+  const float *expand = expansion ? dense(*expansion) : nullptr, *expand_bias = expansion ? dense(*expansion_bias) : nullptr;
+  const float *taps = dense(depthwise), *taps_bias = dense(depthwise_bias), *project = dense(projection), *project_bias = dense(projection_bias);
+  const int64_t line = (x.width + 2) * hidden;  // an expanded row between two pixels of zeros
+
+  const auto expand_row = [&](int64_t image, int64_t row, float* to) {
+    std::fill(to, to + hidden, 0.0f);
+    std::fill(to + line - hidden, to + line, 0.0f);
+    to += hidden;
+    if (!expand) {
+      for (int64_t j = 0; j < x.width; ++j, to += hidden) {
+        const float* from = x.at(image, row, j);
+        std::copy(from, from + x.channels, to);
+        std::fill(to + x.channels, to + hidden, 0.0f);
+      }
+      return;
+    }
+    multiply(x.at(image, row, 0), x.channels, x.width, expand, x.channels, hidden / kColumns, expand_bias, to, hidden);
+    for (int64_t i = 0; i < x.width * hidden; i += kLanes) store(to + i, kRelu6(vec(to + i)));
+  };
+  const auto convolve_pixels = [&](const float* const* rows, int64_t first, int64_t some, float* to) {
+    for (int64_t j = first; j < first + some; ++j)
+      for (int64_t c = 0; c < hidden; c += kLanes) {
+        Vec sum = vec(taps_bias + c);
+        for (int tap = 0; tap < 9; ++tap) sum += vec(taps + tap * hidden + c) * vec(rows[tap / 3] + (j * stride + tap % 3) * hidden + c);
+        store(to + j * hidden + c, kRelu6(sum));
+      }
+  };
+  at::parallel_for(0, x.count * height, 1, [&](int64_t begin, int64_t end) {
+    float* lines[3];
+    float* memory = scratch(3 * line + width * (hidden + wide_out));
+    for (int i = 0; i < 3; ++i) lines[i] = memory + i * line;
+    float *convolved = memory + 3 * line, *projected = convolved + width * hidden;
+    int64_t held[3] = {-1, -1, -1};  // which row of all images' rows each line holds
+    std::vector<float> zeros(line, 0.0f);
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / height, i = n % height;
+      const float* rows[3];
+      for (int k = 0; k < 3; ++k) {
+        const int64_t row = i * stride + k - 1, id = image * x.height + row;
+        if (row < 0 || row >= x.height) {
+          rows[k] = zeros.data();
+          continue;
+        }
+        if (held[id % 3] != id) {
+          expand_row(image, row, lines[id % 3]);
+          held[id % 3] = id;
+        }
+        rows[k] = lines[id % 3];
+      }
+      convolve_pixels(rows, 0, width, convolved);
+      multiply(convolved, hidden, width, project, hidden, panels_out, project_bias, projected, wide_out);
+      for (int64_t j = 0; j < width; ++j) {
+        const float* from = projected + j * wide_out;
+        float* to = y.at(image, i, j);
+        if (!shortcut) std::copy(from, from + out, to);
+        else for (int64_t c = 0; c < out; ++c) to[c] = from[c] + x.at(image, i, j)[c];
+      }
+    }
+  });
+  return result;
+}
+
+// --------------------------------------------------------------------------------------------------------------------- sampling
+
+// models.ops.flow.sample with border padding.
+at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_corners) {
+  const Map x(picture);
+  TORCH_CHECK(flow.dim() == 4 && flow.size(0) == x.count && flow.size(1) == 2, "expected a flow [N, 2, h, w]");
+  const at::Tensor coordinates = flow.to(at::kFloat).contiguous();
+  const float* grid = coordinates.const_data_ptr<float>();
+  const int64_t height = flow.size(2), width = flow.size(3), plane = height * width;
+  const at::Tensor result = new_map(x.count, x.channels, height, width, picture);
+  const Map y(result);
+  const auto place = [&](float at, int64_t side) {
+    at = align_corners ? (at + 1) * (float(side - 1) / 2) : ((at + 1) * float(side) - 1) / 2;
+    return at > 0 ? std::min(at, float(side - 1)) : 0.0f;  // NaN has no pixel: the order of the comparison sends it to the first
+  };
+  at::parallel_for(0, x.count * plane, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / plane, pixel = n % plane;
+      const float across = place(grid[image * 2 * plane + pixel], x.width), down = place(grid[(image * 2 + 1) * plane + pixel], x.height);
+      const int64_t left = std::min<int64_t>(across, std::max<int64_t>(x.width - 2, 0)), above = std::min<int64_t>(down, std::max<int64_t>(x.height - 2, 0));
+      const int64_t right = std::min(left + 1, x.width - 1), below = std::min(above + 1, x.height - 1);
+      const float r = across - float(left), b = down - float(above);
+      const float weights[4] = {(1 - r) * (1 - b), r * (1 - b), (1 - r) * b, r * b};
+      const float* pixels[4] = {x.at(image, above, left), x.at(image, above, right), x.at(image, below, left), x.at(image, below, right)};
+      float* to = y.data + n * x.channels;
+      int64_t c = 0;
+      for (; c + kLanes <= x.channels; c += kLanes)
+        store(to + c, weights[0] * vec(pixels[0] + c) + weights[1] * vec(pixels[1] + c) + weights[2] * vec(pixels[2] + c) + weights[3] * vec(pixels[3] + c));
+      for (; c < x.channels; ++c) to[c] = weights[0] * pixels[0][c] + weights[1] * pixels[1][c] + weights[2] * pixels[2][c] + weights[3] * pixels[3][c];
+    }
+  });
+  return result;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ cost volume
+
+constexpr int kRadius = 3, kSide = 2 * kRadius + 1;
+
+// models.ops.correlation, and a LeakyReLU after it. Two pixels at a time look at the eight around them in a row.
+at::Tensor cost_volume(const at::Tensor& first, const at::Tensor& second, double slope) {
+  const Map a(first), b(second);
+  TORCH_CHECK(first.sizes() == second.sizes() && a.channels % kLanes == 0, "expected two maps of one shape, with a multiple of ", kLanes, " channels");
+  const at::Tensor result = new_map(a.count, kSide * kSide, a.height, a.width, first);
+  const Map y(result);
+  const std::vector<float> zeros(a.channels, 0.0f);
+  const float scale = 1.0f / float(a.channels), below_zero = float(slope);
+  at::parallel_for(0, a.count * a.height, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / a.height, row = n % a.height;
+      for (int64_t column = 0; column < a.width; column += 2) {
+        const bool alone = column + 1 == a.width;
+        const float *left = a.at(image, row, column), *right = alone ? zeros.data() : left + a.channels;
+        float *to_left = y.at(image, row, column), *to_right = to_left + kSide * kSide;
+        for (int dy = 0; dy < kSide; ++dy) {
+          const int64_t other = row + dy - kRadius;
+          const float* seen[kSide + 1];
+          for (int dx = 0; dx <= kSide; ++dx) {
+            const int64_t at = column + dx - kRadius;
+            seen[dx] = other >= 0 && other < a.height && at >= 0 && at < a.width ? b.at(image, other, at) : zeros.data();
+          }
+          Vec sums[2][kSide] = {};
+          for (int64_t c = 0; c < a.channels; c += kLanes) {
+            const Vec l = vec(left + c), r = vec(right + c);
+            for (int dx = 0; dx < kSide; ++dx) {
+              sums[0][dx] += l * vec(seen[dx] + c);
+              sums[1][dx] += r * vec(seen[dx + 1] + c);
+            }
+          }
+          for (int dx = 0; dx < kSide; ++dx) {
+            const float l = sum(sums[0][dx]) * scale, r = sum(sums[1][dx]) * scale;
+            to_left[dy * kSide + dx] = l > 0 ? l : l * below_zero;
+            if (!alone) to_right[dy * kSide + dx] = r > 0 ? r : r * below_zero;
+          }
+        }
+      }
+    }
+  });
+  return result;
+}
+
+// ------------------------------------------------------------------------------------------------------------------------- taps
+
+// to += the sum of weights[k] * terms[k], `channels` numbers each.
+void add_terms(const float* const* terms, const float* weights, int64_t count, int64_t channels, float* to) {
+  constexpr int64_t kAtOnce = 4;
+  int64_t c = 0;
+  for (; c + kAtOnce * kLanes <= channels; c += kAtOnce * kLanes) {
+    Vec sums[kAtOnce];
+    for (int64_t v = 0; v < kAtOnce; ++v) sums[v] = vec(to + c + v * kLanes);
+    for (int64_t k = 0; k < count; ++k) {
+      const Vec weight = vec(weights[k]);
+      for (int64_t v = 0; v < kAtOnce; ++v) sums[v] += weight * vec(terms[k] + c + v * kLanes);
+    }
+    for (int64_t v = 0; v < kAtOnce; ++v) store(to + c + v * kLanes, sums[v]);
+  }
+  for (; c < channels; ++c)
+    for (int64_t k = 0; k < count; ++k) to[c] += weights[k] * terms[k][c];
+}
+
+// Adds to `base` [N, C, H, W] the taps of a smoothing convolution, see runtime/smooth.py: `products` [N, h, w, 3, 3, C]; output row i
+// is the sum of rows rows[i, k] of 3 * h (a tap's row and a row of the map) times row_weights[i, k], columns likewise.
+void add_taps(const at::Tensor& products, const at::Tensor& rows, const at::Tensor& row_weights, const at::Tensor& columns,
+              const at::Tensor& column_weights, at::Tensor base) {
+  const Map y(base);
+  const int64_t h = products.size(1), w = products.size(2), channels = y.channels, terms_down = rows.size(1), terms_across = columns.size(1);
+  TORCH_CHECK(products.dim() == 6 && products.size(0) == y.count && products.size(5) == channels, "expected [N, h, w, 3, 3, C]");
+  TORCH_CHECK(rows.size(0) == y.height && columns.size(0) == y.width, "expected terms for every row and column");
+  TORCH_CHECK(rows.is_contiguous() && columns.is_contiguous(), "expected contiguous terms");
+  const float *taps = dense(products), *weights_down = dense(row_weights), *weights_across = dense(column_weights);
+  const int64_t *from_row = rows.const_data_ptr<int64_t>(), *from_column = columns.const_data_ptr<int64_t>();
+  at::parallel_for(0, y.count * y.height, 1, [&](int64_t begin, int64_t end) {
+    float* line = scratch(3 * w * channels);  // one output row before it is spread: [3, w, C]
+    std::vector<const float*> terms(std::max(terms_down, terms_across));
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / y.height, i = n % y.height;
+      for (int64_t tap = 0; tap < 3; ++tap)
+        for (int64_t j = 0; j < w; ++j) {
+          for (int64_t k = 0; k < terms_down; ++k) {
+            const int64_t row = from_row[i * terms_down + k];
+            terms[k] = taps + ((((image * h + row % h) * w + j) * 3 + row / h) * 3 + tap) * channels;
+          }
+          float* to = line + (tap * w + j) * channels;
+          std::fill(to, to + channels, 0.0f);
+          add_terms(terms.data(), weights_down + i * terms_down, terms_down, channels, to);
+        }
+      for (int64_t j = 0; j < y.width; ++j) {
+        for (int64_t k = 0; k < terms_across; ++k) terms[k] = line + from_column[j * terms_across + k] * channels;
+        add_terms(terms.data(), weights_across + j * terms_across, terms_across, channels, y.at(image, i, j));
+      }
+    }
+  });
+}
+
+int64_t panel_columns() { return kColumns; }
+
+}  // namespace
+
+TORCH_LIBRARY(dm_vton_cpu, library) {
+  library.def("winograd(Tensor[] maps, Tensor kernels, Tensor bias, int out, float slope, float top) -> Tensor", &winograd);
+  library.def(
+      "inverted_residual(Tensor input, Tensor? expansion, Tensor? expansion_bias, Tensor depthwise, Tensor depthwise_bias, "
+      "Tensor projection, Tensor projection_bias, int out, int stride, bool shortcut) -> Tensor",
+      &inverted_residual);
+  library.def("sample(Tensor picture, Tensor flow, bool align_corners) -> Tensor", &sample);
+  library.def("cost_volume(Tensor first, Tensor second, float slope) -> Tensor", &cost_volume);
+  library.def("add_taps(Tensor products, Tensor rows, Tensor row_weights, Tensor columns, Tensor column_weights, Tensor(a!) base) -> ()", &add_taps);
+  library.def("panel_columns() -> int", &panel_columns);
+}

@@ -1,0 +1,208 @@
+"""Own kernels in C++ for float32 on a CPU (`kernels.cpp`), built when first wanted, and the modules that call them.
+
+- 3x3 convolutions by the algorithm of Winograd, which keep what they transform in the processor's cache.
+- Inverted residuals of MobileNetV2 in one go, whose wide maps never leave that cache.
+- Sampling at a flow, the cost volume with the LeakyReLU after it, and the sums of the rearranged pyramid (`runtime.smooth`).
+"""
+
+import functools
+import hashlib
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.extractors.mobile_fpn import InvertedResidual
+from models.outputs import WarpOutput
+from models.warp_modules.afwm import CorrelationFlow
+from runtime import cpu
+from runtime.cpu import LargeConv, RowSamplingFlow, channels_last, fits_winograd, fuse
+from runtime.fold import replace
+from runtime.parts import Parts
+from runtime.smooth import PYRAMID_CHANNELS, Taps, shifted_upsampling
+from runtime.winograd import transform_kernels
+from utils.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name('kernels.cpp')
+FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
+# Input channels times output channels. Measured on two AVX2 cores: below the first number oneDNN is as fast; from the second on
+# the transformed weights, four times as many, cost more to read than small maps save.
+SMALLEST_KERNEL, LARGE_KERNEL = 1000, 20_000
+COMPILER = os.environ.get('CXX', 'c++')
+
+
+def library_path() -> Path:
+    """Where the built kernels are kept: a file for each state of their source, PyTorch and kind of processor."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    state = hashlib.sha256(SOURCE.read_bytes() + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
+    return Path(torch.hub.get_dir()).parent / 'dm_vton' / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
+
+
+def find_problem() -> str | None:
+    """Say in a few words why the kernels cannot run here, None if they can as far as one can know beforehand."""
+    if sys.platform != 'linux':
+        return f'its kernels are built on Linux only, not on {sys.platform}'
+    if library_path().is_file():
+        return None
+    if missing := [tool for tool in (COMPILER, 'ninja') if shutil.which(tool) is None]:
+        return f'{missing[0]} is not installed, which builds its kernels; install g++ and ninja'
+    return None
+
+
+@functools.cache
+def load_kernels() -> None:
+    """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
+    path = library_path()
+    if path.is_file():
+        torch.ops.load_library(path)
+    else:
+        _build(path)
+
+
+def _build(path: Path) -> None:
+    """Build and load the kernels in a folder of their own, so that nobody ever sees half a file, and keep them as `path`."""
+    from torch.utils import cpp_extension
+
+    _log.info('building the kernels of mode native, once on this machine: %s', path)
+    flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            options = {'extra_cflags': flags, 'extra_ldflags': ['-fopenmp'], 'build_directory': folder, 'is_python_module': False}
+            cpp_extension.load('dm_vton_cpu', [str(SOURCE)], **options)
+            os.replace(Path(folder) / 'dm_vton_cpu.so', path)
+    except (OSError, RuntimeError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if 'error:' in line), lines[0])
+        raise UserError(f'the kernels of mode native could not be built: {reason}') from error
+
+
+def panels(matrix: Tensor) -> Tensor:
+    """[..., in, out] -> [..., panels, in, columns], zeros beside what the last panel has of `out`: as the kernels read it."""
+    load_kernels()
+    columns = torch.ops.dm_vton_cpu.panel_columns()
+    padded = F.pad(matrix, (0, -matrix.shape[-1] % columns))
+    return padded.unflatten(-1, (-1, columns)).transpose(-3, -2).contiguous()
+
+
+def wide(values: Tensor, width: int) -> Tensor:
+    """[..., C] -> [..., width], zeros at the end."""
+    return F.pad(values, (0, width - values.shape[-1])).contiguous()
+
+
+class NativeConv(nn.Module):
+    """A 3x3 convolution with stride 1 and padding 1, and an activation after it. Rounds as `runtime.winograd.WinogradConv`."""
+
+    takes_several = True
+
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
+        super().__init__()
+        kernels = panels(transform_kernels(conv.weight.detach()))  # [36, panels, in, columns]
+        bias = kernels.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+        self.register_buffer('kernels', kernels.flatten(0, 1))  # of three dimensions: `to(memory_format=...)` would reorder four
+        self.register_buffer('bias', wide(bias, kernels.shape[1] * kernels.shape[3]))
+        self.out_channels = conv.out_channels
+        self.slope = 1.0 if activation is None else getattr(activation, 'negative_slope', 0.0)  # below zero
+        self.top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        """One map [N, C, H, W], or several whose channels follow one another."""
+        maps = [channels_last(x) for x in maps]
+        return torch.ops.dm_vton_cpu.winograd(maps, self.kernels, self.bias, self.out_channels, self.slope, self.top)
+
+
+class NativeInvertedResidual(nn.Module):
+    """`InvertedResidual`, folded, in one call: [N, C, H, W] -> [N, C', H / stride, W / stride]."""
+
+    def __init__(self, block: InvertedResidual):
+        super().__init__()
+        *expansion, depthwise, projection = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
+        first = panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None  # [panels, in, columns]
+        hidden = first.shape[0] * first.shape[2] if expansion else panels(torch.zeros(1, depthwise.in_channels)).numel()
+        last = panels(wide(projection.weight.detach().flatten(1), hidden).t())
+        self.register_buffer('expansion', first)
+        self.register_buffer('expansion_bias', wide(expansion[0].bias.detach(), hidden) if expansion else None)
+        self.register_buffer('depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden))  # [9, hidden]
+        self.register_buffer('depthwise_bias', wide(depthwise.bias.detach(), hidden))
+        self.register_buffer('projection', last)
+        self.register_buffer('projection_bias', wide(projection.bias.detach(), last.shape[0] * last.shape[2]))
+        self.shape = projection.out_channels, depthwise.stride[0], block.has_shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.expansion, self.expansion_bias, self.depthwise, self.depthwise_bias, self.projection, self.projection_bias
+        return torch.ops.dm_vton_cpu.inverted_residual(channels_last(x), *weights, *self.shape)
+
+
+@functools.lru_cache(maxsize=64)
+def upsampling_terms(size: int, doublings: int) -> tuple[Tensor, Tensor]:
+    """The rows of `runtime.smooth.shifted_upsampling` as sums of few terms: which, and their weights, [large, terms] each."""
+    matrix = shifted_upsampling(size, doublings, torch.float32, torch.device('cpu'))
+    terms = int((matrix != 0).sum(dim=1).max())
+    index = matrix.abs().topk(terms, dim=1).indices
+    return index.contiguous(), matrix.gather(1, index).contiguous()
+
+
+class NativeTaps(nn.Module):
+    """`runtime.smooth.Taps` for maps with their channels last."""
+
+    def __init__(self, taps: Taps):
+        super().__init__()
+        last = taps.weight.view(PYRAMID_CHANNELS, 9, -1).permute(2, 1, 0).flatten(1)  # [256, 3 * 3 * 256]
+        self.register_buffer('weight', last.contiguous())
+        self.register_buffer('bias', taps.bias)
+
+    def products(self, chain: Tensor) -> Tensor:
+        """[N, 256, h, w] -> [N, h, w, 3, 3, 256], nine taps a pixel."""
+        return (chain.permute(0, 2, 3, 1) @ self.weight).unflatten(3, (3, 3, PYRAMID_CHANNELS)).contiguous()
+
+    def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
+        """Upsample the products, shift them to their taps' places and add them to `lateral`, which is used up."""
+        count, height, width = products.shape[:3]
+        rows, columns = upsampling_terms(height, doublings), upsampling_terms(width, doublings)
+        if lateral is None:
+            lateral = self.bias.view(1, -1, 1, 1).expand(count, -1, len(rows[0]), len(columns[0]))
+            lateral = lateral.clone(memory_format=torch.channels_last)
+        torch.ops.dm_vton_cpu.add_taps(products, *rows, *columns, lateral)
+        return lateral
+
+
+class NativeFlow(RowSamplingFlow):
+    """A flow network that samples and compares by the kernels."""
+
+    def forward(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs) -> WarpOutput:
+        # One code that serves a batch comes as a view whose pictures are all the same memory.
+        features = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
+        return super().forward(*features, *args, **kwargs)
+
+    def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
+        return torch.ops.dm_vton_cpu.sample(cloth_feature, flow, self.align_corners)
+
+    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+        if not isinstance(self.network, CorrelationFlow):
+            return super().coarse_offset(level, aligned, condition_feature, context)
+        return self.network.netMain[level](torch.ops.dm_vton_cpu.cost_volume(aligned, condition_feature, 0.1))
+
+
+def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
+    """A kernel where it is faster, else oneDNN."""
+    if not fits_winograd(conv, SMALLEST_KERNEL):
+        return fuse(conv, activation)
+    if conv.in_channels * conv.out_channels < LARGE_KERNEL:
+        return NativeConv(conv, activation)
+    return LargeConv(conv, activation, large=NativeConv)
+
+
+def accelerate(parts: Parts) -> Parts:
+    """Put the kernels into `parts`, in place, and return them. Raises `UserError` where they cannot be built."""
+    load_kernels()
+    replace(parts, InvertedResidual, NativeInvertedResidual)
+    return cpu.accelerate(parts, cpu.Operations(convolve, NativeTaps, NativeFlow))

@@ -1,0 +1,164 @@
+"""The kernels in C++ against plain operations. `ATEN_CPU_CAPABILITY=default` in the environment tests their narrow vectors."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.extractors.mobile_fpn import InvertedResidual, MobileFPN
+from models.ops import correlation
+from models.ops.flow import sample
+from runtime import native
+from runtime.cpu import channels_last
+from runtime.fold import folded, replace
+from runtime.native import NativeConv, NativeInvertedResidual, NativeTaps, upsampling_terms
+from runtime.smooth import SmoothedPyramid, Taps, shifted_upsampling
+from utils.errors import UserError
+
+ROUNDING = {'rtol': 0, 'atol': 5e-5}  # Winograd's algorithm rounds coarser: 2.0e-5 measured on vectors of four, without FMA
+
+
+@pytest.fixture(scope='module')
+def kernels():
+    """The operations, built if need be."""
+    if problem := native.find_problem():
+        pytest.skip(problem)
+    native.load_kernels()
+    return torch.ops.dm_vton_cpu
+
+
+@pytest.fixture(autouse=True)
+def still():
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize('size', [(1, 1), (3, 5), (8, 12), (9, 10), (33, 25)])
+@pytest.mark.parametrize('channels', [(7, 5), (40, 64), (57, 33)])
+def test_a_convolution_equals_the_plain_one_borders_included(kernels, channels, size):
+    conv, x = nn.Conv2d(*channels, 3, padding=1), torch.randn(2, channels[0], *size)
+    got = NativeConv(conv)(x)
+    torch.testing.assert_close(got, conv(x), **ROUNDING)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('activation', [nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.1), nn.LeakyReLU(0.2)])
+def test_an_activation_may_follow_and_a_bias_be_missing(kernels, activation):
+    conv, x = nn.Conv2d(9, 20, 3, padding=1, bias=False), 20 * torch.randn(1, 9, 12, 9)
+    torch.testing.assert_close(NativeConv(conv, activation)(x), activation(conv(x)), rtol=0, atol=2e-4)
+
+
+def test_several_maps_are_one_with_all_their_channels(kernels):
+    conv, x = nn.Conv2d(30, 16, 3, padding=1), torch.randn(2, 30, 10, 9)
+    torch.testing.assert_close(NativeConv(conv)(x[:, :11], x[:, 11:]), conv(x), **ROUNDING)
+
+
+def test_what_is_not_a_number_stays_so_and_stays_where_it_is(kernels):
+    conv, x = nn.Conv2d(16, 16, 3, padding=1), torch.randn(1, 16, 16, 16)
+    x[0, 3, 8, 8] = torch.nan
+    got = NativeConv(conv, nn.ReLU6())(x)
+    assert got[..., 7:10, 7:10].isnan().all() and not got[..., :4].isnan().any()
+
+
+@pytest.mark.parametrize(
+    'settings', [{'expansion': 6}, {'expansion': 6, 'stride': 2}, {'expansion': 1}, {'expansion': 1, 'always_expand': True}]
+)
+@pytest.mark.parametrize('channels', [(24, 24), (12, 20)])
+@pytest.mark.parametrize('size', [(1, 1), (8, 6), (9, 7), (31, 20)])
+def test_an_inverted_residual_equals_the_plain_one(kernels, settings, channels, size):
+    block = InvertedResidual(*channels, **settings)
+    for norm in block.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2), norm.weight.uniform_(1, 2), norm.bias.normal_()
+    block, x = folded(block), 3 * torch.randn(2, channels[0], *size)
+    got = NativeInvertedResidual(block)(x)
+    torch.testing.assert_close(got, block(x), **ROUNDING)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('align_corners', [True, False])
+@pytest.mark.parametrize('size', [(8, 6), (1, 6), (5, 1), (1, 1), (37, 53)])
+def test_sampling_equals_the_plain_one_far_outside_too(kernels, align_corners, size):
+    picture, flow = torch.randn(2, 19, *size), 1.5 * torch.randn(2, 2, 7, 9)
+    flow[0, :, 0, 0], flow[0, :, 0, 1], flow[1, :, 0, 0], flow[1, :, 0, 1] = 1, -1, 1e6, torch.nan
+    got = kernels.sample(channels_last(picture), flow, align_corners)
+    torch.testing.assert_close(got, sample(picture, flow, align_corners=align_corners), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (8, 6), (13, 9)])
+def test_a_cost_volume_equals_the_plain_one_and_a_leaky_relu(kernels, size):
+    first, second = torch.randn(2, 2, 48, *size)
+    got = kernels.cost_volume(channels_last(first), channels_last(second), 0.1)
+    torch.testing.assert_close(got, F.leaky_relu(correlation(first, second, impl='torch'), 0.1), **ROUNDING)
+
+
+@pytest.mark.parametrize('size', [(64, 96), (32, 32)])
+def test_the_rearranged_pyramid_stays_what_it_was(kernels, size, weights):
+    pyramid = MobileFPN(3).eval()
+    filled = weights.fill({f'mobile.{key}': value for key, value in pyramid.state_dict().items()}, 11)
+    pyramid.load_state_dict({key.removeprefix('mobile.'): value for key, value in filled.items()})
+    smoothed = SmoothedPyramid(folded(pyramid))
+    x = torch.cat([weights.image(seed, 3, size=size) for seed in (1, 2)])
+    expected = smoothed(x)
+    replace(smoothed, Taps, NativeTaps)
+    for got, wanted in zip(smoothed(channels_last(x)), expected, strict=True):
+        assert wanted.std() > 0.01
+        torch.testing.assert_close(got, wanted, **ROUNDING)
+
+
+def test_the_terms_are_the_matrix():
+    index, weight = upsampling_terms(6, 2)
+    dense = torch.zeros(24, 18).scatter_add(1, index, weight)
+    assert index.shape[1] < 10 and torch.equal(dense, shifted_upsampling(6, 2, torch.float32, torch.device('cpu')))
+
+
+def test_one_thread_and_two_give_the_same_numbers(kernels):
+    conv, x = NativeConv(nn.Conv2d(64, 64, 3, padding=1)), torch.randn(1, 64, 40, 30)
+    threads, results = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        results.append(conv(x))
+    torch.set_num_threads(threads)
+    assert torch.equal(*results)
+
+
+def test_maps_that_are_laid_out_otherwise_are_refused(kernels):
+    x, flow = torch.randn(1, 16, 8, 6), torch.zeros(1, 2, 8, 6)
+    for wrong in (x, channels_last(x).double()):
+        with pytest.raises(RuntimeError, match='expected a float32 map on the CPU with its channels last'):
+            kernels.sample(wrong, flow, True)
+    with pytest.raises(RuntimeError, match='expected 16 channels, got 8'):
+        NativeConv(nn.Conv2d(16, 16, 3, padding=1))(x[:, :8])
+
+
+def test_what_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(native.sys, 'platform', 'win32')
+    assert native.find_problem() == 'its kernels are built on Linux only, not on win32'
+    monkeypatch.setattr(native.sys, 'platform', 'linux')
+    monkeypatch.setattr(native.shutil, 'which', {'ninja': '/usr/bin/ninja'}.get)
+    assert native.find_problem() == f'{native.COMPILER} is not installed, which builds its kernels; install g++ and ninja'
+
+
+def test_kernels_that_do_not_compile_are_one_line_and_leave_nothing(kernels, monkeypatch, tmp_path):
+    source = tmp_path / 'broken.cpp'
+    source.write_text('#error of no use\n')
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    monkeypatch.setattr(native, 'SOURCE', source)
+    if native.find_problem():
+        pytest.skip('the kernels were built before, and there is no compiler')
+    with pytest.raises(UserError, match='the kernels of mode native could not be built: .*error.*of no use'):
+        native.load_kernels.__wrapped__()
+    assert not list((tmp_path / 'home' / 'dm_vton').iterdir())
+
+
+def test_built_kernels_need_no_compiler(kernels):
+    code = 'from runtime import native; print(native.find_problem()); native.load_kernels()'
+    environment = os.environ | {'PATH': '/nonexistent', 'CXX': '/nonexistent'}
+    done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, 'None'), done.stderr
