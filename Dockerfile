@@ -1,9 +1,9 @@
 # The page of app.py on a CPU: docker build -t try-on . && docker run --rm -p 127.0.0.1:7860:7860 try-on
 FROM python:3.12-slim
 
-# What OpenCV's wheel links to.
+# What OpenCV's wheel links to, and the compiler that builds the fast kernels for the processor at the first start.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 \
+    && apt-get install -y --no-install-recommends libgl1 libglib2.0-0 g++ \
     && rm -rf /var/lib/apt/lists/*
 
 RUN useradd --create-home --uid 1000 visitor
@@ -29,7 +29,7 @@ COPY checkpoints ./checkpoints
 USER visitor
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GRADIO_ANALYTICS_ENABLED=False
 EXPOSE 7860
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:7860/', timeout=4)"]
 # Further options go behind the image's name, for example --backend torch.
 ENTRYPOINT ["python", "app.py", "--host", "0.0.0.0", "--port", "7860"]

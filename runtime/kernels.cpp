@@ -191,7 +191,7 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
   const std::vector<float> zeros(depth, 0.0f);
 
   const int64_t down = divide_up(height, kTile), across = divide_up(width, kTile), tiles = count * down * across;
-  const int64_t fair = divide_up(tiles, at::get_num_threads());
+  const int64_t fair = std::max<int64_t>(divide_up(tiles, at::get_num_threads()), 1);
   const int64_t group = round_up(std::min(std::max<int64_t>(kGroup / (kProducts * (depth + wide)), 1), fair), kRows);
   const int64_t step = group * depth, step_out = group * wide;
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import torch
@@ -26,11 +27,12 @@ from runtime import cpu
 from runtime.cpu import LargeConv, RowSamplingFlow, channels_last, fits_winograd, fuse
 from runtime.fold import replace
 from runtime.parts import Parts
-from runtime.smooth import PYRAMID_CHANNELS, Taps, shifted_upsampling
+from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 from runtime.winograd import transform_kernels
 from utils.errors import UserError
 
 _log = logging.getLogger(__name__)
+_loading = threading.Lock()
 
 SOURCE = Path(__file__).with_name('kernels.cpp')
 FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
@@ -58,21 +60,28 @@ def find_problem() -> str | None:
     return None
 
 
-@functools.cache
 def load_kernels() -> None:
     """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
+    with _loading:  # a second thread waits: PyTorch ends the process where operations are defined twice
+        _load_once()
+
+
+@functools.cache
+def _load_once() -> None:
     path = library_path()
-    if path.is_file():
+    if not path.is_file():
+        return _build(path)
+    try:
         torch.ops.load_library(path)
-    else:
-        _build(path)
+    except OSError as error:
+        raise UserError(f'the kernels of mode native cannot be read: {error}; delete {path}, and they are built anew') from error
 
 
 def _build(path: Path) -> None:
     """Build and load the kernels in a folder of their own, so that nobody ever sees half a file, and keep them as `path`."""
     from torch.utils import cpp_extension
 
-    _log.info('building the kernels of mode native, once on this machine: %s', path)
+    _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,14 +160,8 @@ def upsampling_terms(size: int, doublings: int) -> tuple[Tensor, Tensor]:
     return index.contiguous(), matrix.gather(1, index).contiguous()
 
 
-class NativeTaps(nn.Module):
-    """`runtime.smooth.Taps` for maps with their channels last."""
-
-    def __init__(self, taps: Taps):
-        super().__init__()
-        last = taps.weight.view(PYRAMID_CHANNELS, 9, -1).permute(2, 1, 0).flatten(1)  # [256, 3 * 3 * 256]
-        self.register_buffer('weight', last.contiguous())
-        self.register_buffer('bias', taps.bias)
+class NativeTaps(ChannelsLastTaps):
+    """`runtime.smooth.Taps` whose products are summed by the kernels."""
 
     def products(self, chain: Tensor) -> Tensor:
         """[N, 256, h, w] -> [N, h, w, 3, 3, 256], nine taps a pixel."""
@@ -171,8 +174,9 @@ class NativeTaps(nn.Module):
         if lateral is None:
             lateral = self.bias.view(1, -1, 1, 1).expand(count, -1, len(rows[0]), len(columns[0]))
             lateral = lateral.clone(memory_format=torch.channels_last)
-        torch.ops.dm_vton_cpu.add_taps(products, *rows, *columns, lateral)
-        return lateral
+        base = channels_last(lateral)
+        torch.ops.dm_vton_cpu.add_taps(products, *rows, *columns, base)
+        return base
 
 
 class NativeFlow(RowSamplingFlow):

@@ -198,7 +198,7 @@ def chart(rows: Sequence[Row], about: dict):
         if batch == 1 and family in PUBLISHED:
             bars.append(Bar('published, T4 GPU', PUBLISHED[family]))
     note = f'{about["processor"]}, {about["device"]}, torch {about["torch"]}\n'
-    calls = ' or '.join(str(count) for count in sorted({row.calls for row in rows}))
+    calls = ' or '.join(str(count) for count in sorted({row.calls for row in rows if row.batch == batch}))
     note += f'medians of {calls} calls in turns; networks only'
     return bar_chart(groups, title=f'Milliseconds a call, batch {batch}', note=note)
 

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
@@ -56,6 +58,10 @@ def test_an_activation_may_follow_and_a_bias_be_missing(kernels, activation):
 def test_several_maps_are_one_with_all_their_channels(kernels):
     conv, x = nn.Conv2d(30, 16, 3, padding=1), torch.randn(2, 30, 10, 9)
     torch.testing.assert_close(NativeConv(conv)(x[:, :11], x[:, 11:]), conv(x), **ROUNDING)
+
+
+def test_no_picture_is_no_result(kernels):
+    assert NativeConv(nn.Conv2d(16, 8, 3, padding=1))(torch.zeros(0, 16, 9, 7)).shape == (0, 8, 9, 7)
 
 
 def test_what_is_not_a_number_stays_so_and_stays_where_it_is(kernels):
@@ -153,7 +159,7 @@ def test_kernels_that_do_not_compile_are_one_line_and_leave_nothing(kernels, mon
     if native.find_problem():
         pytest.skip('the kernels were built before, and there is no compiler')
     with pytest.raises(UserError, match='the kernels of mode native could not be built: .*error.*of no use'):
-        native.load_kernels.__wrapped__()
+        native._load_once.__wrapped__()
     assert not list((tmp_path / 'home' / 'dm_vton').iterdir())
 
 
@@ -162,3 +168,29 @@ def test_built_kernels_need_no_compiler(kernels):
     environment = os.environ | {'PATH': '/nonexistent', 'CXX': '/nonexistent'}
     done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, 'None'), done.stderr
+
+
+def test_threads_that_want_the_kernels_at_once_build_them_once(monkeypatch, tmp_path):
+    built = []
+
+    def build(path):
+        built.append(path)
+        time.sleep(0.2)
+
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(native, '_build', build)
+    native._load_once.cache_clear()
+    threads = [threading.Thread(target=native.load_kernels) for _ in range(4)]
+    for action in (threading.Thread.start, threading.Thread.join):
+        for thread in threads:
+            action(thread)
+    native._load_once.cache_clear()
+    assert len(built) == 1
+
+
+def test_a_damaged_file_is_named(kernels, monkeypatch, tmp_path):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    native.library_path().parent.mkdir()
+    native.library_path().write_bytes(b'nothing that a loader knows')
+    with pytest.raises(UserError, match='the kernels of mode native cannot be read: .*; delete .*, and they are built anew'):
+        native._load_once.__wrapped__()
