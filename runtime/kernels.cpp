@@ -33,7 +33,7 @@ inline void load(const float* from, float& to) { to = *from; }
 inline void store(float* to, Vec from) { *reinterpret_cast<Loose*>(to) = from; }
 inline void store(float* to, float from) { *to = from; }
 inline Vec vec(const float* from) { Vec to; load(from, to); return to; }
-inline Vec vec(float value) { return value - Vec{}; }  // minus zero costs nothing; plus zero would turn -0 into 0, and be done
+inline Vec vec(float value) { return value - Vec{}; }  // minus zero is left out by the compiler; plus zero, which makes 0 of -0, is not
 
 inline float sum(Vec v) {
   typedef float Quad __attribute__((vector_size(16)));
@@ -46,12 +46,14 @@ inline float sum(Vec v) {
 inline int64_t divide_up(int64_t n, int64_t by) { return (n + by - 1) / by; }
 inline int64_t round_up(int64_t n, int64_t to) { return divide_up(n, to) * to; }
 
-// What comes after a convolution: y -> min(y > 0 ? y : slope * y, top). NaN stays NaN.
+// What comes after a convolution: y -> min(y < 0 ? slope * y : y, top). NaN stays NaN; a slope of zero makes 0 of infinity, too.
 struct Activation {
   Vec slope, top;
-  Activation(double slope, double top) : slope(vec(float(slope))), top(vec(float(top))) {}
+  bool has_slope;
+  Activation(double slope, double top) : slope(vec(float(slope))), top(vec(float(top))), has_slope(slope != 0) {}
   Vec operator()(Vec y) const {
-    y = y > 0.0f ? y : y * slope;
+    const Vec below = has_slope ? y * slope : Vec{};
+    y = y < 0.0f ? below : y;
     return y > top ? top : y;
   }
 };
@@ -72,6 +74,7 @@ struct Map {
   explicit Map(const at::Tensor& x) : count(x.size(0)), channels(x.size(1)), height(x.size(2)), width(x.size(3)) {
     TORCH_CHECK(x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast),
                 "expected a float32 map on the CPU with its channels last, got ", x.toString(), " ", x.sizes(), " with strides ", x.strides());
+    TORCH_CHECK(!(x.requires_grad() && at::GradMode::is_enabled()), "the kernels have no backward pass; call them under torch.no_grad()");
     data = x.data_ptr<float>();
   }
   float* at(int64_t image, int64_t row, int64_t column) const { return data + ((image * height + row) * width + column) * channels; }
@@ -81,8 +84,10 @@ at::Tensor new_map(int64_t count, int64_t channels, int64_t height, int64_t widt
   return at::empty({count, channels, height, width}, like.options(), at::MemoryFormat::ChannelsLast);
 }
 
-const float* dense(const at::Tensor& x) {
+// Weights of a known shape.
+const float* dense(const at::Tensor& x, at::IntArrayRef shape) {
   TORCH_CHECK(x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(), "expected contiguous float32 weights on the CPU");
+  TORCH_CHECK(x.sizes() == shape, "expected weights of shape ", shape, ", got ", x.sizes());
   return x.data_ptr<float>();
 }
 
@@ -127,7 +132,7 @@ void multiply(const float* a, int64_t stride_a, int64_t rows, const float* b, in
 // --------------------------------------------------------------------------------------------------------------------- Winograd
 
 constexpr int kTile = 4, kWindow = 6, kProducts = kWindow * kWindow;
-constexpr int64_t kGroup = 400000;  // numbers that a thread transforms before it multiplies them: what its cache holds
+constexpr int64_t kGroup = 400000;  // transformed inputs and products that a thread has at a time: what its cache holds
 
 // Transposed B, see runtime/winograd.py, times six numbers that lie `step` apart.
 template <class T>
@@ -175,7 +180,8 @@ inline void transform_products(const float* from, int64_t step, Vec* y) {
 
 at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, int64_t out, double slope, double top) {
   const std::vector<Map> maps(tensors.begin(), tensors.end());
-  TORCH_CHECK(!maps.empty() && kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
+  TORCH_CHECK(!maps.empty(), "expected at least one map");
+  TORCH_CHECK(kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
   const int64_t count = maps[0].count, height = maps[0].height, width = maps[0].width;
   const int64_t panels = kernels.size(0) / kProducts, depth = kernels.size(1), wide = panels * kColumns;
   int64_t channels = 0;
@@ -183,10 +189,11 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
     TORCH_CHECK(map.count == count && map.height == height && map.width == width, "expected maps of one size");
     channels += map.channels;
   }
-  TORCH_CHECK(channels == depth && out <= wide && bias.numel() == wide, "expected ", depth, " channels, got ", channels);
+  TORCH_CHECK(channels == depth, "expected ", depth, " channels, got ", channels);
+  TORCH_CHECK(out <= wide, "expected at most ", wide, " outputs, got ", out);
   const at::Tensor result = new_map(count, out, height, width, tensors[0]);
   const Map y(result);
-  const float *weights = dense(kernels), *shift = dense(bias);
+  const float *weights = dense(kernels, {kProducts * panels, depth, kColumns}), *shift = dense(bias, {wide});
   const Activation activate(slope, top);
   const std::vector<float> zeros(depth, 0.0f);
 
@@ -245,18 +252,20 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
 // goes down its rows and keeps three expanded ones, so that the wide maps never leave its cache.
 at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Tensor>& expansion, const std::optional<at::Tensor>& expansion_bias,
                              const at::Tensor& depthwise, const at::Tensor& depthwise_bias, const at::Tensor& projection,
-                             const at::Tensor& projection_bias, int64_t out, int64_t stride, bool shortcut) {
+                             const at::Tensor& projection_bias, int64_t in, int64_t out, int64_t stride, bool shortcut) {
   const Map x(input);
+  TORCH_CHECK(x.channels == in, "expected ", in, " channels, got ", x.channels);
+  TORCH_CHECK(depthwise.dim() == 2 && projection.dim() == 3 && expansion.has_value() == expansion_bias.has_value(), "expected packed weights");
   const int64_t hidden = depthwise.size(1), panels_out = projection.size(0), wide_out = panels_out * kColumns;
-  TORCH_CHECK(hidden % kColumns == 0 && projection.size(1) == hidden && projection.size(2) == kColumns, "weights packed for another processor");
-  TORCH_CHECK(!expansion || (expansion->size(1) == x.channels && expansion->size(0) * kColumns == hidden), "expected another count of channels");
-  TORCH_CHECK(expansion || x.channels <= hidden, "expected another count of channels");
-  TORCH_CHECK(out <= wide_out && (!shortcut || (stride == 1 && out == x.channels)), "a shortcut needs equal shapes");
+  TORCH_CHECK(hidden % kColumns == 0 && (expansion || in <= hidden), "weights packed for another processor");
+  TORCH_CHECK(stride > 0 && out <= wide_out && (!shortcut || (stride == 1 && out == in)), "a shortcut needs equal shapes");
   const int64_t height = divide_up(x.height, stride), width = divide_up(x.width, stride);
   const at::Tensor result = new_map(x.count, out, height, width, input);
   const Map y(result);
-  const float *expand = expansion ? dense(*expansion) : nullptr, *expand_bias = expansion ? dense(*expansion_bias) : nullptr;
-  const float *taps = dense(depthwise), *taps_bias = dense(depthwise_bias), *project = dense(projection), *project_bias = dense(projection_bias);
+  const float* expand = expansion ? dense(*expansion, {hidden / kColumns, in, kColumns}) : nullptr;
+  const float* expand_bias = expansion ? dense(*expansion_bias, {hidden}) : nullptr;
+  const float *taps = dense(depthwise, {9, hidden}), *taps_bias = dense(depthwise_bias, {hidden});
+  const float *project = dense(projection, {panels_out, hidden, kColumns}), *project_bias = dense(projection_bias, {wide_out});
   const int64_t line = (x.width + 2) * hidden;  // an expanded row between two pixels of zeros
 
   const auto expand_row = [&](int64_t image, int64_t row, float* to) {
@@ -323,6 +332,7 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
 at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_corners) {
   const Map x(picture);
   TORCH_CHECK(flow.dim() == 4 && flow.size(0) == x.count && flow.size(1) == 2, "expected a flow [N, 2, h, w]");
+  TORCH_CHECK(x.height > 0 && x.width > 0, "expected a picture with at least one pixel");
   const at::Tensor coordinates = flow.to(at::kFloat).contiguous();
   const float* grid = coordinates.const_data_ptr<float>();
   const int64_t height = flow.size(2), width = flow.size(3), plane = height * width;
@@ -416,16 +426,24 @@ void add_terms(const float* const* terms, const float* weights, int64_t count, i
     for (int64_t k = 0; k < count; ++k) to[c] += weights[k] * terms[k][c];
 }
 
+void check_terms(const at::Tensor& index, int64_t below) {
+  TORCH_CHECK(index.is_contiguous() && index.is_cpu() && index.scalar_type() == at::kLong, "expected contiguous whole numbers on the CPU");
+  const int64_t* values = index.const_data_ptr<int64_t>();
+  for (int64_t i = 0; i < index.numel(); ++i) TORCH_CHECK(values[i] >= 0 && values[i] < below, "expected terms below ", below);
+}
+
 // Adds to `base` [N, C, H, W] the taps of a smoothing convolution, see runtime/smooth.py: `products` [N, h, w, 3, 3, C]; output row i
 // is the sum of rows rows[i, k] of 3 * h (a tap's row and a row of the map) times row_weights[i, k], columns likewise.
 void add_taps(const at::Tensor& products, const at::Tensor& rows, const at::Tensor& row_weights, const at::Tensor& columns,
               const at::Tensor& column_weights, at::Tensor base) {
   const Map y(base);
+  TORCH_CHECK(products.dim() == 6 && rows.dim() == 2 && columns.dim() == 2, "expected products [N, h, w, 3, 3, C] and terms [n, terms]");
   const int64_t h = products.size(1), w = products.size(2), channels = y.channels, terms_down = rows.size(1), terms_across = columns.size(1);
-  TORCH_CHECK(products.dim() == 6 && products.size(0) == y.count && products.size(5) == channels, "expected [N, h, w, 3, 3, C]");
   TORCH_CHECK(rows.size(0) == y.height && columns.size(0) == y.width, "expected terms for every row and column");
-  TORCH_CHECK(rows.is_contiguous() && columns.is_contiguous(), "expected contiguous terms");
-  const float *taps = dense(products), *weights_down = dense(row_weights), *weights_across = dense(column_weights);
+  check_terms(rows, 3 * h);
+  check_terms(columns, 3 * w);
+  const float* taps = dense(products, {y.count, h, w, 3, 3, channels});
+  const float *weights_down = dense(row_weights, {y.height, terms_down}), *weights_across = dense(column_weights, {y.width, terms_across});
   const int64_t *from_row = rows.const_data_ptr<int64_t>(), *from_column = columns.const_data_ptr<int64_t>();
   at::parallel_for(0, y.count * y.height, 1, [&](int64_t begin, int64_t end) {
     float* line = scratch(3 * w * channels);  // one output row before it is spread: [3, w, C]
@@ -458,7 +476,7 @@ TORCH_LIBRARY(dm_vton_cpu, library) {
   library.def("winograd(Tensor[] maps, Tensor kernels, Tensor bias, int out, float slope, float top) -> Tensor", &winograd);
   library.def(
       "inverted_residual(Tensor input, Tensor? expansion, Tensor? expansion_bias, Tensor depthwise, Tensor depthwise_bias, "
-      "Tensor projection, Tensor projection_bias, int out, int stride, bool shortcut) -> Tensor",
+      "Tensor projection, Tensor projection_bias, int channels, int out, int stride, bool shortcut) -> Tensor",
       &inverted_residual);
   library.def("sample(Tensor picture, Tensor flow, bool align_corners) -> Tensor", &sample);
   library.def("cost_volume(Tensor first, Tensor second, float slope) -> Tensor", &cost_volume);

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +31,7 @@ from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 from runtime.winograd import transform_kernels
 from utils.errors import UserError
+from utils.paths import atomic_write
 
 _log = logging.getLogger(__name__)
 _loading = threading.Lock()
@@ -39,7 +41,9 @@ FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfm
 # Input channels times output channels. Measured on two AVX2 cores: below the first number oneDNN is as fast; from the second on
 # the transformed weights, four times as many, cost more to read than small maps save.
 SMALLEST_KERNEL, LARGE_KERNEL = 1000, 20_000
-COMPILER = os.environ.get('CXX', 'c++')
+SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below zero
+COMPILER = os.environ.get('CXX') or 'c++'
+NAME = 'dm_vton_cpu'  # that of the operations, too
 
 
 def library_path() -> Path:
@@ -56,43 +60,52 @@ def find_problem() -> str | None:
     if library_path().is_file():
         return None
     if missing := [tool for tool in (COMPILER, 'ninja') if shutil.which(tool) is None]:
-        return f'{missing[0]} is not installed, which builds its kernels; install g++ and ninja'
+        where = ', or correct CXX' if 'CXX' in os.environ and missing[0] == COMPILER else ''
+        return f'there is no program {missing[0]!r}, which builds its kernels; install g++ and ninja{where}'
     return None
 
 
 def load_kernels() -> None:
     """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
     with _loading:  # a second thread waits: PyTorch ends the process where operations are defined twice
-        _load_once()
+        if not _is_loaded():
+            path = library_path()
+            if not path.is_file():
+                _build(path)
+            _load(path)
 
 
-@functools.cache
-def _load_once() -> None:
-    path = library_path()
-    if not path.is_file():
-        return _build(path)
+def _is_loaded() -> bool:
+    return hasattr(torch.ops.dm_vton_cpu, 'panel_columns')
+
+
+def _load(path: Path) -> None:
     try:
         torch.ops.load_library(path)
     except OSError as error:
-        raise UserError(f'the kernels of mode native cannot be read: {error}; delete {path}, and they are built anew') from error
+        reason = str(error.__cause__ or error).partition('\n')[0]
+        raise UserError(f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew') from error
 
 
 def _build(path: Path) -> None:
-    """Build and load the kernels in a folder of their own, so that nobody ever sees half a file, and keep them as `path`."""
-    from torch.utils import cpp_extension
-
+    """Build the kernels in a process of its own, which loads what it built to see whether it works, and keep them as `path`."""
     _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            options = {'extra_cflags': flags, 'extra_ldflags': ['-fopenmp'], 'build_directory': folder, 'is_python_module': False}
-            cpp_extension.load('dm_vton_cpu', [str(SOURCE)], **options)
-            os.replace(Path(folder) / 'dm_vton_cpu.so', path)
-    except (OSError, RuntimeError) as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        reason = next((line for line in lines if 'error:' in line), lines[0])
-        raise UserError(f'the kernels of mode native could not be built: {reason}') from error
+    with tempfile.TemporaryDirectory() as folder:
+        options = {'name': NAME, 'sources': [str(SOURCE)], 'extra_cflags': flags, 'extra_ldflags': ['-fopenmp']}
+        options |= {'build_directory': folder, 'is_python_module': False}
+        code = f'from torch.utils.cpp_extension import load; load(**{options!r})'
+        done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+        if done.returncode:
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f'code {done.returncode}']
+            reason = next((line for line in lines if 'error:' in line), lines[-1])
+            raise UserError(f'the kernels of mode native could not be built: {reason}')
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as temporary:
+                shutil.copyfile(Path(folder) / f'{NAME}.so', temporary)
+        except OSError as error:
+            raise UserError(f'the kernels of mode native cannot be kept: {error}; TORCH_HOME names another folder') from error
 
 
 def panels(matrix: Tensor) -> Tensor:
@@ -120,7 +133,7 @@ class NativeConv(nn.Module):
         self.register_buffer('kernels', kernels.flatten(0, 1))  # of three dimensions: `to(memory_format=...)` would reorder four
         self.register_buffer('bias', wide(bias, kernels.shape[1] * kernels.shape[3]))
         self.out_channels = conv.out_channels
-        self.slope = 1.0 if activation is None else getattr(activation, 'negative_slope', 0.0)  # below zero
+        self.slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
         self.top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
 
     def forward(self, *maps: Tensor) -> Tensor:
@@ -144,7 +157,8 @@ class NativeInvertedResidual(nn.Module):
         self.register_buffer('depthwise_bias', wide(depthwise.bias.detach(), hidden))
         self.register_buffer('projection', last)
         self.register_buffer('projection_bias', wide(projection.bias.detach(), last.shape[0] * last.shape[2]))
-        self.shape = projection.out_channels, depthwise.stride[0], block.has_shortcut
+        in_channels = block.conv[0].in_channels
+        self.shape = in_channels, projection.out_channels, depthwise.stride[0], block.has_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         weights = self.expansion, self.expansion_bias, self.depthwise, self.depthwise_bias, self.projection, self.projection_bias
@@ -168,7 +182,7 @@ class NativeTaps(ChannelsLastTaps):
         return (chain.permute(0, 2, 3, 1) @ self.weight).unflatten(3, (3, 3, PYRAMID_CHANNELS)).contiguous()
 
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and add them to `lateral`, which is used up."""
+        """Upsample the products, shift them to their taps' places and add them to `lateral`, in place where it can be."""
         count, height, width = products.shape[:3]
         rows, columns = upsampling_terms(height, doublings), upsampling_terms(width, doublings)
         if lateral is None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,6 +54,13 @@ def test_a_convolution_equals_the_plain_one_borders_included(kernels, channels, 
 def test_an_activation_may_follow_and_a_bias_be_missing(kernels, activation):
     conv, x = nn.Conv2d(9, 20, 3, padding=1, bias=False), 20 * torch.randn(1, 9, 12, 9)
     torch.testing.assert_close(NativeConv(conv, activation)(x), activation(conv(x)), rtol=0, atol=2e-4)
+
+
+def test_infinity_below_zero_becomes_zero(kernels):
+    conv, x = nn.Conv2d(16, 16, 3, padding=1), torch.randn(1, 16, 8, 6)
+    conv.bias[3] = -torch.inf
+    for activation in (nn.ReLU(), nn.ReLU6()):
+        assert (NativeConv(conv, activation)(x)[:, 3] == 0).all()
 
 
 def test_several_maps_are_one_with_all_their_channels(kernels):
@@ -126,10 +134,12 @@ def test_the_terms_are_the_matrix():
 def test_one_thread_and_two_give_the_same_numbers(kernels):
     conv, x = NativeConv(nn.Conv2d(64, 64, 3, padding=1)), torch.randn(1, 64, 40, 30)
     threads, results = torch.get_num_threads(), []
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        results.append(conv(x))
-    torch.set_num_threads(threads)
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            results.append(conv(x))
+    finally:
+        torch.set_num_threads(threads)
     assert torch.equal(*results)
 
 
@@ -138,17 +148,29 @@ def test_maps_that_are_laid_out_otherwise_are_refused(kernels):
     for wrong in (x, channels_last(x).double()):
         with pytest.raises(RuntimeError, match='expected a float32 map on the CPU with its channels last'):
             kernels.sample(wrong, flow, True)
-    with pytest.raises(RuntimeError, match='expected 16 channels, got 8'):
-        NativeConv(nn.Conv2d(16, 16, 3, padding=1))(x[:, :8])
+    for module in (nn.Conv2d(16, 16, 3, padding=1), folded(InvertedResidual(16, 16, expansion=1))):
+        make = NativeConv if isinstance(module, nn.Conv2d) else NativeInvertedResidual
+        with pytest.raises(RuntimeError, match='expected 16 channels, got 8'):
+            make(module)(x[:, :8])
+    with pytest.raises(RuntimeError, match='a picture with at least one pixel'):
+        kernels.sample(channels_last(x[:, :, :0]), flow, True)
+
+
+def test_a_gradient_is_refused_rather_than_lost(kernels):
+    with torch.enable_grad(), pytest.raises(RuntimeError, match='no backward pass'):
+        NativeConv(nn.Conv2d(16, 16, 3, padding=1))(torch.randn(1, 16, 8, 6, requires_grad=True))
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.delenv('CXX', raising=False)
     monkeypatch.setattr(native.sys, 'platform', 'win32')
     assert native.find_problem() == 'its kernels are built on Linux only, not on win32'
     monkeypatch.setattr(native.sys, 'platform', 'linux')
     monkeypatch.setattr(native.shutil, 'which', {'ninja': '/usr/bin/ninja'}.get)
-    assert native.find_problem() == f'{native.COMPILER} is not installed, which builds its kernels; install g++ and ninja'
+    assert native.find_problem() == f'there is no program {native.COMPILER!r}, which builds its kernels; install g++ and ninja'
+    monkeypatch.setenv('CXX', native.COMPILER)
+    assert native.find_problem().endswith('install g++ and ninja, or correct CXX')
 
 
 def test_kernels_that_do_not_compile_are_one_line_and_leave_nothing(kernels, monkeypatch, tmp_path):
@@ -159,8 +181,19 @@ def test_kernels_that_do_not_compile_are_one_line_and_leave_nothing(kernels, mon
     if native.find_problem():
         pytest.skip('the kernels were built before, and there is no compiler')
     with pytest.raises(UserError, match='the kernels of mode native could not be built: .*error.*of no use'):
-        native._load_once.__wrapped__()
-    assert not list((tmp_path / 'home' / 'dm_vton').iterdir())
+        native._build(native.library_path())
+    assert not (tmp_path / 'home').exists()
+
+
+def test_a_folder_that_takes_no_file_is_named(monkeypatch, tmp_path):
+    def run(line, **options):
+        (Path(line[2].partition("'build_directory': '")[2].partition("'")[0]) / 'dm_vton_cpu.so').touch()
+        return subprocess.CompletedProcess(line, 0)
+
+    monkeypatch.setattr(native.subprocess, 'run', run)
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='the kernels of mode native cannot be kept: .*file.*; TORCH_HOME names another folder'):
+        native._build(tmp_path / 'file' / 'kernels.so')
 
 
 def test_built_kernels_need_no_compiler(kernels):
@@ -172,25 +205,19 @@ def test_built_kernels_need_no_compiler(kernels):
 
 def test_threads_that_want_the_kernels_at_once_build_them_once(monkeypatch, tmp_path):
     built = []
-
-    def build(path):
-        built.append(path)
-        time.sleep(0.2)
-
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    monkeypatch.setattr(native, '_build', build)
-    native._load_once.cache_clear()
+    monkeypatch.setattr(native, '_build', lambda path: time.sleep(0.2))
+    monkeypatch.setattr(native, '_load', built.append)
+    monkeypatch.setattr(native, '_is_loaded', lambda: bool(built))
     threads = [threading.Thread(target=native.load_kernels) for _ in range(4)]
     for action in (threading.Thread.start, threading.Thread.join):
         for thread in threads:
             action(thread)
-    native._load_once.cache_clear()
     assert len(built) == 1
 
 
-def test_a_damaged_file_is_named(kernels, monkeypatch, tmp_path):
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    native.library_path().parent.mkdir()
-    native.library_path().write_bytes(b'nothing that a loader knows')
-    with pytest.raises(UserError, match='the kernels of mode native cannot be read: .*; delete .*, and they are built anew'):
-        native._load_once.__wrapped__()
+def test_a_damaged_file_is_named(kernels, tmp_path):
+    damaged = tmp_path / 'kernels.so'
+    damaged.write_bytes(b'nothing that a loader knows')
+    with pytest.raises(UserError, match='cannot be read: .*(short|header).*; delete .*kernels.so, and they are built anew'):
+        native._load(damaged)
