@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from runtime import cpu, native
 from runtime.parts import OUTPUTS, Parts, save_arithmetic
 from utils.errors import UserError
 
@@ -28,21 +29,13 @@ def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
     return save_arithmetic(parts).to(dtype)
 
 
-def fused(parts: Parts, device: torch.device, dtype: torch.dtype, *, operations: str = 'ONEDNN') -> dict[str, Call]:
-    """Folded networks, operation by operation; on a CPU in float32 with the `operations` that have this name in `runtime.cpu`."""
+def fused(
+    parts: Parts, device: torch.device, dtype: torch.dtype, *, accelerate: Callable[[Parts], Parts] = cpu.accelerate
+) -> dict[str, Call]:
+    """Folded networks, operation by operation; on a CPU in float32 with the fast operations that `accelerate` puts into them."""
     parts = _prepare(parts, device, dtype)
     if device.type == 'cpu' and dtype is torch.float32:
-        from runtime import cpu
-
-        parts = cpu.accelerate(parts, getattr(cpu, operations))
-    return {name: torch.no_grad()(parts.part(name)) for name in PARTS}
-
-
-def native(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
-    """Folded networks with the project's own kernels, which are built when first wanted; float32 on a CPU only."""
-    from runtime.native import accelerate
-
-    parts = accelerate(_prepare(parts, device, dtype))
+        parts = accelerate(parts)
     return {name: torch.no_grad()(parts.part(name)) for name in PARTS}
 
 
@@ -145,8 +138,8 @@ def openvino(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str
 
 MODES: dict[str, Callable[[Parts, torch.device, torch.dtype], dict[str, Call]]] = {
     'fused': fused,
-    'winograd': partial(fused, operations='WINOGRAD'),
-    'native': native,
+    'winograd': partial(fused, accelerate=partial(cpu.accelerate, operations=cpu.WINOGRAD)),
+    'native': partial(fused, accelerate=native.accelerate),
     'compile': compiled,
     'onnxruntime': onnxruntime,
     'openvino': openvino,
@@ -167,8 +160,6 @@ def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.flo
     if missing := [package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None]:
         return f'{missing[0]} is not installed; pip install {" ".join(PACKAGES[mode])}'
     if mode == 'native':
-        from runtime import native
-
         name = str(dtype).removeprefix('torch.')
         return native.find_problem() if dtype is torch.float32 else f'it computes in float32 only, not in {name}'
     if mode == 'compile' and device.type == 'cpu' and not any(map(shutil.which, ('c++', 'g++', 'clang++', 'cl'))):

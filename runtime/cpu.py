@@ -182,7 +182,7 @@ def merge_activations(layers: nn.Sequential, convolve: Callable) -> set[nn.Modul
     return made
 
 
-def accelerate(parts: Parts, operations: Operations = WINOGRAD) -> Parts:
+def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     """Put fast operations into `parts`, in place, and return them."""
     made = set()
     for module in list(parts.modules()):

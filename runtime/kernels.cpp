@@ -283,8 +283,8 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
     multiply(x.at(image, row, 0), x.channels, x.width, expand, x.channels, hidden / kColumns, expand_bias, to, hidden);
     for (int64_t i = 0; i < x.width * hidden; i += kLanes) store(to + i, kRelu6(vec(to + i)));
   };
-  const auto convolve_pixels = [&](const float* const* rows, int64_t first, int64_t some, float* to) {
-    for (int64_t j = first; j < first + some; ++j)
+  const auto convolve_row = [&](const float* const* rows, float* to) {
+    for (int64_t j = 0; j < width; ++j)
       for (int64_t c = 0; c < hidden; c += kLanes) {
         Vec sum = vec(taps_bias + c);
         for (int tap = 0; tap < 9; ++tap) sum += vec(taps + tap * hidden + c) * vec(rows[tap / 3] + (j * stride + tap % 3) * hidden + c);
@@ -313,7 +313,7 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
         }
         rows[k] = lines[id % 3];
       }
-      convolve_pixels(rows, 0, width, convolved);
+      convolve_row(rows, convolved);
       multiply(convolved, hidden, width, project, hidden, panels_out, project_bias, projected, wide_out);
       for (int64_t j = 0; j < width; ++j) {
         const float* from = projected + j * wide_out;
