@@ -1,6 +1,7 @@
 """Options and fixtures of the whole test suite."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,14 @@ def _folder(request, option: str, what: str) -> Path:
     if not folder.is_dir():
         pytest.exit(f'{option} {value}: no such folder', returncode=2)
     return folder
+
+
+@pytest.fixture(scope='module')
+def module_path(tmp_path_factory) -> Path:
+    """A folder for what the tests of a module share, deleted after the last of them: checkpoints take half a gigabyte."""
+    folder = tmp_path_factory.mktemp('module')
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope='session')

@@ -53,11 +53,10 @@ def networks():
 
 
 @pytest.fixture(scope='module')
-def checkpoints(networks, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('checkpoints')
+def checkpoints(networks, module_path):
     for network, name in zip(networks, ('warp.pt', 'gen.pt'), strict=True):
-        torch.save(network.state_dict(), folder / name)
-    return folder
+        torch.save(network.state_dict(), module_path / name)
+    return module_path
 
 
 @pytest.fixture

@@ -17,16 +17,15 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope='module')
-def photographs(tmp_path_factory):
+def photographs(module_path):
     """Two people and two garments, drawn."""
-    folder = tmp_path_factory.mktemp('photographs')
     for index, (person, garment) in enumerate((('me', 'shirt'), ('you', 'dress'))):
-        Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(folder / f'{person}.png')
+        Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(module_path / f'{person}.png')
         drawn = _garment(5, 'test', 2 + index, (256, 192))
-        (folder / 'garments').mkdir(exist_ok=True)
-        Image.fromarray(drawn.picture).save(folder / 'garments' / f'{garment}.png')
-        Image.fromarray(drawn.edge).save(folder / f'{garment}_mask.png')
-    return folder
+        (module_path / 'garments').mkdir(exist_ok=True)
+        Image.fromarray(drawn.picture).save(module_path / 'garments' / f'{garment}.png')
+        Image.fromarray(drawn.edge).save(module_path / f'{garment}_mask.png')
+    return module_path
 
 
 class Command:

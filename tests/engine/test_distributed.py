@@ -175,19 +175,18 @@ def work(folder: Path, sets: Path) -> None:
 
 
 @pytest.fixture(scope='module')
-def two(tiny_sets, tmp_path_factory, one_thread):
+def two(tiny_sets, module_path, one_thread):
     """The folder that two processes have worked in, and their reports."""
-    folder = tmp_path_factory.mktemp('two')
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
-    words = [*torchrun, __file__, str(folder), str(tiny_sets)]
+    words = [*torchrun, __file__, str(module_path), str(tiny_sets)]
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as launcher:
         watch = threading.Timer(240, launcher.terminate)  # it ends the processes that it has started
         watch.start()
         output = launcher.communicate()[0]
         watch.cancel()
     assert launcher.returncode == 0, output
-    return folder, [json.loads((folder / f'report{rank}.json').read_text()) for rank in (0, 1)]
+    return module_path, [json.loads((module_path / f'report{rank}.json').read_text()) for rank in (0, 1)]
 
 
 def test_two_processes_have_the_gradient_of_one_with_a_batch_as_large_as_both(two, tiny_sets):

@@ -33,9 +33,9 @@ def difference(first, second, region=None):
 
 
 @pytest.fixture(scope='module')
-def drawn(tmp_path_factory) -> Path:
+def drawn(module_path) -> Path:
     """A test set of two pairs with their truths."""
-    root = write_dataset(tmp_path_factory.mktemp('drawn') / 'set', train=0, test=2, seed=2, size=SIZE, progress=False)
+    root = write_dataset(module_path / 'set', train=0, test=2, seed=2, size=SIZE, progress=False)
     return root / 'VITON_test'
 
 
@@ -342,13 +342,12 @@ def run_script():
 
 
 @pytest.fixture(scope='module')
-def weights(tmp_path_factory) -> list[str]:
+def weights(module_path) -> list[str]:
     """Options that name the weights of an untrained student."""
     from utils.checkpoint import main as checkpoint_command
 
-    folder = tmp_path_factory.mktemp('weights')
-    checkpoint_command(['init', '--family', 'dm_vton', '--out', str(folder)])
-    files = (folder / 'dm_vton_student_warp.pt', folder / 'dm_vton_student_gen.pt')
+    checkpoint_command(['init', '--family', 'dm_vton', '--out', str(module_path)])
+    files = (module_path / 'dm_vton_student_warp.pt', module_path / 'dm_vton_student_gen.pt')
     return ['--pf_warp_checkpoint', str(files[0]), '--pf_gen_checkpoint', str(files[1])]
 
 

@@ -15,13 +15,12 @@ SETTINGS = {**FAMILIES, 'align_corners': False, 'size': (64, 64)}
 
 
 @pytest.fixture(scope='module')
-def teacher_files(tmp_path_factory):
+def teacher_files(module_path):
     """Paths of a teacher's checkpoints, written as training writes them, with align_corners on."""
-    folder = tmp_path_factory.mktemp('teacher')
     torch.manual_seed(3)
     stage = create_stage('pb_e2e', **FAMILIES)
     write = network_writer(stage, **FAMILIES, align_corners=True, size=(64, 64))
-    paths = {name: folder / f'{name}.pt' for name in stage.networks}
+    paths = {name: module_path / f'{name}.pt' for name in stage.networks}
     for name, path in paths.items():
         write(path, name, {'epoch': 4})
     return paths

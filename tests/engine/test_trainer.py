@@ -33,9 +33,9 @@ def log():
 
 
 @pytest.fixture(scope='module')
-def uninterrupted(toy, tmp_path_factory, one_thread):
+def uninterrupted(toy, module_path, one_thread):
     """A run of four epochs, twelve steps, that nothing has disturbed."""
-    trainer = toy.make_trainer(tmp_path_factory.mktemp('runs') / 'whole')
+    trainer = toy.make_trainer(module_path / 'whole')
     assert trainer.fit() == 0 and trainer.step == 12 and trainer.epoch == 4
     return trainer
 
@@ -521,21 +521,20 @@ COMMON += ['--vgg_weights', 'none', '--device', 'cpu', '--sample_step', '1']
 
 
 @pytest.fixture(scope='module')
-def runs(tiny_sets, tmp_path_factory):
+def runs(tiny_sets, module_path):
     """The four stages one after the other by their scripts, a step each; FID is a stand-in. Returns the project folder."""
     import train_pb_e2e
     import train_pb_warp
     import train_pf_e2e
     import train_pf_warp
 
-    project = tmp_path_factory.mktemp('project')
 
     def train(script, name, *options):
-        data = ['--dataroot', str(tiny_sets / 'train'), '--project', str(project), '--name', name]
+        data = ['--dataroot', str(tiny_sets / 'train'), '--project', str(module_path), '--name', name]
         assert script.main([*COMMON, *data, '--max_steps', '1', *options]) == 0
 
     def last(run, *networks):
-        return [word for n in networks for word in (f'--{n}_checkpoint', str(project / run / 'weights' / f'{n}_last.pt'))]
+        return [word for n in networks for word in (f'--{n}_checkpoint', str(module_path / run / 'weights' / f'{n}_last.pt'))]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('engine.evaluate.create_fid', lambda **_: lambda real, made: 42.0)
@@ -547,7 +546,7 @@ def runs(tiny_sets, tmp_path_factory):
         # One batch takes the whole set, so this step completes an epoch, after which there is a validation.
         val = ['--dataroot', str(tiny_sets / 'small'), '--valroot', str(tiny_sets / 'test'), '--batch_size', '2']
         train(train_pf_e2e, 'Student_e2e', *teacher, *student, *val)
-    return project
+    return module_path
 
 
 def test_each_script_trains_a_step_and_leaves_checkpoints_that_describe_themselves(runs):

@@ -172,20 +172,19 @@ def files_of_the_checkout() -> set[Path]:
 
 
 @pytest.fixture(scope='module')
-def executed(notebook, tmp_path_factory):
+def executed(notebook, module_path):
     """The notebook after its execution on a few tiny pictures, without a network, and the folder it wrote to."""
     for package in ('nbformat', 'nbclient', 'ipykernel', 'matplotlib'):
         pytest.importorskip(package, reason=f'{package}, which notebooks need, is not installed')
     import nbformat
     from nbclient import NotebookClient
 
-    folder = tmp_path_factory.mktemp('tutorial')
-    make_weights(folder / 'checkpoints')
+    make_weights(module_path / 'checkpoints')
     tiny = {'RECORDS': 4, 'TEST_RECORDS': 2, 'SIZE': (64, 64), 'EPOCHS': 1, 'BATCH_SIZE': 2, 'DEVICE': 'cpu'}
-    where = {'WORK': str(folder / 'work'), 'CHECKPOINTS': str(folder / 'checkpoints')}
+    where = {'WORK': str(module_path / 'work'), 'CHECKPOINTS': str(module_path / 'checkpoints')}
     settings = tiny | where | {'METRICS': ['fid', 'lpips', 'ssim', 'cost']}
     cells = nbformat.reads(json.dumps(with_settings(notebook, **settings)), as_version=4)
-    home = dict.fromkeys(('IPYTHONDIR', 'JUPYTER_RUNTIME_DIR', 'TORCH_HOME', 'MPLCONFIGDIR'), str(folder / 'home'))
+    home = dict.fromkeys(('IPYTHONDIR', 'JUPYTER_RUNTIME_DIR', 'TORCH_HOME', 'MPLCONFIGDIR'), str(module_path / 'home'))
     proxies = dict.fromkeys(('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'), NOWHERE)
     before = files_of_the_checkout()
     with pytest.MonkeyPatch.context() as patch:
@@ -193,7 +192,7 @@ def executed(notebook, tmp_path_factory):
             patch.setenv(name, value)
         NotebookClient(cells, timeout=300, resources={'metadata': {'path': str(NOTEBOOK.parent)}}).execute()
     assert files_of_the_checkout() == before
-    return cells, folder / 'work'
+    return cells, module_path / 'work'
 
 
 def test_the_tutorial_trains_the_four_stages(executed):

@@ -104,12 +104,12 @@ def pictures(weights):
 
 
 @pytest.fixture(scope='module')
-def exports(toy, tmp_path_factory):
+def exports(toy, module_path):
     """Folders that hold an export of the toy, each made when first asked for; ONNX graphs are written once for both formats."""
-    root, made, write_onnx = tmp_path_factory.mktemp('exports'), {}, export._write_onnx
+    made, write_onnx = {}, export._write_onnx
 
     def write_once(network, inputs, path, graph):
-        kept = root / f'{path.stem}_{network.dtype}.onnx'
+        kept = module_path / f'{path.stem}_{network.dtype}.onnx'
         if not kept.exists():
             write_onnx(network, inputs, kept, graph)
         shutil.copyfile(kept, path)
@@ -119,7 +119,7 @@ def exports(toy, tmp_path_factory):
         if key not in made:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(export, '_write_onnx', write_once)
-                made[key] = write(toy, root / format / precision, format=format, precision=precision)
+                made[key] = write(toy, module_path / format / precision, format=format, precision=precision)
         return made[key]
 
     return get

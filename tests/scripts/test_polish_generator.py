@@ -14,16 +14,15 @@ FAMILIES = {'teacher': 'dm_vton', 'student': 'dm_vton'}
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(module_path):
     """Two drawn records, and the four networks of a stage as initialised."""
-    folder = tmp_path_factory.mktemp('polish')
-    write_dataset(folder / 'set', train=2, test=0, seed=3, size=SIZE, progress=False)
+    write_dataset(module_path / 'set', train=2, test=0, seed=3, size=SIZE, progress=False)
     torch.manual_seed(0)
     stage = create_stage('pf_e2e', **FAMILIES)
     write = network_writer(stage, **FAMILIES, align_corners=True, size=SIZE)
     for name in stage.networks:
-        write(folder / f'{name}.pt', name=name, extra={})
-    return folder
+        write(module_path / f'{name}.pt', name=name, extra={})
+    return module_path
 
 
 def command(stage, folder, **more):

@@ -15,20 +15,19 @@ SIZE = (64, 64)
 
 
 @pytest.fixture(scope='module')
-def line(tmp_path_factory):
+def line(module_path):
     """A command line that works: two drawn pairs and an untrained teacher."""
-    folder = tmp_path_factory.mktemp('teacher')
-    write_dataset(folder / 'set', train=0, test=2, seed=3, size=SIZE, progress=False)
+    write_dataset(module_path / 'set', train=0, test=2, seed=3, size=SIZE, progress=False)
     torch.manual_seed(0)
     networks = {
         'warp': create_warp('mobile_afwm', 'teacher', align_corners=True),
         'gen': create_generator('mobile_unet', 'teacher'),
     }
-    options = ['--dataroot', folder / 'set' / 'VITON_test', '--device', 'cpu', '--workers', '0', '--batch_size', '2']
+    options = ['--dataroot', module_path / 'set' / 'VITON_test', '--device', 'cpu', '--workers', '0', '--batch_size', '2']
     for name, network in networks.items():
         part, kind = ('warp', 'mobile_afwm') if name == 'warp' else ('generator', 'mobile_unet')
-        save_checkpoint(folder / f'{name}.pt', network, part=part, network=kind, role='teacher', size=SIZE, family='dm_vton')
-        options += [f'--pb_{name}_checkpoint', folder / f'{name}.pt']
+        save_checkpoint(module_path / f'{name}.pt', network, part=part, network=kind, role='teacher', size=SIZE, family='dm_vton')
+        options += [f'--pb_{name}_checkpoint', module_path / f'{name}.pt']
     return [str(option) for option in options]
 
 
