@@ -89,15 +89,15 @@ def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
 
 
 class LargeConv(nn.Module):
-    """A convolution, and an activation after it, that takes the `large` way for maps that are large enough, else oneDNN's."""
+    """A convolution, and an activation after it, by Winograd's algorithm for maps that are large enough, else by oneDNN."""
 
     takes_several = True
 
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None, *, large: type[nn.Module] = WinogradConv):
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
         if activation is not None:
             activation.inplace = True
-        self.large = large(conv, activation)
+        self.large = WinogradConv(conv, activation)
         self.direct = fuse(conv, activation) or nn.Sequential(conv, activation or nn.Identity())
 
     def forward(self, *maps: Tensor) -> Tensor:

@@ -8,7 +8,9 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -34,6 +36,19 @@ inline void store(float* to, Vec from) { *reinterpret_cast<Loose*>(to) = from; }
 inline void store(float* to, float from) { *to = from; }
 inline Vec vec(const float* from) { Vec to; load(from, to); return to; }
 inline Vec vec(float value) { return value - Vec{}; }  // minus zero is left out by the compiler; plus zero, which makes 0 of -0, is not
+
+
+// The first `count` lanes at most; the others are zero, or left as they are.
+inline Vec vec_of(const float* from, int64_t count) {
+  if (count >= kLanes) return vec(from);
+  Vec to{};
+  std::memcpy(&to, from, count * sizeof(float));
+  return to;
+}
+inline void store_of(float* to, Vec from, int64_t count) {
+  if (count >= kLanes) store(to, from);
+  else std::memcpy(to, &from, count * sizeof(float));
+}
 
 inline float sum(Vec v) {
   typedef float Quad __attribute__((vector_size(16)));
@@ -132,75 +147,89 @@ void multiply(const float* a, int64_t stride_a, int64_t rows, const float* b, in
 // --------------------------------------------------------------------------------------------------------------------- Winograd
 
 constexpr int kTile = 4, kWindow = 6, kProducts = kWindow * kWindow;
-constexpr int64_t kGroup = 400000;  // transformed inputs and products that a thread has at a time: what its cache holds
+constexpr int64_t kGroup = 200000;  // transformed inputs and products that a thread has at a time: what its cache holds
 
-// Transposed B, see runtime/winograd.py, times six numbers that lie `step` apart.
+// Transposed B, see runtime/winograd.py, times six numbers -> six that lie `step` apart.
 template <class T>
 inline void to_products(const T* d, T* t, int step) {
-  const T d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step];
-  const T a = d4 - 4.0f * d2, b = d3 - 4.0f * d1, c = d4 - d2, e = 2.0f * (d3 - d1);
-  t[0] = 4.0f * d[0] - 5.0f * d2 + d4;
+  const T a = d[4] - 4.0f * d[2], b = d[3] - 4.0f * d[1], c = d[4] - d[2], e = 2.0f * (d[3] - d[1]);
+  t[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
   t[step] = a + b;
   t[2 * step] = a - b;
   t[3 * step] = c + e;
   t[4 * step] = c - e;
-  t[5 * step] = 4.0f * d1 - 5.0f * d3 + d[5 * step];
+  t[5 * step] = 4.0f * d[1] - 5.0f * d[3] + d[5];
 }
 
-// Transposed A times six numbers that lie `step` apart.
+// Transposed A times six numbers -> four that lie `step` apart.
 inline void to_outputs(const Vec* m, Vec* y, int step) {
-  const Vec a = m[step] + m[2 * step], b = m[step] - m[2 * step], c = m[3 * step] + m[4 * step], d = m[3 * step] - m[4 * step];
+  const Vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
   y[0] = m[0] + a + c;
   y[step] = b + 2.0f * d;
   y[2 * step] = a + 4.0f * c;
-  y[3 * step] = b + 8.0f * d + m[5 * step];
+  y[3 * step] = b + 8.0f * d + m[5];
 }
 
 // A window's pixels, some channels from `first` on -> its 36 numbers a channel, `step` apart.
 template <class T>
 inline void transform_window(const float* const* pixels, int64_t first, float* to, int64_t step) {
-  T d[kProducts], t[kProducts];
-  for (int i = 0; i < kProducts; ++i) load(pixels[i] + first, d[i]);
-  for (int i = 0; i < kWindow; ++i) to_products(d + i, t + i, kWindow);
-  for (int i = 0; i < kWindow; ++i) to_products(t + i * kWindow, d + i * kWindow, 1);
-  for (int i = 0; i < kProducts; ++i) store(to + i * step + first, d[i]);
+  T columns[kProducts];
+  for (int i = 0; i < kWindow; ++i) {
+    T column[kWindow];
+    for (int j = 0; j < kWindow; ++j) load(pixels[j * kWindow + i] + first, column[j]);
+    to_products(column, columns + i, kWindow);
+  }
+  for (int i = 0; i < kWindow; ++i) {
+    T row[kWindow];
+    to_products(columns + i * kWindow, row, 1);
+    for (int j = 0; j < kWindow; ++j) store(to + (i * kWindow + j) * step + first, row[j]);
+  }
 }
 
 // The 36 products of kLanes channels, `step` apart -> 4 x 4 outputs.
 inline void transform_products(const float* from, int64_t step, Vec* y) {
-  Vec m[kProducts], t[kTile * kWindow];
-  for (int i = 0; i < kProducts; ++i) m[i] = vec(from + i * step);
-  for (int i = 0; i < kWindow; ++i) to_outputs(m + i, t + i, kWindow);
-  for (int i = 0; i < kTile; ++i) {
-    Vec row[kWindow];
-    to_outputs(t + i * kWindow, row, 1);
-    for (int j = 0; j < kTile; ++j) y[i * kTile + j] = row[j];
+  Vec columns[kTile * kWindow];
+  for (int i = 0; i < kWindow; ++i) {
+    Vec column[kWindow];
+    for (int j = 0; j < kWindow; ++j) column[j] = vec(from + (j * kWindow + i) * step);
+    to_outputs(column, columns + i, kWindow);
   }
+  for (int i = 0; i < kTile; ++i) to_outputs(columns + i * kWindow, y + i * kTile, 1);
 }
 
-at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, int64_t out, double slope, double top) {
+// A 3x3 convolution of `tensors`, whose channels follow one another and whose sides are doubled first if `doubled`, by repeating
+// pixels; then `addend` on top if there is one, and the activation.
+at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, const std::optional<at::Tensor>& addend,
+                    int64_t out, double slope, double top, bool doubled) {
   const std::vector<Map> maps(tensors.begin(), tensors.end());
   TORCH_CHECK(!maps.empty(), "expected at least one map");
   TORCH_CHECK(kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
-  const int64_t count = maps[0].count, height = maps[0].height, width = maps[0].width;
+  const int64_t count = maps[0].count, scale = doubled ? 2 : 1, height = scale * maps[0].height, width = scale * maps[0].width;
   const int64_t panels = kernels.size(0) / kProducts, depth = kernels.size(1), wide = panels * kColumns;
   int64_t channels = 0;
   for (const Map& map : maps) {
-    TORCH_CHECK(map.count == count && map.height == height && map.width == width, "expected maps of one size");
+    TORCH_CHECK(map.count == count && map.height == maps[0].height && map.width == maps[0].width, "expected maps of one size");
     channels += map.channels;
   }
   TORCH_CHECK(channels == depth, "expected ", depth, " channels, got ", channels);
   TORCH_CHECK(out <= wide, "expected at most ", wide, " outputs, got ", out);
   const at::Tensor result = new_map(count, out, height, width, tensors[0]);
   const Map y(result);
+  const std::optional<Map> plus = addend ? std::optional<Map>(*addend) : std::nullopt;
+  TORCH_CHECK(!addend || addend->sizes() == result.sizes(), "expected an addend of shape ", result.sizes());
   const float *weights = dense(kernels, {kProducts * panels, depth, kColumns}), *shift = dense(bias, {wide});
   const Activation activate(slope, top);
   const std::vector<float> zeros(depth, 0.0f);
 
   const int64_t down = divide_up(height, kTile), across = divide_up(width, kTile), tiles = count * down * across;
-  const int64_t fair = std::max<int64_t>(divide_up(tiles, at::get_num_threads()), 1);
-  const int64_t group = round_up(std::min(std::max<int64_t>(kGroup / (kProducts * (depth + wide)), 1), fair), kRows);
-  const int64_t step = group * depth, step_out = group * wide;
+  // Few tiles are done together, where threads share out the weights; else each thread takes groups of tiles through all steps.
+  const int64_t threads = at::get_num_threads();
+  const bool together = tiles < 2 * kRows * threads && kProducts * tiles * (depth + wide) < 16 * kGroup;
+  const int64_t fitting = std::max<int64_t>(kGroup / (kProducts * (depth + wide)), 2 * kRows);
+  const int64_t groups = round_up(divide_up(tiles, fitting), threads);
+  const int64_t group = together ? tiles : round_up(divide_up(tiles, groups), kRows);
+  // The 36 streams of a tile start in different lines of the cache: no multiple of a page lies between them.
+  const int64_t step = round_up(group * depth, 1024) + 32, step_out = round_up(group * wide, 1024) + 32;
 
   const auto transform_tile = [&](int64_t tile, float* to) {
     const int64_t image = tile / (down * across), top_row = tile / across % down * kTile - 1, left = tile % across * kTile - 1;
@@ -209,7 +238,7 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
       for (int i = 0; i < kProducts; ++i) {
         const int64_t row = top_row + i / kWindow, column = left + i % kWindow;
         const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-        pixels[i] = inside ? map.at(image, row, column) : zeros.data();
+        pixels[i] = inside ? map.at(image, row / scale, column / scale) : zeros.data();
       }
       int64_t c = 0;
       for (; c + kLanes <= map.channels; c += kLanes) transform_window<Vec>(pixels, c, to, step);
@@ -225,21 +254,45 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
       transform_products(products + c, step_out, outputs);
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t j = 0; j < columns; ++j) {
-          const Vec value = activate(outputs[i * kTile + j] + vec(shift + c));
+          Vec value = outputs[i * kTile + j] + vec(shift + c);
           float* to = y.at(image, first_row + i, left + j) + c;
-          if (c + kLanes <= out) store(to, value);
-          else for (int64_t k = 0; k < out - c; ++k) to[k] = value[k];
+          if (plus) value += vec_of(plus->data + (to - y.data), out - c);
+          store_of(to, activate(value), out - c);
         }
     }
   };
+  // What doubling repeats makes the third number of every row and column of a transformed window zero, and spares its products.
+  const auto vanishes = [&](int64_t product) { return doubled && (product / kWindow == 2 || product % kWindow == 2); };
+  const auto clear_vanishing = [&](float* products) {
+    for (int64_t p = 0; p < kProducts; ++p)
+      if (vanishes(p)) std::fill(products + p * step_out, products + (p + 1) * step_out, 0.0f);
+  };
+  const auto multiply_panels = [&](int64_t product, int64_t panel, int64_t some_panels, int64_t some, const float* transformed, float* products) {
+    if (vanishes(product)) return;
+    const float* b = weights + (product * panels + panel) * depth * kColumns;
+    multiply(transformed + product * step, depth, some, b, depth, some_panels, nullptr, products + product * step_out + panel * kColumns, wide);
+  };
+  if (together) {
+    float *transformed = scratch(kProducts * (step + step_out)), *products = transformed + kProducts * step;
+    clear_vanishing(products);
+    at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) transform_tile(t, transformed + t * depth);
+    });
+    at::parallel_for(0, kProducts * panels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) multiply_panels(i / panels, i % panels, 1, tiles, transformed, products);
+    });
+    at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) finish_tile(t, products + t * wide);
+    });
+    return result;
+  }
   at::parallel_for(0, divide_up(tiles, group), 1, [&](int64_t begin, int64_t end) {
-    float* transformed = scratch(kProducts * (step + step_out));
-    float* products = transformed + kProducts * step;
+    float *transformed = scratch(kProducts * (step + step_out)), *products = transformed + kProducts * step;
+    clear_vanishing(products);
     for (int64_t g = begin; g < end; ++g) {
       const int64_t first = g * group, some = std::min(group, tiles - first);
       for (int64_t t = 0; t < some; ++t) transform_tile(first + t, transformed + t * depth);
-      for (int64_t p = 0; p < kProducts; ++p)
-        multiply(transformed + p * step, depth, some, weights + p * depth * wide, depth, panels, nullptr, products + p * step_out, wide);
+      for (int64_t p = 0; p < kProducts; ++p) multiply_panels(p, 0, panels, some, transformed, products);
       for (int64_t t = 0; t < some; ++t) finish_tile(first + t, products + t * wide);
     }
   });
@@ -320,6 +373,121 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
         float* to = y.at(image, i, j);
         if (!shortcut) std::copy(from, from + out, to);
         else for (int64_t c = 0; c < out; ++c) to[c] = from[c] + x.at(image, i, j)[c];
+      }
+    }
+  });
+  return result;
+}
+
+// ---------------------------------------------------------------------------------------------- instance norm and what follows it
+
+// Mean and 1 / standard deviation of every image's channels: [count, 2, channels]. Rows are summed apart, then joined in their order
+// (Chan, Golub & LeVeque 1979), so that the number of threads changes nothing.
+std::vector<float> moments(const Map& x, double eps) {
+  const int64_t channels = x.channels, size = x.width * channels;
+  std::vector<float> rows(x.count * x.height * 2 * channels), result(x.count * 2 * channels);
+  at::parallel_for(0, x.count * x.height, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      float *mean = rows.data() + n * 2 * channels, *squares = mean + channels;
+      const float* row = x.data + n * size;
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        Vec sum{}, sum_of_squares{};
+        for (int64_t i = c; i < size; i += channels) sum += vec_of(row + i, channels - c);
+        sum /= float(x.width);
+        for (int64_t i = c; i < size; i += channels) {
+          const Vec off = vec_of(row + i, channels - c) - sum;
+          sum_of_squares += off * off;
+        }
+        store_of(mean + c, sum, channels - c);
+        store_of(squares + c, sum_of_squares, channels - c);
+      }
+    }
+  });
+  for (int64_t image = 0; image < x.count; ++image)
+    for (int64_t c = 0; c < channels; ++c) {
+      double mean = 0, squares = 0;
+      for (int64_t i = 0; i < x.height; ++i) {
+        const float* row = rows.data() + (image * x.height + i) * 2 * channels + c;
+        const double off = row[0] - mean;
+        mean += off / double(i + 1);
+        squares += row[channels] + off * off * double(x.width) * double(i) / double(i + 1);
+      }
+      result[image * 2 * channels + c] = float(mean);
+      result[(image * 2 + 1) * channels + c] = float(1 / std::sqrt(squares / double(x.height * x.width) + eps));
+    }
+  return result;
+}
+
+// nn.InstanceNorm2d without weights, and a LeakyReLU after it.
+at::Tensor instance_norm(const at::Tensor& input, double eps, double slope) {
+  const Map x(input);
+  const at::Tensor result = new_map(x.count, x.channels, x.height, x.width, input);
+  const Map y(result);
+  const std::vector<float> statistics = moments(x, eps);
+  const Activation activate(slope, std::numeric_limits<double>::infinity());
+  const int64_t plane = x.height * x.width, channels = x.channels;
+  at::parallel_for(0, x.count * plane, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const float *mean = statistics.data() + n / plane * 2 * channels, *scale = mean + channels, *from = x.data + n * channels;
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        const int64_t left = channels - c;
+        store_of(y.data + n * channels + c, activate((vec_of(from + c, left) - vec_of(mean + c, left)) * vec_of(scale + c, left)), left);
+      }
+    }
+  });
+  return result;
+}
+
+// Attribute-adaptive denormalisation, see models.generators.rmgn.AAD, and a ReLU after it. The weights of an attribute are packed
+// [2 * panels, attributes, kColumns]: those of one plus gamma, then those of beta; so are their biases. `mask` is [channels + 1], the
+// bias last.
+at::Tensor aad(const at::Tensor& input, const at::Tensor& person, const at::Tensor& cloth, const at::Tensor& person_weights,
+               const at::Tensor& person_bias, const at::Tensor& cloth_weights, const at::Tensor& cloth_bias, const at::Tensor& mask, double eps) {
+  const Map x(input), attributes[2] = {Map(person), Map(cloth)};
+  const int64_t channels = x.channels, plane = x.height * x.width, panels = divide_up(channels, kColumns), wide = panels * kColumns;
+  const float *weights[2], *biases[2];
+  for (int k = 0; k < 2; ++k) {
+    const Map& map = attributes[k];
+    TORCH_CHECK(map.count == x.count && map.height == x.height && map.width == x.width, "expected attributes of the size of the map");
+    weights[k] = dense(k ? cloth_weights : person_weights, {2 * panels, map.channels, kColumns});
+    biases[k] = dense(k ? cloth_bias : person_bias, {2 * wide});
+  }
+  const float* to_mask = dense(mask, {channels + 1});
+  const at::Tensor result = new_map(x.count, channels, x.height, x.width, input);
+  const Map y(result);
+  const std::vector<float> statistics = moments(x, eps);
+  const Activation relu(0, std::numeric_limits<double>::infinity());
+
+  const int64_t fair = round_up(divide_up(plane, at::get_num_threads()), kRows);
+  const int64_t some = std::clamp<int64_t>(fair, kRows, 8 * kColumns), blocks = divide_up(plane, some);  // pixels at a time
+  at::parallel_for(0, x.count * blocks, 1, [&](int64_t begin, int64_t end) {
+    float *by_cloth = scratch(some * (1 + 4 * kColumns)), *modulation = by_cloth + some;  // the mask; gammas and betas of both
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / blocks, first = image * plane + n % blocks * some, rows = std::min(some, (image + 1) * plane - first);
+      const float *mean = statistics.data() + image * 2 * channels, *scale = mean + channels;
+      const auto normalised = [&](int64_t pixel, int64_t c) {
+        const int64_t left = channels - c;
+        return (vec_of(x.data + pixel * channels + c, left) - vec_of(mean + c, left)) * vec_of(scale + c, left);
+      };
+      for (int64_t r = 0; r < rows; ++r) {
+        Vec dot{};
+        for (int64_t c = 0; c < channels; c += kLanes) dot += normalised(first + r, c) * vec_of(to_mask + c, channels - c);
+        by_cloth[r] = 1 / (1 + std::exp(-(sum(dot) + to_mask[channels])));
+      }
+      for (int64_t p = 0; p < panels; ++p) {
+        for (int k = 0; k < 4; ++k) {
+          const Map& map = attributes[k / 2];
+          const int64_t panel = k % 2 * panels + p;
+          multiply(map.data + first * map.channels, map.channels, rows, weights[k / 2] + panel * map.channels * kColumns, map.channels, 1,
+                   biases[k / 2] + panel * kColumns, modulation + k * kColumns, 4 * kColumns);
+        }
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t c = p * kColumns; c < std::min((p + 1) * kColumns, channels); c += kLanes) {
+            const float* from = modulation + r * 4 * kColumns + c - p * kColumns;
+            const Vec h = normalised(first + r, c), person_says = vec(from) * h + vec(from + kColumns);
+            const Vec cloth_says = vec(from + 2 * kColumns) * h + vec(from + 3 * kColumns);
+            store_of(y.data + (first + r) * channels + c, relu((1 - by_cloth[r]) * person_says + by_cloth[r] * cloth_says), channels - c);
+          }
       }
     }
   });
@@ -473,11 +641,16 @@ int64_t panel_columns() { return kColumns; }
 }  // namespace
 
 TORCH_LIBRARY(dm_vton_cpu, library) {
-  library.def("winograd(Tensor[] maps, Tensor kernels, Tensor bias, int out, float slope, float top) -> Tensor", &winograd);
+  library.def("winograd(Tensor[] maps, Tensor kernels, Tensor bias, Tensor? addend, int out, float slope, float top, bool doubled) -> Tensor", &winograd);
   library.def(
       "inverted_residual(Tensor input, Tensor? expansion, Tensor? expansion_bias, Tensor depthwise, Tensor depthwise_bias, "
       "Tensor projection, Tensor projection_bias, int channels, int out, int stride, bool shortcut) -> Tensor",
       &inverted_residual);
+  library.def("instance_norm(Tensor input, float eps, float slope) -> Tensor", &instance_norm);
+  library.def(
+      "aad(Tensor input, Tensor person, Tensor cloth, Tensor person_weights, Tensor person_bias, Tensor cloth_weights, "
+      "Tensor cloth_bias, Tensor mask, float eps) -> Tensor",
+      &aad);
   library.def("sample(Tensor picture, Tensor flow, bool align_corners) -> Tensor", &sample);
   library.def("cost_volume(Tensor first, Tensor second, float slope) -> Tensor", &cost_volume);
   library.def("add_taps(Tensor products, Tensor rows, Tensor row_weights, Tensor columns, Tensor column_weights, Tensor(a!) base) -> ()", &add_taps);

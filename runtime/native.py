@@ -7,6 +7,7 @@
 
 import functools
 import hashlib
+import itertools
 import logging
 import math
 import os
@@ -22,10 +23,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import InvertedResidual
+from models.extractors.res_fpn import Residual
+from models.generators.res_unet import ResidualBlock
+from models.generators.rmgn import AAD, AADResBlock
 from models.outputs import WarpOutput
 from models.warp_modules.afwm import CorrelationFlow
 from runtime import cpu
-from runtime.cpu import LargeConv, RowSamplingFlow, channels_last, fits_winograd, fuse
+from runtime.cpu import RowSamplingFlow, channels_last, fits_winograd, fuse
 from runtime.fold import replace
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
@@ -38,9 +42,7 @@ _loading = threading.Lock()
 
 SOURCE = Path(__file__).with_name('kernels.cpp')
 FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
-# Input channels times output channels. Measured on two AVX2 cores: below the first number oneDNN is as fast; from the second on
-# the transformed weights, four times as many, cost more to read than small maps save.
-SMALLEST_KERNEL, LARGE_KERNEL = 1000, 20_000
+SMALLEST_KERNEL = 1000  # input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores
 SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below zero
 COMPILER = os.environ.get('CXX') or 'c++'
 NAME = 'dm_vton_cpu'  # that of the operations, too
@@ -121,6 +123,17 @@ def wide(values: Tensor, width: int) -> Tensor:
     return F.pad(values, (0, width - values.shape[-1])).contiguous()
 
 
+class DoublingConv(nn.Conv2d):
+    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels."""
+
+    def __init__(self, conv: nn.Conv2d):
+        nn.Module.__init__(self)
+        self.__dict__.update(conv.__dict__)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.interpolate(x, scale_factor=2.0))
+
+
 class NativeConv(nn.Module):
     """A 3x3 convolution with stride 1 and padding 1, and an activation after it. Rounds as `runtime.winograd.WinogradConv`."""
 
@@ -132,14 +145,90 @@ class NativeConv(nn.Module):
         bias = kernels.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
         self.register_buffer('kernels', kernels.flatten(0, 1))  # of three dimensions: `to(memory_format=...)` would reorder four
         self.register_buffer('bias', wide(bias, kernels.shape[1] * kernels.shape[3]))
-        self.out_channels = conv.out_channels
-        self.slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
-        self.top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
+        slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
+        top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
+        self.settings = conv.out_channels, slope, top, isinstance(conv, DoublingConv)
 
-    def forward(self, *maps: Tensor) -> Tensor:
-        """One map [N, C, H, W], or several whose channels follow one another."""
+    def forward(self, *maps: Tensor, addend: Tensor | None = None) -> Tensor:
+        """One map [N, C, H, W], or several whose channels follow one another; `addend` is added before the activation."""
         maps = [channels_last(x) for x in maps]
-        return torch.ops.dm_vton_cpu.winograd(maps, self.kernels, self.bias, self.out_channels, self.slope, self.top)
+        addend = None if addend is None else channels_last(addend)
+        return torch.ops.dm_vton_cpu.winograd(maps, self.kernels, self.bias, addend, *self.settings)
+
+
+def split_pixels(conv: DoublingConv) -> nn.Conv2d:
+    """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts in their places."""
+    low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
+    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+    low.bias.data = bias.repeat_interleave(4)
+    # Which of three taps of the undoubled map each of three taps of the doubled one falls on, for even and for odd outputs.
+    fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(conv.weight)
+    low.weight.data = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
+    return low
+
+
+class NativeResidual(nn.Module):
+    """input + block(input), and an activation after the sum; the block ends in a 3x3 convolution."""
+
+    def __init__(self, block: nn.Sequential, activation: nn.Module | None = None):
+        super().__init__()
+        *first, last = block
+        self.first = nn.Sequential(*first)
+        self.last = NativeConv(last, activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x), addend=x)
+
+
+class NativeInstanceNorm(nn.Module):
+    """`nn.InstanceNorm2d` without weights or running statistics, and a LeakyReLU after it."""
+
+    def __init__(self, norm: nn.InstanceNorm2d, slope: float = 1.0):
+        super().__init__()
+        self.eps, self.slope = norm.eps, slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.dm_vton_cpu.instance_norm(channels_last(x), self.eps, self.slope)
+
+
+class NativeAAD(nn.Module):
+    """`AAD`, and a ReLU after it: map [N, C, H, W] and attributes [N, A, H, W] of person and cloth -> [N, C, H, W]."""
+
+    def __init__(self, aad: AAD):
+        super().__init__()
+        for name, gamma, beta in (
+            ('person', aad.conv_a1_gamma, aad.conv_a1_beta),
+            ('cloth', aad.conv_a2_gamma, aad.conv_a2_beta),
+        ):
+            weights = [panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)]  # [panels, A, columns]
+            width = weights[0].shape[0] * weights[0].shape[2]
+            biases = [wide(bias, width) for bias in (1 + gamma.bias.detach(), beta.bias.detach())]
+            self.register_buffer(f'{name}_weights', torch.cat(weights))
+            self.register_buffer(f'{name}_biases', torch.cat(biases))
+        self.register_buffer('mask', torch.cat([aad.conv_h.weight.detach().flatten(), aad.conv_h.bias.detach()]))
+        self.eps = aad.norm.eps
+
+    def forward(self, x: Tensor, person: Tensor, cloth: Tensor) -> Tensor:
+        maps = (channels_last(each) for each in (x, person, cloth))
+        weights = self.person_weights, self.person_biases, self.cloth_weights, self.cloth_biases, self.mask
+        return torch.ops.dm_vton_cpu.aad(*maps, *weights, self.eps)
+
+
+class NativeAADResBlock(nn.Module):
+    """`AADResBlock`: its convolutions, and the denormalisation and ReLU before each of them."""
+
+    def __init__(self, block: AADResBlock):
+        super().__init__()
+        self.denormalise_1, self.conv_1 = NativeAAD(block.AAD_1), NativeConv(block.conv_1)
+        self.denormalise_2, self.conv_2 = NativeAAD(block.AAD_2), NativeConv(block.conv_2)
+        self.changes_channels = block.changes_channels
+        if self.changes_channels:
+            self.denormalise_s, self.conv_s = NativeAAD(block.AAD_s), NativeConv(block.conv_s)
+
+    def forward(self, x: Tensor, person: Tensor, cloth: Tensor) -> Tensor:
+        h = self.conv_1(self.denormalise_1(x, person, cloth))
+        shortcut = self.conv_s(self.denormalise_s(x, person, cloth)) if self.changes_channels else x
+        return self.conv_2(self.denormalise_2(h, person, cloth), addend=shortcut)
 
 
 class NativeInvertedResidual(nn.Module):
@@ -212,15 +301,32 @@ class NativeFlow(RowSamplingFlow):
 
 def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
     """A kernel where it is faster, else oneDNN."""
-    if not fits_winograd(conv, SMALLEST_KERNEL):
-        return fuse(conv, activation)
-    if conv.in_channels * conv.out_channels < LARGE_KERNEL:
+    if isinstance(conv, DoublingConv):
+        if 4 * conv.out_channels <= torch.ops.dm_vton_cpu.panel_columns():
+            return nn.Sequential(NativeConv(split_pixels(conv), activation), nn.PixelShuffle(2))
         return NativeConv(conv, activation)
-    return LargeConv(conv, activation, large=NativeConv)
+    return NativeConv(conv, activation) if fits_winograd(conv, SMALLEST_KERNEL) else fuse(conv, activation)
+
+
+def merge_doubling(layers: nn.Sequential) -> None:
+    """Make one convolution of each doubling, by repeating pixels, of `layers` and the convolution after it, in place."""
+    for first, second in itertools.pairwise(list(layers)):
+        doubles = isinstance(first, nn.Upsample) and (first.scale_factor, first.mode) == (2, 'nearest')
+        if doubles and isinstance(second, nn.Conv2d) and fits_winograd(second, SMALLEST_KERNEL // 4):
+            position = list(layers).index(second)
+            layers[position] = DoublingConv(second)
+            del layers[position - 1]
 
 
 def accelerate(parts: Parts) -> Parts:
     """Put the kernels into `parts`, in place, and return them. Raises `UserError` where they cannot be built."""
     load_kernels()
     replace(parts, InvertedResidual, NativeInvertedResidual)
+    replace(parts, Residual, lambda residual: NativeResidual(residual.block))
+    replace(parts, ResidualBlock, lambda residual: NativeResidual(residual.block, residual.relu))
+    replace(parts, AADResBlock, NativeAADResBlock)
+    replace(parts, nn.InstanceNorm2d, NativeInstanceNorm)
+    for layers in list(parts.modules()):
+        if isinstance(layers, nn.Sequential):
+            merge_doubling(layers)
     return cpu.accelerate(parts, cpu.Operations(convolve, NativeTaps, NativeFlow))

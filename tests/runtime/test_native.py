@@ -13,12 +13,27 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.extractors.mobile_fpn import InvertedResidual, MobileFPN
+from models.extractors.res_fpn import Residual
+from models.generators.res_unet import ResidualBlock, UnetLevel
+from models.generators.rmgn import AAD, AADResBlock
 from models.ops import correlation
 from models.ops.flow import sample
 from runtime import native
 from runtime.cpu import channels_last
 from runtime.fold import folded, replace
-from runtime.native import NativeConv, NativeInvertedResidual, NativeTaps, upsampling_terms
+from runtime.native import (
+    DoublingConv,
+    NativeAAD,
+    NativeAADResBlock,
+    NativeConv,
+    NativeInstanceNorm,
+    NativeInvertedResidual,
+    NativeResidual,
+    NativeTaps,
+    convolve,
+    merge_doubling,
+    upsampling_terms,
+)
 from runtime.smooth import SmoothedPyramid, Taps, shifted_upsampling
 from utils.errors import UserError
 
@@ -68,8 +83,85 @@ def test_several_maps_are_one_with_all_their_channels(kernels):
     torch.testing.assert_close(NativeConv(conv)(x[:, :11], x[:, 11:]), conv(x), **ROUNDING)
 
 
+@pytest.mark.parametrize('size', [(1, 1), (7, 6), (33, 25)])
+@pytest.mark.parametrize('out', [20, 64])
+def test_an_addend_comes_before_the_activation(kernels, out, size):
+    conv, x, addend = nn.Conv2d(24, out, 3, padding=1), torch.randn(2, 24, *size), torch.randn(2, out, *size)
+    got = NativeConv(conv, nn.ReLU())(x, addend=addend)
+    torch.testing.assert_close(got, F.relu(conv(x) + addend), **ROUNDING)
+    with pytest.raises(RuntimeError, match='expected an addend of shape'):
+        NativeConv(conv)(x, addend=addend[:1])
+
+
+@pytest.mark.parametrize('size', [(1, 1), (3, 5), (8, 6), (21, 14)])
+@pytest.mark.parametrize('channels', [(33, 20), (64, 4), (64, 2), (40, 64)])
+def test_a_doubled_map_is_convolved_without_being_made(kernels, channels, size):
+    conv, x = nn.Conv2d(*channels, 3, padding=1), torch.randn(2, channels[0], *size)
+    expected = F.leaky_relu(conv(F.interpolate(x, scale_factor=2.0, mode='nearest')), 0.1)
+    doubling = DoublingConv(conv)
+    torch.testing.assert_close(F.leaky_relu(doubling(x), 0.1), expected)
+    torch.testing.assert_close(convolve(doubling, nn.LeakyReLU(0.1))(x), expected, **ROUNDING)
+
+
+def test_a_doubling_and_the_convolution_after_it_become_one(kernels):
+    level = folded(UnetLevel(16, 32, inside=UnetLevel(32, 32, inside=None)))
+    x, layers = torch.randn(1, 16, 24, 20), level.model
+    expected, before = layers(x), len(layers)
+    merge_doubling(layers)
+    assert len(layers) == before - 1 and any(isinstance(layer, DoublingConv) for layer in layers)
+    torch.testing.assert_close(layers(x), expected)
+    other = nn.Sequential(nn.Upsample(scale_factor=2, mode='bilinear'), nn.Conv2d(64, 64, 3, padding=1))
+    merge_doubling(other)
+    assert len(other) == 2
+
+
+@pytest.mark.parametrize('kind', [Residual, ResidualBlock])
+def test_a_residual_equals_the_plain_one(kernels, kind):
+    block, x = folded(kind(48)), torch.randn(2, 48, 13, 9)
+    native_block = NativeResidual(block.block, getattr(block, 'relu', None))
+    torch.testing.assert_close(native_block(x), block(x), **ROUNDING)
+
+
+@pytest.mark.parametrize('size', [(4, 3), (9, 7), (40, 31)])
+@pytest.mark.parametrize('channels', [1, 20, 64])
+def test_an_instance_norm_equals_the_plain_one_also_far_from_zero(kernels, channels, size):
+    x = torch.randn(2, channels, *size) * torch.linspace(0.1, 3, channels).view(-1, 1, 1) + 100
+    norm = nn.InstanceNorm2d(channels)
+    expected = F.leaky_relu(norm(x.double()), 0.1).float()
+    got = NativeInstanceNorm(norm, 0.1)(x)
+    torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)  # float32 has 8e-6 at 100, a tenth of which is the deviation
+    torch.testing.assert_close(NativeInstanceNorm(norm)(x - 100), norm(x - 100), rtol=0, atol=2e-5)
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('size', [(1, 2), (8, 6), (37, 20)])
+@pytest.mark.parametrize('channels', [(64, 32), (20, 9), (33, 16)])
+def test_a_denormalisation_equals_the_plain_one_and_a_relu(kernels, channels, size):
+    aad, x = AAD(*channels), 3 * torch.randn(2, channels[0], *size) + 1
+    person, cloth = torch.randn(2, 2, channels[1], *size)
+    got = NativeAAD(aad)(x, person, cloth)
+    expected = F.relu(aad(x, person, cloth))
+    assert expected.std() > 0.1
+    torch.testing.assert_close(got, expected, **ROUNDING)
+    with pytest.raises(RuntimeError, match='attributes of the size of the map'):
+        NativeAAD(aad)(x, person, cloth[:1])
+
+
+@pytest.mark.parametrize('channels', [(32, 32), (32, 16)])
+def test_a_block_of_denormalisations_equals_the_plain_one(kernels, channels):
+    block = folded(nn.Sequential(AADResBlock(*channels, 24)))[0]
+    x, person, cloth = torch.randn(2, channels[0], 11, 10), *torch.randn(2, 2, 24, 11, 10)
+    expected = block(x, person, cloth)  # spectral norms that have not converged: large numbers
+    scale = expected.abs().max()
+    torch.testing.assert_close(NativeAADResBlock(block)(x, person, cloth) / scale, expected / scale, **ROUNDING)
+
+
 def test_no_picture_is_no_result(kernels):
     assert NativeConv(nn.Conv2d(16, 8, 3, padding=1))(torch.zeros(0, 16, 9, 7)).shape == (0, 8, 9, 7)
+    assert NativeConv(nn.Conv2d(16, 8, 3, padding=1))(torch.zeros(1, 16, 0, 7)).shape == (1, 8, 0, 7)
+    for maps in (torch.zeros(3, 0, 16, 5, 4), torch.zeros(3, 1, 16, 0, 4)):
+        assert NativeAAD(AAD(16, 16))(*maps).shape == maps[0].shape
+        assert NativeInstanceNorm(nn.InstanceNorm2d(16))(maps[0]).shape == maps[0].shape
 
 
 def test_what_is_not_a_number_stays_so_and_stays_where_it_is(kernels):
@@ -131,13 +223,14 @@ def test_the_terms_are_the_matrix():
     assert index.shape[1] < 10 and torch.equal(dense, shifted_upsampling(6, 2, torch.float32, torch.device('cpu')))
 
 
-def test_one_thread_and_two_give_the_same_numbers(kernels):
-    conv, x = NativeConv(nn.Conv2d(64, 64, 3, padding=1)), torch.randn(1, 64, 40, 30)
+@pytest.mark.parametrize('size', [(40, 30), (16, 16)])  # tiles in groups; 16 tiles, which two threads do together, one in groups
+def test_one_thread_and_two_give_the_same_numbers(kernels, size):
+    conv, aad, x = NativeConv(nn.Conv2d(64, 64, 3, padding=1)), NativeAAD(AAD(64, 64)), torch.randn(1, 64, *size)
     threads, results = torch.get_num_threads(), []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            results.append(conv(x))
+            results.append(torch.stack([conv(x), aad(x, x, x)]))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*results)
