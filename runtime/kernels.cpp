@@ -197,105 +197,134 @@ inline void transform_products(const float* from, int64_t step, Vec* y) {
   for (int i = 0; i < kTile; ++i) to_outputs(columns + i * kWindow, y + i * kTile, 1);
 }
 
-// A 3x3 convolution of `tensors`, whose channels follow one another and whose sides are doubled first if `doubled`, by repeating
-// pixels; then `addend` on top if there is one, and the activation.
-at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, const std::optional<at::Tensor>& addend,
-                    int64_t out, double slope, double top, bool doubled) {
-  const std::vector<Map> maps(tensors.begin(), tensors.end());
-  TORCH_CHECK(!maps.empty(), "expected at least one map");
-  TORCH_CHECK(kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
-  const int64_t count = maps[0].count, scale = doubled ? 2 : 1, height = scale * maps[0].height, width = scale * maps[0].width;
-  const int64_t panels = kernels.size(0) / kProducts, depth = kernels.size(1), wide = panels * kColumns;
-  int64_t channels = 0;
-  for (const Map& map : maps) {
-    TORCH_CHECK(map.count == count && map.height == maps[0].height && map.width == maps[0].width, "expected maps of one size");
-    channels += map.channels;
+// One 3x3 convolution by Winograd's algorithm: what is convolved, and the three steps of it, for tiles of 4 x 4 outputs. Memory is
+// that of a thread or of all: 36 matrices [tiles, depth] of transformed windows, then 36 matrices [tiles, wide] of products.
+struct Winograd {
+  const std::vector<Map> maps;  // their channels follow one another
+  const bool doubled;           // whether their sides are doubled first, by repeating pixels
+  const float *weights, *bias;  // packed, and wide
+  const int64_t depth, panels;
+  const Map y;
+  const std::optional<Map> addend;
+  const Activation activate;
+
+  const int64_t wide = panels * kColumns, height = y.height, width = y.width;
+  const int64_t down = divide_up(height, kTile), across = divide_up(width, kTile), tiles = y.count * down * across;
+  const std::vector<float> zeros = std::vector<float>(depth, 0.0f);
+
+  // `group` tiles in `memory`, whose 36 matrices start in different lines of the cache: no multiple of a page lies between them.
+  struct Work {
+    int64_t step, step_out;
+    float *transformed, *products;
+  };
+  Work work(int64_t group) const {
+    const int64_t step = round_up(group * depth, 1024) + 32, step_out = round_up(group * wide, 1024) + 32;
+    float* memory = scratch(kProducts * (step + step_out));
+    const Work made{step, step_out, memory, memory + kProducts * step};
+    for (int64_t p = 0; p < kProducts; ++p)
+      if (vanishes(p)) std::fill(made.products + p * step_out, made.products + (p + 1) * step_out, 0.0f);
+    return made;
   }
-  TORCH_CHECK(channels == depth, "expected ", depth, " channels, got ", channels);
-  TORCH_CHECK(out <= wide, "expected at most ", wide, " outputs, got ", out);
-  const at::Tensor result = new_map(count, out, height, width, tensors[0]);
-  const Map y(result);
-  const std::optional<Map> plus = addend ? std::optional<Map>(*addend) : std::nullopt;
-  TORCH_CHECK(!addend || addend->sizes() == result.sizes(), "expected an addend of shape ", result.sizes());
-  const float *weights = dense(kernels, {kProducts * panels, depth, kColumns}), *shift = dense(bias, {wide});
-  const Activation activate(slope, top);
-  const std::vector<float> zeros(depth, 0.0f);
 
-  const int64_t down = divide_up(height, kTile), across = divide_up(width, kTile), tiles = count * down * across;
-  // Few tiles are done together, where threads share out the weights; else each thread takes groups of tiles through all steps.
-  const int64_t threads = at::get_num_threads();
-  const bool together = tiles < 2 * kRows * threads && kProducts * tiles * (depth + wide) < 16 * kGroup;
-  const int64_t fitting = std::max<int64_t>(kGroup / (kProducts * (depth + wide)), 2 * kRows);
-  const int64_t groups = round_up(divide_up(tiles, fitting), threads);
-  const int64_t group = together ? tiles : round_up(divide_up(tiles, groups), kRows);
-  // The 36 streams of a tile start in different lines of the cache: no multiple of a page lies between them.
-  const int64_t step = round_up(group * depth, 1024) + 32, step_out = round_up(group * wide, 1024) + 32;
+  // What doubling repeats makes the third number of every row and column of a transformed window zero, and spares its products.
+  bool vanishes(int64_t product) const { return doubled && (product / kWindow == 2 || product % kWindow == 2); }
 
-  const auto transform_tile = [&](int64_t tile, float* to) {
-    const int64_t image = tile / (down * across), top_row = tile / across % down * kTile - 1, left = tile % across * kTile - 1;
+  void transform(int64_t tile, int64_t place, const Work& work) const {
+    const int64_t image = tile / (down * across), above = tile / across % down * kTile - 1, left = tile % across * kTile - 1;
+    const int64_t step = work.step;
+    float* to = work.transformed + place * depth;
     for (const Map& map : maps) {
       const float* pixels[kProducts];
       for (int i = 0; i < kProducts; ++i) {
-        const int64_t row = top_row + i / kWindow, column = left + i % kWindow;
+        const int64_t row = above + i / kWindow, column = left + i % kWindow;
         const bool inside = row >= 0 && row < height && column >= 0 && column < width;
-        pixels[i] = inside ? map.at(image, row / scale, column / scale) : zeros.data();
+        pixels[i] = inside ? map.at(image, row >> doubled, column >> doubled) : zeros.data();
       }
       int64_t c = 0;
       for (; c + kLanes <= map.channels; c += kLanes) transform_window<Vec>(pixels, c, to, step);
       for (; c < map.channels; ++c) transform_window<float>(pixels, c, to, step);
       to += map.channels;
     }
-  };
-  const auto finish_tile = [&](int64_t tile, const float* products) {
-    const int64_t image = tile / (down * across), first_row = tile / across % down * kTile, left = tile % across * kTile;
-    const int64_t rows = std::min<int64_t>(kTile, height - first_row), columns = std::min<int64_t>(kTile, width - left);
-    for (int64_t c = 0; c < out; c += kLanes) {
+  }
+
+  void multiply_panels(int64_t product, int64_t first, int64_t count, int64_t rows, const Work& work) const {
+    if (vanishes(product)) return;
+    const float *a = work.transformed + product * work.step, *b = weights + (product * panels + first) * depth * kColumns;
+    multiply(a, depth, rows, b, depth, count, nullptr, work.products + product * work.step_out + first * kColumns, wide);
+  }
+
+  void finish(int64_t tile, int64_t place, const Work& work) const {
+    const int64_t image = tile / (down * across), above = tile / across % down * kTile, left = tile % across * kTile;
+    const int64_t rows = std::min<int64_t>(kTile, height - above), columns = std::min<int64_t>(kTile, width - left);
+    const int64_t channels = y.channels, line = width * channels, step = work.step_out;
+    const float *from = work.products + place * wide, *plus = addend ? addend->at(image, above, left) : nullptr;
+    float* to = y.at(image, above, left);
+    for (int64_t c = 0; c < channels; c += kLanes) {
       Vec outputs[kTile * kTile];
-      transform_products(products + c, step_out, outputs);
+      transform_products(from + c, step, outputs);
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t j = 0; j < columns; ++j) {
-          Vec value = outputs[i * kTile + j] + vec(shift + c);
-          float* to = y.at(image, first_row + i, left + j) + c;
-          if (plus) value += vec_of(plus->data + (to - y.data), out - c);
-          store_of(to, activate(value), out - c);
+          const int64_t at = i * line + j * channels + c;
+          Vec value = outputs[i * kTile + j] + vec(bias + c);
+          if (plus) value += vec_of(plus + at, channels - c);
+          store_of(to + at, activate(value), channels - c);
         }
     }
-  };
-  // What doubling repeats makes the third number of every row and column of a transformed window zero, and spares its products.
-  const auto vanishes = [&](int64_t product) { return doubled && (product / kWindow == 2 || product % kWindow == 2); };
-  const auto clear_vanishing = [&](float* products) {
-    for (int64_t p = 0; p < kProducts; ++p)
-      if (vanishes(p)) std::fill(products + p * step_out, products + (p + 1) * step_out, 0.0f);
-  };
-  const auto multiply_panels = [&](int64_t product, int64_t panel, int64_t some_panels, int64_t some, const float* transformed, float* products) {
-    if (vanishes(product)) return;
-    const float* b = weights + (product * panels + panel) * depth * kColumns;
-    multiply(transformed + product * step, depth, some, b, depth, some_panels, nullptr, products + product * step_out + panel * kColumns, wide);
-  };
-  if (together) {
-    float *transformed = scratch(kProducts * (step + step_out)), *products = transformed + kProducts * step;
-    clear_vanishing(products);
+  }
+
+  // Few tiles go through the steps together, since threads then share out the weights, of which there are more than tiles.
+  void run_together() const {
+    const Work all = work(tiles);
     at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) transform_tile(t, transformed + t * depth);
+      for (int64_t t = begin; t < end; ++t) transform(t, t, all);
     });
     at::parallel_for(0, kProducts * panels, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) multiply_panels(i / panels, i % panels, 1, tiles, transformed, products);
+      for (int64_t i = begin; i < end; ++i) multiply_panels(i / panels, i % panels, 1, tiles, all);
     });
     at::parallel_for(0, tiles, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) finish_tile(t, products + t * wide);
+      for (int64_t t = begin; t < end; ++t) finish(t, t, all);
     });
-    return result;
   }
-  at::parallel_for(0, divide_up(tiles, group), 1, [&](int64_t begin, int64_t end) {
-    float *transformed = scratch(kProducts * (step + step_out)), *products = transformed + kProducts * step;
-    clear_vanishing(products);
-    for (int64_t g = begin; g < end; ++g) {
-      const int64_t first = g * group, some = std::min(group, tiles - first);
-      for (int64_t t = 0; t < some; ++t) transform_tile(first + t, transformed + t * depth);
-      for (int64_t p = 0; p < kProducts; ++p) multiply_panels(p, 0, panels, some, transformed, products);
-      for (int64_t t = 0; t < some; ++t) finish_tile(first + t, products + t * wide);
-    }
-  });
+
+  // Each thread takes groups of tiles through all steps, which stay in its cache.
+  void run_in_groups(int64_t group) const {
+    at::parallel_for(0, divide_up(tiles, group), 1, [&](int64_t begin, int64_t end) {
+      const Work own = work(group);
+      for (int64_t first = begin * group; first < std::min(end * group, tiles); first += group) {
+        const int64_t some = std::min(group, tiles - first);
+        for (int64_t t = 0; t < some; ++t) transform(first + t, t, own);
+        for (int64_t p = 0; p < kProducts; ++p) multiply_panels(p, 0, panels, some, own);
+        for (int64_t t = 0; t < some; ++t) finish(first + t, t, own);
+      }
+    });
+  }
+
+  void run() const {
+    const int64_t threads = at::get_num_threads(), numbers = kProducts * (depth + wide);  // of a tile
+    if (tiles < 2 * kRows * threads && tiles * numbers < 16 * kGroup) return run_together();
+    const int64_t groups = round_up(divide_up(tiles, std::max<int64_t>(kGroup / numbers, 2 * kRows)), threads);
+    run_in_groups(round_up(divide_up(tiles, groups), kRows));
+  }
+};
+
+at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at::Tensor& bias, const std::optional<at::Tensor>& addend,
+                    int64_t out, double slope, double top, bool doubled) {
+  const std::vector<Map> maps(tensors.begin(), tensors.end());
+  TORCH_CHECK(!maps.empty(), "expected at least one map");
+  TORCH_CHECK(kernels.dim() == 3 && kernels.size(0) % kProducts == 0 && kernels.size(2) == kColumns, "kernels packed for another processor");
+  const int64_t panels = kernels.size(0) / kProducts, depth = kernels.size(1), wide = panels * kColumns;
+  int64_t channels = 0;
+  for (const Map& map : maps) {
+    TORCH_CHECK(map.count == maps[0].count && map.height == maps[0].height && map.width == maps[0].width, "expected maps of one size");
+    channels += map.channels;
+  }
+  TORCH_CHECK(channels == depth, "expected ", depth, " channels, got ", channels);
+  TORCH_CHECK(out <= wide, "expected at most ", wide, " outputs, got ", out);
+  const at::Tensor result = new_map(maps[0].count, out, maps[0].height << doubled, maps[0].width << doubled, tensors[0]);
+  TORCH_CHECK(!addend || addend->sizes() == result.sizes(), "expected an addend of shape ", result.sizes());
+  const float *weights = dense(kernels, {kProducts * panels, depth, kColumns}), *shift = dense(bias, {wide});
+  const std::optional<Map> plus = addend ? std::optional<Map>(*addend) : std::nullopt;
+  Winograd{maps, doubled, weights, shift, depth, panels, Map(result), plus, Activation(slope, top)}.run();
   return result;
 }
 
@@ -303,29 +332,20 @@ at::Tensor winograd(at::TensorList tensors, const at::Tensor& kernels, const at:
 
 // 1x1 expansion and ReLU6 (if there is one), 3x3 depthwise and ReLU6, 1x1 projection, and the input on top if `shortcut`. A thread
 // goes down its rows and keeps three expanded ones, so that the wide maps never leave its cache.
-at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Tensor>& expansion, const std::optional<at::Tensor>& expansion_bias,
-                             const at::Tensor& depthwise, const at::Tensor& depthwise_bias, const at::Tensor& projection,
-                             const at::Tensor& projection_bias, int64_t in, int64_t out, int64_t stride, bool shortcut) {
-  const Map x(input);
-  TORCH_CHECK(x.channels == in, "expected ", in, " channels, got ", x.channels);
-  TORCH_CHECK(depthwise.dim() == 2 && projection.dim() == 3 && expansion.has_value() == expansion_bias.has_value(), "expected packed weights");
-  const int64_t hidden = depthwise.size(1), panels_out = projection.size(0), wide_out = panels_out * kColumns;
-  TORCH_CHECK(hidden % kColumns == 0 && (expansion || in <= hidden), "weights packed for another processor");
-  TORCH_CHECK(stride > 0 && out <= wide_out && (!shortcut || (stride == 1 && out == in)), "a shortcut needs equal shapes");
-  const int64_t height = divide_up(x.height, stride), width = divide_up(x.width, stride);
-  const at::Tensor result = new_map(x.count, out, height, width, input);
-  const Map y(result);
-  const float* expand = expansion ? dense(*expansion, {hidden / kColumns, in, kColumns}) : nullptr;
-  const float* expand_bias = expansion ? dense(*expansion_bias, {hidden}) : nullptr;
-  const float *taps = dense(depthwise, {9, hidden}), *taps_bias = dense(depthwise_bias, {hidden});
-  const float *project = dense(projection, {panels_out, hidden, kColumns}), *project_bias = dense(projection_bias, {wide_out});
+struct InvertedResidual {
+  const Map x, y;
+  const int64_t hidden, panels_out, stride;
+  const bool shortcut;
+  const float *expansion, *expansion_bias, *taps, *taps_bias, *projection, *projection_bias;  // the first two may be null
+
+  const int64_t wide_out = panels_out * kColumns;
   const int64_t line = (x.width + 2) * hidden;  // an expanded row between two pixels of zeros
 
-  const auto expand_row = [&](int64_t image, int64_t row, float* to) {
+  void expand_row(int64_t image, int64_t row, float* to) const {
     std::fill(to, to + hidden, 0.0f);
     std::fill(to + line - hidden, to + line, 0.0f);
     to += hidden;
-    if (!expand) {
+    if (!expansion) {
       for (int64_t j = 0; j < x.width; ++j, to += hidden) {
         const float* from = x.at(image, row, j);
         std::copy(from, from + x.channels, to);
@@ -333,26 +353,39 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
       }
       return;
     }
-    multiply(x.at(image, row, 0), x.channels, x.width, expand, x.channels, hidden / kColumns, expand_bias, to, hidden);
+    multiply(x.at(image, row, 0), x.channels, x.width, expansion, x.channels, hidden / kColumns, expansion_bias, to, hidden);
     for (int64_t i = 0; i < x.width * hidden; i += kLanes) store(to + i, kRelu6(vec(to + i)));
-  };
-  const auto convolve_row = [&](const float* const* rows, float* to) {
-    for (int64_t j = 0; j < width; ++j)
+  }
+
+  void convolve_row(const float* const* rows, float* to) const {
+    for (int64_t j = 0; j < y.width; ++j)
       for (int64_t c = 0; c < hidden; c += kLanes) {
         Vec sum = vec(taps_bias + c);
         for (int tap = 0; tap < 9; ++tap) sum += vec(taps + tap * hidden + c) * vec(rows[tap / 3] + (j * stride + tap % 3) * hidden + c);
         store(to + j * hidden + c, kRelu6(sum));
       }
-  };
-  at::parallel_for(0, x.count * height, 1, [&](int64_t begin, int64_t end) {
+  }
+
+  void project_row(const float* convolved, int64_t image, int64_t row, float* projected) const {
+    multiply(convolved, hidden, y.width, projection, hidden, panels_out, projection_bias, projected, wide_out);
+    for (int64_t j = 0; j < y.width; ++j) {
+      const float* from = projected + j * wide_out;
+      float* to = y.at(image, row, j);
+      if (!shortcut) std::copy(from, from + y.channels, to);
+      else for (int64_t c = 0; c < y.channels; ++c) to[c] = from[c] + x.at(image, row, j)[c];
+    }
+  }
+
+  // Rows `begin` to `end` of all images' rows.
+  void run(int64_t begin, int64_t end) const {
     float* lines[3];
-    float* memory = scratch(3 * line + width * (hidden + wide_out));
+    float* memory = scratch(3 * line + y.width * (hidden + wide_out));
     for (int i = 0; i < 3; ++i) lines[i] = memory + i * line;
-    float *convolved = memory + 3 * line, *projected = convolved + width * hidden;
+    float *convolved = memory + 3 * line, *projected = convolved + y.width * hidden;
     int64_t held[3] = {-1, -1, -1};  // which row of all images' rows each line holds
-    std::vector<float> zeros(line, 0.0f);
+    const std::vector<float> zeros(line, 0.0f);
     for (int64_t n = begin; n < end; ++n) {
-      const int64_t image = n / height, i = n % height;
+      const int64_t image = n / y.height, i = n % y.height;
       const float* rows[3];
       for (int k = 0; k < 3; ++k) {
         const int64_t row = i * stride + k - 1, id = image * x.height + row;
@@ -367,15 +400,27 @@ at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Te
         rows[k] = lines[id % 3];
       }
       convolve_row(rows, convolved);
-      multiply(convolved, hidden, width, project, hidden, panels_out, project_bias, projected, wide_out);
-      for (int64_t j = 0; j < width; ++j) {
-        const float* from = projected + j * wide_out;
-        float* to = y.at(image, i, j);
-        if (!shortcut) std::copy(from, from + out, to);
-        else for (int64_t c = 0; c < out; ++c) to[c] = from[c] + x.at(image, i, j)[c];
-      }
+      project_row(convolved, image, i, projected);
     }
-  });
+  }
+};
+
+at::Tensor inverted_residual(const at::Tensor& input, const std::optional<at::Tensor>& expansion, const std::optional<at::Tensor>& expansion_bias,
+                             const at::Tensor& depthwise, const at::Tensor& depthwise_bias, const at::Tensor& projection,
+                             const at::Tensor& projection_bias, int64_t in, int64_t out, int64_t stride, bool shortcut) {
+  const Map x(input);
+  TORCH_CHECK(x.channels == in, "expected ", in, " channels, got ", x.channels);
+  TORCH_CHECK(depthwise.dim() == 2 && projection.dim() == 3 && expansion.has_value() == expansion_bias.has_value(), "expected packed weights");
+  const int64_t hidden = depthwise.size(1), panels_out = projection.size(0), wide_out = panels_out * kColumns;
+  TORCH_CHECK(hidden % kColumns == 0 && (expansion || in <= hidden), "weights packed for another processor");
+  TORCH_CHECK(stride > 0 && out <= wide_out && (!shortcut || (stride == 1 && out == in)), "a shortcut needs equal shapes");
+  const at::Tensor result = new_map(x.count, out, divide_up(x.height, stride), divide_up(x.width, stride), input);
+  const float* expand = expansion ? dense(*expansion, {hidden / kColumns, in, kColumns}) : nullptr;
+  const float* expand_bias = expansion ? dense(*expansion_bias, {hidden}) : nullptr;
+  const float *taps = dense(depthwise, {9, hidden}), *taps_bias = dense(depthwise_bias, {hidden});
+  const float *project = dense(projection, {panels_out, hidden, kColumns}), *project_bias = dense(projection_bias, {wide_out});
+  const InvertedResidual block{x, Map(result), hidden, panels_out, stride, shortcut, expand, expand_bias, taps, taps_bias, project, project_bias};
+  at::parallel_for(0, x.count * block.y.height, 1, [&](int64_t begin, int64_t end) { block.run(begin, end); });
   return result;
 }
 
