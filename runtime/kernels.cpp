@@ -149,25 +149,27 @@ void multiply(const float* a, int64_t stride_a, int64_t rows, const float* b, in
 constexpr int kTile = 4, kWindow = 6, kProducts = kWindow * kWindow;
 constexpr int64_t kGroup = 200000;  // transformed inputs and products that a thread has at a time: what its cache holds
 
-// Transposed B, see runtime/winograd.py, times six numbers -> six that lie `step` apart.
+constexpr float kA = 0.70710678f, kB = 1.41421356f;  // roots of 1/2 and 2, see runtime/winograd.py
+
+// Transposed B of runtime/winograd.py times six numbers -> six that lie `step` apart.
 template <class T>
 inline void to_products(const T* d, T* t, int step) {
-  const T a = d[4] - 4.0f * d[2], b = d[3] - 4.0f * d[1], c = d[4] - d[2], e = 2.0f * (d[3] - d[1]);
-  t[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
-  t[step] = a + b;
-  t[2 * step] = a - b;
-  t[3 * step] = c + e;
-  t[4 * step] = c - e;
-  t[5 * step] = 4.0f * d[1] - 5.0f * d[3] + d[5];
+  const T even_a = d[4] - 2.0f * d[2], odd_a = kA * (d[3] - 2.0f * d[1]), even_b = d[4] - 0.5f * d[2], odd_b = kB * (d[3] - 0.5f * d[1]);
+  t[0] = d[0] + d[4] - 2.5f * d[2];
+  t[step] = even_a + odd_a;
+  t[2 * step] = even_a - odd_a;
+  t[3 * step] = even_b + odd_b;
+  t[4 * step] = even_b - odd_b;
+  t[5 * step] = d[1] + d[5] - 2.5f * d[3];
 }
 
 // Transposed A times six numbers -> four that lie `step` apart.
 inline void to_outputs(const Vec* m, Vec* y, int step) {
-  const Vec a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], d = m[3] - m[4];
-  y[0] = m[0] + a + c;
-  y[step] = b + 2.0f * d;
-  y[2 * step] = a + 4.0f * c;
-  y[3 * step] = b + 8.0f * d + m[5];
+  const Vec even_a = m[1] + m[2], odd_a = kA * (m[1] - m[2]), even_b = m[3] + m[4], odd_b = kB * (m[3] - m[4]);
+  y[0] = m[0] + even_a + even_b;
+  y[step] = odd_a + odd_b;
+  y[2 * step] = 0.5f * even_a + 2.0f * even_b;
+  y[3 * step] = 0.5f * odd_a + 2.0f * odd_b + m[5];
 }
 
 // A window's pixels, some channels from `first` on -> its 36 numbers a channel, `step` apart.
@@ -220,14 +222,8 @@ struct Winograd {
   Work work(int64_t group) const {
     const int64_t step = round_up(group * depth, 1024) + 32, step_out = round_up(group * wide, 1024) + 32;
     float* memory = scratch(kProducts * (step + step_out));
-    const Work made{step, step_out, memory, memory + kProducts * step};
-    for (int64_t p = 0; p < kProducts; ++p)
-      if (vanishes(p)) std::fill(made.products + p * step_out, made.products + (p + 1) * step_out, 0.0f);
-    return made;
+    return {step, step_out, memory, memory + kProducts * step};
   }
-
-  // What doubling repeats makes the third number of every row and column of a transformed window zero, and spares its products.
-  bool vanishes(int64_t product) const { return doubled && (product / kWindow == 2 || product % kWindow == 2); }
 
   void transform(int64_t tile, int64_t place, const Work& work) const {
     const int64_t image = tile / (down * across), above = tile / across % down * kTile - 1, left = tile % across * kTile - 1;
@@ -248,7 +244,6 @@ struct Winograd {
   }
 
   void multiply_panels(int64_t product, int64_t first, int64_t count, int64_t rows, const Work& work) const {
-    if (vanishes(product)) return;
     const float *a = work.transformed + product * work.step, *b = weights + (product * panels + first) * depth * kColumns;
     multiply(a, depth, rows, b, depth, count, nullptr, work.products + product * work.step_out + first * kColumns, wide);
   }

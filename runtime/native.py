@@ -1,7 +1,9 @@
 """Own kernels in C++ for float32 on a CPU (`kernels.cpp`), built when first wanted, and the modules that call them.
 
-- 3x3 convolutions by the algorithm of Winograd, which keep what they transform in the processor's cache.
+- 3x3 convolutions by the algorithm of Winograd, which keep what they transform in the processor's cache, take in the sums and
+  activations after them and the doublings before them.
 - Inverted residuals of MobileNetV2 in one go, whose wide maps never leave that cache.
+- RMGN's denormalisations, whose gammas and betas are spent where they are computed, and instance norms.
 - Sampling at a flow, the cost volume with the LeakyReLU after it, and the sums of the rearranged pyramid (`runtime.smooth`).
 """
 
@@ -124,7 +126,7 @@ def wide(values: Tensor, width: int) -> Tensor:
 
 
 class DoublingConv(nn.Conv2d):
-    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels."""
+    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels. It shares the weights of `conv`."""
 
     def __init__(self, conv: nn.Conv2d):
         nn.Module.__init__(self)
@@ -135,7 +137,10 @@ class DoublingConv(nn.Conv2d):
 
 
 class NativeConv(nn.Module):
-    """A 3x3 convolution with stride 1 and padding 1, and an activation after it. Rounds as `runtime.winograd.WinogradConv`."""
+    """A 3x3 convolution with stride 1 and padding 1, and an activation after it.
+
+    Off by 1.3e-5 at 512 input channels and outputs up to 2.7, where oneDNN is off by 7e-6.
+    """
 
     takes_several = True
 

@@ -37,7 +37,7 @@ from runtime.native import (
 from runtime.smooth import SmoothedPyramid, Taps, shifted_upsampling
 from utils.errors import UserError
 
-ROUNDING = {'rtol': 0, 'atol': 5e-5}  # Winograd's algorithm rounds coarser: 2.0e-5 measured on vectors of four, without FMA
+ROUNDING = {'rtol': 0, 'atol': 2e-5}
 
 
 @pytest.fixture(scope='module')
@@ -134,7 +134,7 @@ def test_an_instance_norm_equals_the_plain_one_also_far_from_zero(kernels, chann
     assert got.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize('size', [(1, 2), (8, 6), (37, 20)])
+@pytest.mark.parametrize('size', [(2, 3), (8, 6), (37, 20)])
 @pytest.mark.parametrize('channels', [(64, 32), (20, 9), (33, 16)])
 def test_a_denormalisation_equals_the_plain_one_and_a_relu(kernels, channels, size):
     aad, x = AAD(*channels), 3 * torch.randn(2, channels[0], *size) + 1

@@ -42,4 +42,4 @@ def test_float32_rounds_little_with_many_channels():
     exact = F.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
     assert 0.5 < exact.std() < 2
     error = (WinogradConv(conv)(x) - exact).abs().max().item()
-    assert error < 1e-4  # 2.6e-5 measured, where a direct convolution is off by 8e-6
+    assert error < 1.5e-5  # 6.1e-6 measured; 2.6e-5 if one interpolates at 0, 1, -1, 2 and -2
