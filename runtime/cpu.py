@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.warp_modules.pyramid import FlowNetwork
-from runtime.fold import replace
+from runtime.fold import merge_neighbours, replace
 from runtime.parts import Parts, WrappedFlow
 from runtime.smooth import ChannelsLastTaps, Taps
 from runtime.winograd import WinogradConv
@@ -164,30 +164,21 @@ ONEDNN = Operations(fuse, ChannelsLastTaps, RowSamplingFlow)
 WINOGRAD = Operations(fuse_or_transform, ChannelsLastTaps, RowSamplingFlow)
 
 
-def merge_activations(layers: nn.Sequential, convolve: Callable) -> set[nn.Module]:
-    """Merge each convolution of `layers` with the activation after it, in place; returns what was made of them."""
-    kept: list[nn.Module] = []
-    made = set()
-    for layer in layers:
-        before = kept[-1] if kept else None
-        if type(layer) in ACTIVATIONS and isinstance(before, nn.Conv2d) and before.padding_mode == 'zeros':
-            merged = convolve(before, layer)
-            if merged is not None:
-                kept[-1] = merged
-                made.add(merged)
-                continue
-        kept.append(layer)
-    del layers[:]
-    layers.extend(kept)
-    return made
-
-
 def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     """Put fast operations into `parts`, in place, and return them."""
     made = set()
+
+    def merge_activation(conv: nn.Module, activation: nn.Module) -> nn.Module | None:
+        if type(activation) not in ACTIVATIONS or not isinstance(conv, nn.Conv2d) or conv.padding_mode != 'zeros':
+            return None
+        merged = operations.convolve(conv, activation)
+        if merged is not None:
+            made.add(merged)
+        return merged
+
     for module in list(parts.modules()):
         if isinstance(module, nn.Sequential):
-            made |= merge_activations(module, operations.convolve)
+            merge_neighbours(module, merge_activation)
     inside = {inner for module in made for inner in module.modules()}
 
     def choose(conv: nn.Conv2d) -> nn.Module:

@@ -33,12 +33,24 @@ def folded(network: nn.Module) -> nn.Module:
 
 def fold_batch_norms(layers: nn.Sequential) -> None:
     """Fold each batch norm of `layers` that follows a convolution into it, in place; the layer drops out."""
+
+    def merge(first: nn.Module, second: nn.Module) -> nn.Module | None:
+        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            return fuse_conv_bn_eval(first, second)
+        return None
+
+    merge_neighbours(layers, merge)
+
+
+def merge_neighbours(layers: nn.Sequential, merge: Callable[[nn.Module, nn.Module], nn.Module | None]) -> None:
+    """Put `merge(first, second)` in place of two neighbours, in place, wherever it makes one module of them, not None."""
     kept: list[nn.Module] = []
     for layer in layers:
-        if isinstance(layer, nn.BatchNorm2d) and kept and isinstance(kept[-1], nn.Conv2d):
-            kept[-1] = fuse_conv_bn_eval(kept[-1], layer)
-        else:
+        merged = merge(kept[-1], layer) if kept else None
+        if merged is None:
             kept.append(layer)
+        else:
+            kept[-1] = merged
     if len(kept) < len(layers):
         del layers[:]
         layers.extend(kept)

@@ -37,7 +37,6 @@ inline void store(float* to, float from) { *to = from; }
 inline Vec vec(const float* from) { Vec to; load(from, to); return to; }
 inline Vec vec(float value) { return value - Vec{}; }  // minus zero is left out by the compiler; plus zero, which makes 0 of -0, is not
 
-
 // The first `count` lanes at most; the others are zero, or left as they are.
 inline Vec vec_of(const float* from, int64_t count) {
   if (count >= kLanes) return vec(from);
@@ -458,20 +457,19 @@ std::vector<float> moments(const Map& x, double eps) {
   return result;
 }
 
-// nn.InstanceNorm2d without weights, and a LeakyReLU after it.
-at::Tensor instance_norm(const at::Tensor& input, double eps, double slope) {
+// nn.InstanceNorm2d without weights.
+at::Tensor instance_norm(const at::Tensor& input, double eps) {
   const Map x(input);
   const at::Tensor result = new_map(x.count, x.channels, x.height, x.width, input);
   const Map y(result);
   const std::vector<float> statistics = moments(x, eps);
-  const Activation activate(slope, std::numeric_limits<double>::infinity());
   const int64_t plane = x.height * x.width, channels = x.channels;
   at::parallel_for(0, x.count * plane, 64, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const float *mean = statistics.data() + n / plane * 2 * channels, *scale = mean + channels, *from = x.data + n * channels;
       for (int64_t c = 0; c < channels; c += kLanes) {
         const int64_t left = channels - c;
-        store_of(y.data + n * channels + c, activate((vec_of(from + c, left) - vec_of(mean + c, left)) * vec_of(scale + c, left)), left);
+        store_of(y.data + n * channels + c, (vec_of(from + c, left) - vec_of(mean + c, left)) * vec_of(scale + c, left), left);
       }
     }
   });
@@ -686,7 +684,7 @@ TORCH_LIBRARY(dm_vton_cpu, library) {
       "inverted_residual(Tensor input, Tensor? expansion, Tensor? expansion_bias, Tensor depthwise, Tensor depthwise_bias, "
       "Tensor projection, Tensor projection_bias, int channels, int out, int stride, bool shortcut) -> Tensor",
       &inverted_residual);
-  library.def("instance_norm(Tensor input, float eps, float slope) -> Tensor", &instance_norm);
+  library.def("instance_norm(Tensor input, float eps) -> Tensor", &instance_norm);
   library.def(
       "aad(Tensor input, Tensor person, Tensor cloth, Tensor person_weights, Tensor person_bias, Tensor cloth_weights, "
       "Tensor cloth_bias, Tensor mask, float eps) -> Tensor",

@@ -9,7 +9,6 @@
 
 import functools
 import hashlib
-import itertools
 import logging
 import math
 import os
@@ -32,10 +31,10 @@ from models.outputs import WarpOutput
 from models.warp_modules.afwm import CorrelationFlow
 from runtime import cpu
 from runtime.cpu import RowSamplingFlow, channels_last, fits_winograd, fuse
-from runtime.fold import replace
+from runtime.fold import merge_neighbours, replace
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
-from runtime.winograd import transform_kernels
+from runtime.winograd import bias_of, transform_kernels
 from utils.errors import UserError
 from utils.paths import atomic_write
 
@@ -147,9 +146,8 @@ class NativeConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
         kernels = panels(transform_kernels(conv.weight.detach()))  # [36, panels, in, columns]
-        bias = kernels.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
         self.register_buffer('kernels', kernels.flatten(0, 1))  # of three dimensions: `to(memory_format=...)` would reorder four
-        self.register_buffer('bias', wide(bias, kernels.shape[1] * kernels.shape[3]))
+        self.register_buffer('bias', wide(bias_of(conv), kernels.shape[1] * kernels.shape[3]))
         slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
         top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
         self.settings = conv.out_channels, slope, top, isinstance(conv, DoublingConv)
@@ -164,8 +162,7 @@ class NativeConv(nn.Module):
 def split_pixels(conv: DoublingConv) -> nn.Conv2d:
     """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts in their places."""
     low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
-    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
-    low.bias.data = bias.repeat_interleave(4)
+    low.bias.data = bias_of(conv).repeat_interleave(4)
     # Which of three taps of the undoubled map each of three taps of the doubled one falls on, for even and for odd outputs.
     fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(conv.weight)
     low.weight.data = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
@@ -186,14 +183,14 @@ class NativeResidual(nn.Module):
 
 
 class NativeInstanceNorm(nn.Module):
-    """`nn.InstanceNorm2d` without weights or running statistics, and a LeakyReLU after it."""
+    """`nn.InstanceNorm2d` without weights or running statistics."""
 
-    def __init__(self, norm: nn.InstanceNorm2d, slope: float = 1.0):
+    def __init__(self, norm: nn.InstanceNorm2d):
         super().__init__()
-        self.eps, self.slope = norm.eps, slope
+        self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.dm_vton_cpu.instance_norm(channels_last(x), self.eps, self.slope)
+        return torch.ops.dm_vton_cpu.instance_norm(channels_last(x), self.eps)
 
 
 class NativeAAD(nn.Module):
@@ -313,14 +310,12 @@ def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
     return NativeConv(conv, activation) if fits_winograd(conv, SMALLEST_KERNEL) else fuse(conv, activation)
 
 
-def merge_doubling(layers: nn.Sequential) -> None:
-    """Make one convolution of each doubling, by repeating pixels, of `layers` and the convolution after it, in place."""
-    for first, second in itertools.pairwise(list(layers)):
-        doubles = isinstance(first, nn.Upsample) and (first.scale_factor, first.mode) == (2, 'nearest')
-        if doubles and isinstance(second, nn.Conv2d) and fits_winograd(second, SMALLEST_KERNEL // 4):
-            position = list(layers).index(second)
-            layers[position] = DoublingConv(second)
-            del layers[position - 1]
+def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
+    """One convolution of a doubling, by repeating pixels, and the convolution after it; None of other layers."""
+    doubles = isinstance(first, nn.Upsample) and (first.scale_factor, first.mode) == (2, 'nearest')
+    if doubles and isinstance(second, nn.Conv2d) and fits_winograd(second, SMALLEST_KERNEL // 4):
+        return DoublingConv(second)
+    return None
 
 
 def accelerate(parts: Parts) -> Parts:
@@ -333,5 +328,5 @@ def accelerate(parts: Parts) -> Parts:
     replace(parts, nn.InstanceNorm2d, NativeInstanceNorm)
     for layers in list(parts.modules()):
         if isinstance(layers, nn.Sequential):
-            merge_doubling(layers)
+            merge_neighbours(layers, merge_doubling)
     return cpu.accelerate(parts, cpu.Operations(convolve, NativeTaps, NativeFlow))

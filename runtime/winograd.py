@@ -59,6 +59,11 @@ def windows(padded: Tensor, first: int, rows: int) -> Tensor:
     return padded.as_strided(shape, strides, padded.storage_offset() + first * TILE * down)
 
 
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of a convolution [out], zeros if it has none."""
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+
+
 class WinogradConv(nn.Module):
     """What `conv`, 3x3 with stride 1 and padding 1, computes, and an activation after it.
 
@@ -70,7 +75,7 @@ class WinogradConv(nn.Module):
         super().__init__()
         weight = conv.weight.detach()
         self.register_buffer('kernels', transform_kernels(weight))
-        self.register_buffer('bias', weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach())
+        self.register_buffer('bias', bias_of(conv))
         self.register_buffer('to_products', _both_axes(_INPUT).to(weight))
         self.register_buffer('to_outputs', _both_axes(_OUTPUT).to(weight))
         self.activation = activation
