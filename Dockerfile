@@ -18,10 +18,12 @@ RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu 
 
 COPY app.py LICENSE ./
 COPY data ./data
+COPY engine ./engine
 COPY models ./models
 COPY opt ./opt
 COPY photo ./photo
 COPY runtime ./runtime
+COPY synthetic ./synthetic
 COPY utils ./utils
 COPY webapp ./webapp
 COPY checkpoints ./checkpoints

@@ -8,10 +8,11 @@ weights and, with --garments, a folder of garments; keeps uploads and results in
 
 import sys
 
+import runtime
 from models import TryOnPipeline
+from models.checkpoint.defaults import ABOUT, choose_weights
 from opt.app_opt import parse_app_options
 from opt.network_opt import EAGER
-from photo.weights import ABOUT, choose_weights
 from utils.device import describe_device, select_device
 from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         note = f'**On real photographs expect little:** these are {weights.about}.'
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
-        pipeline = pipeline.optimize(options.backend, candidates=candidates)
+        pipeline = runtime.optimize(pipeline, options.backend, candidates=candidates)
         about += f', {pipeline.mode}'
     print(f'weights: {weights.about} ({about})')
     with own_folder() as folder:

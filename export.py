@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models import TryOnPipeline
+from models.checkpoint.defaults import choose_weights
 from opt.export_opt import parse_export_options
-from photo.weights import choose_weights
 from runtime.export import MANIFEST, NEEDED, write_graphs, write_manifest
 from runtime.exported import read_manifest
 from runtime.onnx_file import require

@@ -13,7 +13,7 @@ from data.viton import VITONDataset, create_loader
 from engine.evaluate import Evaluation, dress_all, result_names, write_report
 from engine.ground_truth import Comparison, find_truths
 from models import TryOnPipeline
-from opt.test_opt import parse_test_options
+from opt.evaluation_opt import parse_test_options
 from utils.device import select_device
 from utils.errors import exit_cleanly
 from utils.log import create_logger

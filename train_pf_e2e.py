@@ -16,6 +16,7 @@ a test set. Writes a run folder `runs/train/Student_e2e`: `weights/` (`pf_warp_l
 import sys
 
 from data.viton import VITONDataset
+from engine.distributed import join_processes, seed_everything
 from engine.evaluate import Validation
 from engine.losses import VGGLoss
 from engine.saving import load_weights, network_writer
@@ -23,7 +24,6 @@ from engine.stages import create_stage
 from engine.trainer import Trainer, create_training_loader
 from models import TryOnPipeline
 from opt import train_opt
-from utils.distributed import join_processes, seed_everything
 from utils.errors import exit_cleanly
 
 

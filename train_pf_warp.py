@@ -13,12 +13,12 @@ events, `opt.yaml`.
 
 import sys
 
+from engine.distributed import join_processes, seed_everything
 from engine.losses import VGGLoss
 from engine.saving import load_weights, network_writer
 from engine.stages import create_stage
 from engine.trainer import Trainer, create_training_loader
 from opt import train_opt
-from utils.distributed import join_processes, seed_everything
 from utils.errors import exit_cleanly
 
 

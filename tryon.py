@@ -12,13 +12,14 @@ from itertools import chain
 
 import torch
 
+import runtime
 from models import TryOnPipeline
+from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
 from photo.lists import Task, dress_all
 from photo.loading import load_photo
-from photo.weights import choose_weights
 from utils.device import select_device
 from utils.errors import exit_cleanly
 
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
-    runner = pipeline if options.backend == EAGER else pipeline.optimize(options.backend, size=size)
+    runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
     mode = getattr(runner, 'mode', options.backend)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {mode} on {device})')
     remark = pipeline.family

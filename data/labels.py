@@ -83,3 +83,6 @@ DENSEPOSE_ARMS = (
     DensePosePart.LEFT_LOWER_ARM_2,
     DensePosePart.RIGHT_LOWER_ARM_2,
 )
+
+KEPT, CHANGED, GARMENT = 0, 128, 255
+"""Values of a drawn truth's mask: unchanged pixel, changed pixel without garment, new garment."""

@@ -16,15 +16,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from data.viton import VITONDataset, create_loader
+from engine.distributed import Process
+from engine.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
+from engine.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from models import TryOnPipeline
 from models.outputs import TryOn
 from utils.device import describe_device
-from utils.distributed import Process
 from utils.errors import CheckpointError, DataError
 from utils.log import format_table
-from utils.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
 from utils.paths import atomic_write
-from utils.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
 
 METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')

@@ -1,4 +1,4 @@
-"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that `data.synthetic` describes.
+"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that `synthetic.dataset` describes.
 
 Not part of any paper: VITON has no picture of a person in another garment. Flows are as in PF-AFN (Ge et al., CVPR 2021), see
 `models.ops.flow`.
@@ -17,14 +17,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from data import records
-from data.synthetic import CHANGED, GARMENT, KEPT
+from data.labels import CHANGED, GARMENT, KEPT
 from data.transforms import ids_tensor, picture_tensor
 from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
+from engine.metrics import PSNR_CEILING, psnr, ssim
 from models.ops.flow import offset_to_flow
 from models.outputs import TryOn
 from utils.errors import DataError, MissingFileError
-from utils.metrics import PSNR_CEILING, psnr, ssim
 
 FOLDER = 'test_gt'
 REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
@@ -43,7 +43,7 @@ class Truth(NamedTuple):
 
     picture: Tensor  # [3, H, W] in [-1, 1], the person in the garment
     flow: Tensor  # [2, H, W], sampling grid in normalised (x, y) as with align_corners, float32; NaN where no garment is seen
-    mask: Tensor  # [1, H, W], KEPT, CHANGED or GARMENT of data.synthetic
+    mask: Tensor  # [1, H, W], KEPT, CHANGED or GARMENT of data.labels
 
 
 def _read_mask(path: Path) -> np.ndarray:
@@ -158,7 +158,7 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
     """
     folder = dataset.root / FOLDER
     if wanted and not folder.is_dir():
-        raise MissingFileError(f'--gt: no folder {folder}; leave --gt out, or draw a set with truths: `python -m data.synthetic`')
+        raise MissingFileError(f'--gt: no folder {folder}; leave --gt out, or draw a set with truths: `python -m synthetic`')
     if wanted is False or not folder.is_dir():
         return None
     return GroundTruth(folder, dataset.pairs, size=dataset.size)

@@ -11,7 +11,7 @@ import torch
 
 from engine.stages import SMALLEST_SIDE, Stage
 from models import FAMILIES
-from utils.checkpoint import load_network, save_checkpoint
+from models.checkpoint import load_network, save_checkpoint
 from utils.errors import CheckpointError, MissingFileError, UserError
 from utils.paths import atomic_write
 

@@ -25,13 +25,13 @@ from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from data.viton import EpochShuffle, VITONDataset, create_loader
+from engine.distributed import Process, Share, random_states, set_random_states
 from engine.journal import Journal, Means
+from engine.profiling import count_parameters
 from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 from engine.stages import Stage, StepResult
-from utils.distributed import Process, Share, random_states, set_random_states
 from utils.errors import CheckpointError, UserError
-from utils.profiling import count_parameters
-from utils.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 
 AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -101,7 +101,7 @@ def _groups(batches: Iterable, size: int) -> Iterator[list]:
 class Trainer:
     """Trains the networks of a stage in a run folder; `fit()` does it all.
 
-    `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a `utils.distributed.Share`.
+    `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a `engine.distributed.Share`.
     `save_network(path, name, extra)` writes one of the stage's networks. The run's state, and with it everything that
     continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. `resume`
     continues from the state in `folder`. `validate(folder)` returns the score of the networks as they are, the lower the better,

@@ -5,21 +5,15 @@ The composition follows PF-AFN (Ge et al., CVPR 2021), section 3.3.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from models.checkpoint import load_network, match_family
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
 from utils.errors import UserError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from photo.loading import Source
-    from runtime import OptimizedPipeline
 
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
@@ -117,7 +111,8 @@ class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
 
     What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
-    then `pipeline(person, code)` for every frame of a video. `optimize` makes the same pipeline fast.
+    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same
+    pipeline fast.
 
     Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
@@ -168,8 +163,6 @@ class TryOnPipeline(nn.Module):
         it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
         `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
-        from utils.checkpoint import load_network, match_family  # imports the registry: at module level a circle
-
         warp_network, warp_info = load_network(
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
@@ -213,24 +206,6 @@ class TryOnPipeline(nn.Module):
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
         generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
         return compose(warped, generated)
-
-    def optimize(self, mode: str = 'auto', **options) -> 'OptimizedPipeline':
-        """Make a pipeline with the same calls and, but for rounding, the same results, as fast as this machine allows.
-
-        This one stays as it is. `mode` and `options` are those of `runtime.optimize`.
-        """
-        from runtime import optimize  # compilers and graphs are no part of the networks
-
-        return optimize(self, mode, **options)
-
-    def try_on(self, person: 'Source', garment: 'Source', **options: Any) -> 'Image':
-        """Dress a person on a photograph: files, Pillow pictures or arrays in, a Pillow picture of the photograph's size out.
-
-        `options` and errors are those of `photo.try_on`.
-        """
-        from photo import try_on  # masks, framing and paste-back are no part of the networks
-
-        return try_on(self, person, garment, **options)
 
     def _place(self, x: Tensor) -> Tensor:
         parameter = next(self.warp.parameters())

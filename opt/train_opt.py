@@ -11,16 +11,16 @@ from typing import Any
 
 import yaml
 
+from engine.distributed import Process
 from engine.saving import STATE_FILE
+from engine.schedule import OPTIMIZERS
 from engine.trainer import AMP
 from models.registry import FAMILIES
 from opt.base_opt import Obsolete, add_align_corners, add_base_options, run_name, whole_number
 from utils.cli import OptionParser
-from utils.distributed import Process
 from utils.errors import MissingFileError, UserError
 from utils.log import create_logger
 from utils.paths import atomic_write, increment_path
-from utils.schedule import OPTIMIZERS
 
 PROJECT, NAME = 'runs/train', 'exp'
 SETTINGS_FILE = 'opt.yaml'

@@ -36,7 +36,9 @@ def create_runtime(
     if kind not in RUNTIMES:
         raise UserError(f'there is no runtime {kind!r}; choose from {", ".join(RUNTIMES)}')
     if kind == 'torch':
-        from photo.weights import choose_weights  # knows where weights lie; opens pictures too, which the others do without
+        from models.checkpoint.defaults import (
+            choose_weights,  # knows where weights lie; opens pictures too, which the others do without
+        )
 
         weights = choose_weights([source] if isinstance(source, str | Path) else source)
         return TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)

@@ -8,17 +8,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from data.synthetic import SPLITS, write_dataset
+from benchmarks.pipelines import in_turns
 from data.viton import VITONDataset
+from engine.metrics import psnr
+from engine.profiling import MEGA
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from runtime.export import SUFFIXES
 from runtime.exported import LOADERS, create_runtime
-from utils.benchmark import in_turns
+from synthetic.dataset import SPLITS, write_dataset
 from utils.errors import UserError
 from utils.log import format_table
-from utils.metrics import psnr
-from utils.profiling import MEGA
 
 LARGEST_DIFFERENCE = 1e-3  # of float32, in pictures from -1 to 1
 SMALLEST_PSNR = 40.0  # dB, of float16

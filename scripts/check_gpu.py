@@ -13,13 +13,14 @@ from functools import partial
 
 import torch
 
+import runtime
+from benchmarks.correlation import LEVELS, shifts
+from benchmarks.pipelines import made_up_pictures, measure_family, table
 from engine.stages import STAGES, create_stage
 from models import FAMILIES, TryOnPipeline
 from models.ops.correlation import correlation
 from models.ops.correlation_cuda import find_problem
 from runtime import OptimizedPipeline
-from scripts.benchmark_correlation import LEVELS, shifts
-from utils.benchmark import made_up_pictures, measure_family, table
 
 SHAPES = ((1, 1, 1, 1), (2, 33, 37, 53), (3, 70, 16, 12), (1, 256, 8, 6), (1, 256, 128, 96))
 # Largest error allowed, as a part of the largest number: the rounding of the result and, in the wide types, of the sums.
@@ -130,9 +131,9 @@ def check_optimised() -> bool:
         pipeline = TryOnPipeline.untrained(family, device='cuda')
         expected = pipeline(*pictures).image
         for mode in ('fused', 'graph'):
-            exact = pipeline.optimize(mode, dtype=torch.float32)(*pictures).image
+            exact = runtime.optimize(pipeline, mode, dtype=torch.float32)(*pictures).image
             error = (exact - expected).abs().max().item()
-            half = pipeline.optimize(mode)
+            half = runtime.optimize(pipeline, mode)
             result = half(*pictures)
             psnr = 10 * torch.log10(4 / (result.image.float() - expected).square().mean()).item()
             fine = error <= LARGEST_ERROR and psnr >= SMALLEST_PSNR[torch.float16] and result.flow.dtype is torch.float32
@@ -166,7 +167,7 @@ def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...])
 
 
 def print_runtimes() -> None:
-    """Print what `python -m utils.benchmark` measures of DM-VTON, shortly."""
+    """Print what `python -m benchmarks.pipelines` measures of DM-VTON, shortly."""
     for batch in (1, 8, 64):
         settings = {'batch': batch, 'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
         print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))

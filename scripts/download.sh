@@ -27,11 +27,11 @@ checkpoints() {
         rm -rf downloads/checkpoints
         fetch_gdown && python -m gdown "$url" --folder -O downloads/checkpoints/ \
             || by_hand "the checkpoint folder could not be downloaded" "$url" "the files (dmvton_pf_warp.pt, dmvton_pf_gen.pt, ...) into checkpoints/"
-        python -m utils.checkpoint inspect $(find downloads/checkpoints -name '*.p*t*' -type f) \
+        python -m models.checkpoint inspect $(find downloads/checkpoints -name '*.p*t*' -type f) \
             || by_hand "what arrived is not what was published" "$url" "the files into checkpoints/"
         find downloads/checkpoints -name '*.p*t*' -type f -exec mv {} checkpoints/ \;
     fi
-    find checkpoints -maxdepth 1 -name '*.p*t*' -type f -print0 | xargs -0 python -m utils.checkpoint inspect \
+    find checkpoints -maxdepth 1 -name '*.p*t*' -type f -print0 | xargs -0 python -m models.checkpoint inspect \
         || by_hand "a file in checkpoints/ cannot be loaded; delete it" "$url" "the files into checkpoints/"
 }
 

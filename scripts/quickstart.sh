@@ -32,7 +32,7 @@ if [ -n "${1:-}" ]; then
 else
     dataroot=$work/synthetic/VITON_test
     echo "pictures: drawn ones, into $dataroot"
-    python -m data.synthetic --root $work/synthetic --train 0 --test 16 --seed 0
+    python -m synthetic --root $work/synthetic --train 0 --test 16 --seed 0
 fi
 
 python test.py --project runs/test --name quickstart --dataroot "$dataroot" --pf_warp_checkpoint $warp --pf_gen_checkpoint $gen \

@@ -18,9 +18,9 @@ from engine.evaluate import Evaluation, dress_all, write_report
 from engine.ground_truth import Comparison, find_truths
 from engine.stages import Teacher
 from models import TryOn
+from models.checkpoint import load_network, match_family
 from models.pipeline import PUBLISHED_SIZE
 from opt.base_opt import add_align_corners, add_base_options, add_size_option
-from utils.checkpoint import load_network, match_family
 from utils.cli import OptionParser
 from utils.device import select_device
 from utils.errors import exit_cleanly

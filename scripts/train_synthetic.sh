@@ -48,7 +48,7 @@ polished() { # pb or pf, Teacher or Student, further weights: prints the file of
     echo "$out"
 }
 
-python -m data.synthetic --root "$folder/data" --train $records --test $tests --seed 0
+python -m synthetic --root "$folder/data" --train $records --test $tests --seed 0
 
 train pb_warp Teacher_warp "${pb_warp[@]}"
 train pb_e2e Teacher_e2e "${pb_e2e[@]}" --pb_warp_checkpoint "$folder/Teacher_warp/weights/pb_warp_last.pt"
@@ -56,7 +56,7 @@ train pb_e2e Teacher_e2e "${pb_e2e[@]}" --pb_warp_checkpoint "$folder/Teacher_wa
 taught=(--pb_warp_checkpoint "$folder/Teacher_e2e/weights/pb_warp_last.pt" --pb_gen_checkpoint "$(polished pb Teacher)")
 begin=() first_gen=()
 if [ $teacher = dm_vton ]; then # of the same family, so the student need not begin from nothing
-    [ -e "$folder/begin" ] || python -m utils.checkpoint init --family dm_vton --out "$folder/begin" --teacher "${taught[1]}" "${taught[3]}"
+    [ -e "$folder/begin" ] || python -m models.checkpoint init --family dm_vton --out "$folder/begin" --teacher "${taught[1]}" "${taught[3]}"
     begin=(--pf_warp_checkpoint "$folder/begin/dm_vton_student_warp.pt")
     first_gen=(--pf_gen_checkpoint "$folder/begin/dm_vton_student_gen.pt")
 fi
@@ -66,8 +66,8 @@ train pf_e2e Student_e2e "${pf_e2e[@]}" "${taught[@]}" "${first_gen[@]}" \
 gen=$(polished pf Student "${taught[@]}")
 
 mkdir -p checkpoints
-python -m utils.checkpoint convert "$folder/Student_e2e/weights/pf_warp_last.pt" checkpoints/dm_vton_synthetic_warp.safetensors --dtype float16
-python -m utils.checkpoint convert "$gen" checkpoints/dm_vton_synthetic_gen.safetensors --dtype float16
+python -m models.checkpoint convert "$folder/Student_e2e/weights/pf_warp_last.pt" checkpoints/dm_vton_synthetic_warp.safetensors --dtype float16
+python -m models.checkpoint convert "$gen" checkpoints/dm_vton_synthetic_gen.safetensors --dtype float16
 python test.py --project "$folder" --name student --dataroot "$folder/data/VITON_test" --metrics ssim runtime cost --batch_size 8 \
     --pf_warp_checkpoint checkpoints/dm_vton_synthetic_warp.safetensors --pf_gen_checkpoint checkpoints/dm_vton_synthetic_gen.safetensors
 python -m scripts.score_teacher --project "$folder" --dataroot "$folder/data/VITON_test" --batch_size 8 "${taught[@]}"

@@ -76,7 +76,7 @@ def small_checkpoints(tmp_path_factory) -> Path:
     import torch
 
     from models import create_generator, create_warp
-    from utils.checkpoint import save_checkpoint
+    from models.checkpoint import save_checkpoint
 
     folder = tmp_path_factory.mktemp('checkpoints')
     torch.manual_seed(0)

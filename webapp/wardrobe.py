@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from data.synthetic import render_record
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.files import find_pictures
 from photo.loading import load_photo
+from synthetic.dataset import render_record
 from webapp.limits import check_pixels
 
 SEED, SPLIT = 7, 'test'

@@ -16,7 +16,7 @@ IMPLEMENTATIONS = ('auto', 'cuda', 'torch')
 
 # Pixels that one matrix product handles together. Larger tiles waste arithmetic on pairs that are more than RADIUS
 # apart (a 4 x 8 tile computes 140 products a pixel for the 49 that count), smaller ones leave the matrix product too
-# little to do. `python -m scripts.benchmark_correlation` compares them.
+# little to do. `python -m benchmarks.correlation` compares them.
 TILE_HEIGHT = 4
 TILE_WIDTH = 8
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from data.viton import EpochShuffle, VITONDataset
-from utils.distributed import Process, Share, join_processes
+from engine.distributed import Process, Share, join_processes
 from utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -72,7 +72,7 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
 
 
 def test_each_process_takes_a_gpu_of_its_own_and_too_few_are_refused(monkeypatch):
-    from utils import distributed
+    from engine import distributed
 
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 4)
@@ -90,9 +90,9 @@ def test_each_process_takes_a_gpu_of_its_own_and_too_few_are_refused(monkeypatch
 
 def gradients_of_a_step(folder: Path, sets: Path, process: Process, batch_size: int) -> torch.Tensor:
     """The gradient of the first step of the teacher's warp, in float64, with frozen batch norm."""
+    from engine.distributed import seed_everything
     from engine.stages import create_stage
     from engine.trainer import Trainer, create_training_loader
-    from utils.distributed import seed_everything
 
     seed_everything(5 + process.rank)
     stage = create_stage('pb_warp', teacher='dm_vton')
@@ -147,8 +147,8 @@ def train_toy(toy, folder: Path, process: Process, report: dict) -> None:
 def validate_together(sets: Path, folder: Path, process: Process) -> float:
     """Dress the test set with a student of random weights; FID is a stand-in that counts the pictures."""
     from engine import evaluate
+    from engine.distributed import seed_everything
     from models import TryOnPipeline
-    from utils.distributed import seed_everything
 
     evaluate.create_fid = lambda **_: lambda real, made: 100.0 + len(list(made.iterdir()))
     seed_everything(1)

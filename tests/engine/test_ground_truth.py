@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from data.synthetic import CHANGED, GARMENT, KEPT, write_dataset
 from data.viton import VITONDataset, create_loader
 from engine import evaluate
 from engine.evaluate import Evaluation, dress_all
 from engine.ground_truth import Comparison, find_truths, places
+from engine.metrics import WeightsUnavailable
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import TryOn
+from synthetic.dataset import CHANGED, GARMENT, KEPT, write_dataset
 from utils.errors import DataError, MissingFileError
-from utils.metrics import WeightsUnavailable
 
 SIZE = (64, 96)
 CPU = torch.device('cpu')
@@ -344,7 +344,7 @@ def run_script():
 @pytest.fixture(scope='module')
 def weights(module_path) -> list[str]:
     """Options that name the weights of an untrained student."""
-    from utils.checkpoint import main as checkpoint_command
+    from models.checkpoint.command import main as checkpoint_command
 
     checkpoint_command(['init', '--family', 'dm_vton', '--out', str(module_path)])
     files = (module_path / 'dm_vton_student_warp.pt', module_path / 'dm_vton_student_gen.pt')

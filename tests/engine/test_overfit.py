@@ -5,10 +5,10 @@ from statistics import mean
 import pytest
 import torch
 
-from data.synthetic import write_dataset
 from data.viton import VITONDataset, create_loader
+from engine.schedule import create_optimizer
 from engine.stages import STAGES, create_stage
-from utils.schedule import create_optimizer
+from synthetic.dataset import write_dataset
 
 LEARNING_RATE, WARM_UP = 1e-3, 10  # steps that the learning rate takes to rise; without them the flow leaves the picture
 # Below 128 x 96 the curvature of the coarse flows, a pixel of which is large, is half of the loss and stays.

@@ -7,7 +7,7 @@ import torch
 
 from engine.saving import load_weights, network_writer, write_together
 from engine.stages import create_stage
-from utils.checkpoint import load_network
+from models.checkpoint import load_network
 from utils.errors import CheckpointError, UserError
 
 FAMILIES = {'teacher': 'dm_vton', 'student': 'dm_vton'}

@@ -550,7 +550,7 @@ def runs(tiny_sets, module_path):
 
 
 def test_each_script_trains_a_step_and_leaves_checkpoints_that_describe_themselves(runs):
-    from utils.checkpoint import load_network
+    from models.checkpoint import load_network
 
     trained = {
         'Teacher_warp': ['pb_warp'],
@@ -604,7 +604,7 @@ def test_a_run_goes_on_by_its_folder_alone_and_equals_one_that_was_never_interru
 
 def test_without_inception_weights_training_says_so_once_and_keeps_no_best(runs, tiny_sets, tmp_path, monkeypatch):
     import train_pf_e2e
-    from utils.metrics import WeightsUnavailable
+    from engine.metrics import WeightsUnavailable
 
     def unavailable(**_):
         raise WeightsUnavailable('no network; give them by --fid_weights PATH')

@@ -7,9 +7,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from data.viton import EpochShuffle, create_loader
+from engine.distributed import Process, Share, seed_everything
 from engine.stages import Stage
 from engine.trainer import Trainer
-from utils.distributed import Process, Share, seed_everything
 
 
 class ToySet(Dataset):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from engine.profiling import memory_bytes, multiply_adds
 from models import FAMILIES, create_generator, create_warp
 from models.extractors.mobile_fpn import MobileFPN
 from models.registry import CONDITION_CHANNELS, GENERATOR_CHANNELS, GENERATORS, WARPS, roles_of
-from utils.profiling import memory_bytes, multiply_adds
 
 WARP_CASES = [(name, role) for name in WARPS for role in roles_of(name)]
 GENERATOR_CASES = [(name, role) for name in GENERATORS for role in roles_of(name)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models import FAMILIES, TryOnPipeline, WarpOutput, compose, create_generator, create_warp
-from utils.checkpoint import save_checkpoint
+from models.checkpoint import save_checkpoint
 from utils.errors import CheckpointError
 
 

@@ -158,7 +158,7 @@ def with_settings(notebook: dict, **settings) -> dict:
 
 def make_weights(folder: Path) -> None:
     """Weights as initialised, under the names of those that come with the project and of the published ones."""
-    from utils import checkpoint
+    from models.checkpoint import command as checkpoint
 
     checkpoint.main(['init', '--family', 'dm_vton', '--out', str(folder)])
     for part in ('warp', 'gen'):

@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
+from engine.distributed import Process
 from opt.train_opt import newest_run, open_run, parse_train_options, remarks, trainer_settings, weight_settings
-from utils.distributed import Process
 from utils.errors import MissingFileError, UserError
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from data.synthetic import _garment, render_record
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import GarmentCode, PersonCode, TryOn
+from synthetic.dataset import _garment, render_record
 
 SIZE = (128, 96)
 

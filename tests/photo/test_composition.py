@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from data.synthetic import GARMENT, _garment, render_record
 from data.transforms import picture_tensor
+from engine.metrics import ssim
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import TryOn
 from photo.composition import Composition, Garment, enlarge, garment_places, magnification, strips
 from photo.framing import Box, Window, bounding_box
-from utils.metrics import ssim
+from synthetic.dataset import GARMENT, _garment, render_record
 
 SMALL, LARGE = (128, 96), (384, 288)
 WHOLE = Box(0, 0, LARGE[1], LARGE[0])

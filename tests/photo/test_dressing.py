@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import photo
+import runtime
 from models import TryOnPipeline
 from photo.dressing import dress, prepare_garment, prepare_person, try_on
 from utils.errors import UserError
@@ -114,9 +115,9 @@ def test_the_pipeline_has_try_on_as_a_method(drawn):
     person, garment, edge = drawn
     networks = TryOnPipeline.untrained('dm_vton')
     options = {'garment_mask': edge, 'background': 'keep', 'size': (64, 64)}
-    picture = networks.try_on(Image.fromarray(person), garment, **options)
+    picture = try_on(networks, Image.fromarray(person), garment, **options)
     assert picture.tobytes() == try_on(networks, person, garment, **options).tobytes()
-    assert try_on(networks.optimize('fused'), person, garment, **options).size == picture.size
+    assert try_on(runtime.optimize(networks, 'fused'), person, garment, **options).size == picture.size
 
 
 def test_a_size_that_no_network_takes_is_refused(drawn):

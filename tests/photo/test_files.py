@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.checkpoint.defaults import DEFAULTS, choose_weights
 from photo.files import build_sheet, cell, check_results, find_pictures, match_masks, name_results, save_picture, sheet_path
-from photo.weights import DEFAULTS, choose_weights
 from utils.errors import MissingFileError, UserError
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.synthetic import _garment
 from photo.garment import garment_mask
 from photo.loading import load_photo
+from synthetic.dataset import _garment
 from utils.errors import UserError
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from engine.profiling import multiply_adds
 from models import create_generator, create_warp
 from models.registry import GENERATOR_CHANNELS, GENERATORS, WARPS
 from models.warp_modules.style_afwm import STYLE_CHANNELS, ModulatedConv
 from runtime.fold import ConstantModulatedConv, folded, replace
-from utils.profiling import multiply_adds
 
 
 def filled(network, weights):

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+import runtime
 from models.outputs import TryOn
 from runtime import backends, optimize
 from runtime import pipeline as runtime_pipeline
@@ -37,7 +38,7 @@ def test_every_family_gives_the_plain_result_in_float32(mode, request, any_pipel
     if mode in SLOW and not request.config.getoption('--slow'):
         pytest.skip('compiling or exporting whole networks takes minutes; give --slow')
     arguments, expected = plain
-    got = any_pipeline.optimize(mode)(*arguments)
+    got = runtime.optimize(any_pipeline, mode)(*arguments)
     assert isinstance(got, TryOn) and got.flow.dtype is torch.float32
     for name, value in expected._asdict().items():
         torch.testing.assert_close(getattr(got, name), value, rtol=0, atol=tolerance(any_pipeline), msg=name)
@@ -79,14 +80,14 @@ def test_the_plain_pipeline_stays_as_it_is(pipeline, pictures):
 
 def test_sixteen_bits_keep_the_picture_and_flows_in_float32(pipeline, pictures):
     arguments = tuple(x[..., :32, :32] for x in pictures(pipeline))  # float16 is slow on a CPU
-    got = pipeline.optimize('fused', dtype=torch.float16)(*arguments)
+    got = runtime.optimize(pipeline, 'fused', dtype=torch.float16)(*arguments)
     assert got.image.dtype is torch.float16 and got.flow.dtype is torch.float32
     assert psnr(got.image, pipeline(*arguments).image) >= SMALLEST_PSNR
 
 
 def test_own_kernels_refuse_sixteen_bits(pipeline):
     with pytest.raises(UserError, match='mode native cannot run: it computes in float32 only, not in float16'):
-        pipeline.optimize('native', dtype=torch.float16)
+        runtime.optimize(pipeline, 'native', dtype=torch.float16)
 
 
 def test_wrong_inputs_are_answered_as_by_the_plain_pipeline(fast, pipeline, pictures):
@@ -101,12 +102,12 @@ def test_wrong_inputs_are_answered_as_by_the_plain_pipeline(fast, pipeline, pict
 
 def test_an_unknown_mode_and_one_that_cannot_run_say_so(pipeline, monkeypatch):
     with pytest.raises(UserError, match="no mode 'turbo'; choose from auto, fused"):
-        pipeline.optimize('turbo')
+        runtime.optimize(pipeline, 'turbo')
     with pytest.raises(UserError, match='mode graph cannot run: it needs a CUDA GPU, not cpu'):
-        pipeline.optimize('graph')
+        runtime.optimize(pipeline, 'graph')
     monkeypatch.setattr(backends.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match='openvino is not installed; pip install openvino onnx onnxscript'):
-        pipeline.optimize('openvino')
+        runtime.optimize(pipeline, 'openvino')
 
 
 @pytest.fixture
@@ -146,16 +147,17 @@ def tried(monkeypatch):
 def test_auto_takes_the_fastest_and_remembers_it(pipeline, tried, caplog):
     caplog.set_level(logging.INFO)
     candidates = 'slow', 'broken', 'quick', 'graph'
-    assert pipeline.optimize(size=(32, 32), candidates=candidates).mode == 'quick'
+    assert runtime.optimize(pipeline, size=(32, 32), candidates=candidates).mode == 'quick'
     assert tried == ['slow', 'quick']
     assert 'mode broken is left out: RuntimeError: does not work here' in caplog.text
     assert 'mode graph is left out: it needs a CUDA GPU' in caplog.text
-    assert pipeline.optimize(size=(32, 32), candidates=candidates).mode == 'quick' and tried == ['slow', 'quick', 'quick']
+    assert runtime.optimize(pipeline, size=(32, 32), candidates=candidates).mode == 'quick'
+    assert tried == ['slow', 'quick', 'quick']
 
 
 def test_auto_says_when_nothing_can_run(pipeline, tried):
     with pytest.raises(UserError, match='none of broken, graph can run on cpu'):
-        pipeline.optimize(size=(32, 32), candidates=('broken', 'graph'))
+        runtime.optimize(pipeline, size=(32, 32), candidates=('broken', 'graph'))
 
 
 def test_importing_the_models_loads_no_runtime():

@@ -6,11 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from data.synthetic import render_record
+import runtime
 from data.transforms import edge_tensor, picture_tensor
 from data.viton import VITONDataset
 from models import TryOnPipeline
 from runtime import find_problem
+from synthetic.dataset import render_record
 
 WEIGHTS = Path(__file__).parents[2] / 'checkpoints'
 SMALLEST_PSNR = 40  # dB, of the picture, whose values span 2
@@ -47,7 +48,7 @@ def photographs(folder: Path, size: tuple[int, int]) -> list[tuple[torch.Tensor,
 def check(pipeline: TryOnPipeline, pictures: tuple[torch.Tensor, ...], dtype: torch.dtype) -> None:
     """Compare one try-on in 16 bits with that in float32."""
     pictures = tuple(x[None] for x in pictures)
-    expected, got = pipeline(*pictures), pipeline.optimize('fused', dtype=dtype)(*pictures)
+    expected, got = pipeline(*pictures), runtime.optimize(pipeline, 'fused', dtype=dtype)(*pictures)
     assert got.image.dtype is dtype and got.flow.dtype is torch.float32
     psnr = 10 * torch.log10(4 / (got.image.float() - expected.image).square().mean()).item()
     assert psnr >= SMALLEST_PSNR
@@ -60,7 +61,7 @@ def test_float32_stays_float32(mode, request, shipped):
     pictures = [drawn(index, shipped.size) for index in (0, 2)]
     if request.config.getoption('--samples'):
         pictures += photographs(request.getfixturevalue('samples'), shipped.size)
-    fast = shipped.optimize(mode)
+    fast = runtime.optimize(shipped, mode)
     for arguments in pictures:
         arguments = tuple(x[None] for x in arguments)
         torch.testing.assert_close(fast(*arguments).image, shipped(*arguments).image, rtol=0, atol=1e-4)  # 4.5e-5 measured

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from data.synthetic import write_dataset
 from engine.saving import network_writer
 from engine.stages import create_stage
+from models.checkpoint import load_network, read_checkpoint
 from scripts import polish_generator
-from utils.checkpoint import load_network, read_checkpoint
+from synthetic.dataset import write_dataset
 
 SIZE = (64, 64)
 FAMILIES = {'teacher': 'dm_vton', 'student': 'dm_vton'}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from data.synthetic import write_dataset
 from models import create_generator, create_warp
+from models.checkpoint import save_checkpoint
 from scripts import score_teacher
-from utils.checkpoint import save_checkpoint
+from synthetic.dataset import write_dataset
 
 SIZE = (64, 64)
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(shutil.which('bash') is None, reason='no bash he
 @pytest.fixture
 def project(tmp_path):
     """A copy of what the scripts use, and a Google Drive that is a folder on the disk."""
-    for name in ('scripts', 'models', 'utils', 'data', 'opt', 'engine'):
+    for name in ('scripts', 'models', 'utils', 'data', 'opt', 'engine', 'synthetic'):
         shutil.copytree(ROOT / name, tmp_path / 'project' / name, ignore=shutil.ignore_patterns('__pycache__'))
     (tmp_path / 'fake').mkdir()
     (tmp_path / 'fake' / 'gdown.py').write_text(FAKE_GDOWN)

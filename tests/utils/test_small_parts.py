@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from engine.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
 from utils.device import describe_device, select_device
 from utils.errors import DataError, UserError, exit_cleanly
 from utils.log import create_logger, format_table
-from utils.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
 from utils.visual import contact_sheet, panel_row, to_picture
 
 

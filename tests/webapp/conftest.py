@@ -14,8 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from data.synthetic import render_record
 from models import TryOnPipeline
+from synthetic.dataset import render_record
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120

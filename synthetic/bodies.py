@@ -5,7 +5,7 @@ import copy
 import cv2
 import numpy as np
 
-from data.drawing.brushes import (
+from synthetic.brushes import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
     SUPERSAMPLE,
@@ -24,7 +24,7 @@ from data.drawing.brushes import (
     spline,
     tint,
 )
-from data.drawing.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
+from synthetic.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
 from data.labels import Parsing
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.drawing.brushes import (
+from synthetic.brushes import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
     SUPERSAMPLE,
@@ -19,7 +19,7 @@ from data.drawing.brushes import (
     shrink,
     spline,
 )
-from data.drawing.people import REACH, pick
+from synthetic.people import REACH, pick
 
 DYES = (
     (24, 26, 32), (38, 46, 84), (246, 245, 242), (222, 220, 216), (178, 38, 46), (214, 88, 92), (236, 178, 186),

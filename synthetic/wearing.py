@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from data.drawing.bodies import ArmPatch, Patch
-from data.drawing.brushes import Frame, Layer, Profile, grow, limb_shade, ramp, shrink, spline
-from data.drawing.garments import Cut, Garment
-from data.drawing.people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
+from synthetic.bodies import ArmPatch, Patch
+from synthetic.brushes import Frame, Layer, Profile, grow, limb_shade, ramp, shrink, spline
+from synthetic.garments import Cut, Garment
+from synthetic.people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
 from data.labels import Parsing
 
 SHEEN = np.float32(10)

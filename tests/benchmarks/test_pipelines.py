@@ -6,9 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from utils import benchmark
-from utils.bar_chart import COLOURS, Bar, bar_chart
-from utils.benchmark import in_turns, main
+from benchmarks import pipelines as benchmark
+from benchmarks.bar_chart import COLOURS, Bar, bar_chart
+from benchmarks.pipelines import in_turns, main
 
 CPU = torch.device('cpu')
 

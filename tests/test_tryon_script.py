@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tryon
-from data.synthetic import _garment, render_record
+from synthetic.dataset import _garment, render_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -99,7 +99,7 @@ def test_masks_are_used(command, photographs, tmp_path):
 
 
 def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
-    from utils.checkpoint import main as checkpoint_command
+    from models.checkpoint.command import main as checkpoint_command
 
     checkpoint_command(['init', '--family', 'dm_vton', '--out', str(tmp_path / 'init')])
     frames = [Image.open(command.options['person']).convert('P')] * 2

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from models import FAMILIES, create_generator, create_warp
-from utils.checkpoint import save_checkpoint
+from models.checkpoint import save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAIRS = [('000001_0.jpg', '000002_1.jpg'), ('000002_0.jpg', '000003_1.jpg'), ('000003_0.jpg', '000001_1.jpg')]
@@ -164,7 +164,7 @@ def test_a_stray_file_beside_the_photographs_costs_one_metric_not_the_report(run
 
 
 def load_all(folder):
-    from utils.metrics import load_picture, picture_files
+    from engine.metrics import load_picture, picture_files
 
     return sum(load_picture(file).mean().item() for file in picture_files(folder))
 
@@ -473,7 +473,7 @@ def test_the_size_is_that_of_the_checkpoint_unless_another_is_given(run_script, 
 
 
 def test_untrained_weights_are_called_so(run_script, command, tmp_path, capsys):
-    from utils.checkpoint import main as checkpoint_command
+    from models.checkpoint.command import main as checkpoint_command
 
     checkpoint_command(['init', '--family', 'dm_vton', '--out', str(tmp_path / 'init')])
     files = {'pf_warp_checkpoint': 'dm_vton_student_warp.pt', 'pf_gen_checkpoint': 'dm_vton_student_gen.pt'}

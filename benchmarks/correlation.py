@@ -1,6 +1,6 @@
 """Compare ways to compute the cost volume: time forward and with gradients, and memory, at the five levels of the warp.
 
-    python -m scripts.benchmark_correlation [--device cuda] [--dtype float16] [--batch 4] [--threads 1]
+    python -m benchmarks.correlation [--device cuda] [--dtype float16] [--batch 4] [--threads 1]
 
 All ways are timed in turn, so that whatever else the machine does hits all of them, and medians are printed.
 """
@@ -14,8 +14,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
+from engine.profiling import MEGA, peak_memory
 from models.ops.correlation import correlation, cost_volume
-from utils.profiling import MEGA, peak_memory
 
 LEVELS = ((128, 96), (64, 48), (32, 24), (16, 12), (8, 6))
 

@@ -1,6 +1,6 @@
 """Compare a training step of the student with its plain formulation: time and memory of stage 4, forward and backward.
 
-    python -m scripts.benchmark_student_step --dataroot synthetic/VITON_traindata [--device cuda] [--batch 6] [--teacher fs_vton]
+    python -m benchmarks.student_step --dataroot synthetic/VITON_traindata [--device cuda] [--batch 6] [--teacher fs_vton]
 
 In the plain formulation the teacher builds its graph though nobody asks for its gradients, encodes the person's condition once
 a garment, and masks are made by NumPy on the CPU. Losses are the same. Both are timed in turn, so that whatever else the machine
@@ -20,12 +20,12 @@ from torch import Tensor
 from data.batch import TrainingInputs
 from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHERS, DensePosePart
 from data.viton import VITONDataset, create_loader
+from engine.profiling import MEGA, peak_memory
 from engine.stages import PFEndToEnd, Stage, Supervision, Teacher, create_stage
 from models import compose
 from opt.base_opt import add_device_option
 from utils.device import describe_device, select_device, synchronise
 from utils.errors import exit_cleanly
-from utils.profiling import MEGA, peak_memory
 
 
 class PlainTeacher(Teacher):

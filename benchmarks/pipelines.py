@@ -1,7 +1,7 @@
 """How fast the pipelines are: every family by every backend, beside plain PyTorch in the same run.
 
-    python -m utils.benchmark [--families dm_vton] [--modes winograd openvino] [--batch 1 8] [--device cpu] [--out FOLDER/NAME]
-    python -m utils.benchmark --training [--batch 4] [--amp bf16] [--channels_last] [--compile]
+    python -m benchmarks.pipelines [--families dm_vton] [--modes native openvino] [--batch 1 8] [--out FOLDER/NAME]
+    python -m benchmarks.pipelines --training [--batch 4] [--amp bf16] [--channels_last] [--compile]
 
 The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1: networks only, ten calls to warm up, the device waited
 for before and after each call. All ways take turns, so that whatever else the machine does hits all of them, and a speed-up is a
@@ -21,17 +21,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import runtime
+from benchmarks.bar_chart import Bar, bar_chart
+from engine.profiling import GIGA, MEGA, WARM_UP_CALLS, memory_bytes, multiply_adds, peak_memory
 from models import FAMILIES, TryOnPipeline
 from opt.base_opt import add_device_option, whole_number
 from runtime import MODES, find_problem
 from runtime.pipeline import CANDIDATES
-from utils.bar_chart import Bar, bar_chart
 from utils.cli import OptionParser
 from utils.device import describe_device, select_device, synchronise
 from utils.errors import UserError, exit_cleanly
 from utils.log import format_table
 from utils.paths import atomic_write
-from utils.profiling import GIGA, MEGA, WARM_UP_CALLS, memory_bytes, multiply_adds, peak_memory
 
 PLAIN = 'plain'
 # Milliseconds on a T4 GPU, batch 1, 256 x 192: table 1 of the DM-VTON paper.
@@ -98,7 +99,7 @@ def ways_of(pipeline: TryOnPipeline, modes: Sequence[str], pictures: tuple, dtyp
     person, cloth, edge = pictures
     ways, dtypes = [], {}
     for mode in (PLAIN, *modes):
-        network = pipeline if mode == PLAIN else pipeline.optimize(mode, dtype=dtype)
+        network = pipeline if mode == PLAIN else runtime.optimize(pipeline, mode, dtype=dtype)
         dtypes[mode] = str(getattr(network, 'dtype', torch.float32)).removeprefix('torch.')
         code = network.encode_garment(cloth, edge)
         ways.append(Way(mode, False, lambda network=network: network(person, cloth, edge)))
@@ -274,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
     show, draw, measured = table, chart, measure_pipelines(options, device)
     if options.training:
-        from utils.benchmark_training import measure_training, training_table
+        from benchmarks.training import measure_training, training_table
 
         show, draw, measured = training_table, None, measure_training(options, device)
     about = machine(device)

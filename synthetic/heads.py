@@ -5,8 +5,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from data.drawing.brushes import Brush, Frame, Layer, grow, mirrored, ramp, spline, tint
-from data.drawing.people import WARM, Person
+from synthetic.brushes import Brush, Frame, Layer, grow, mirrored, ramp, spline, tint
+from synthetic.people import WARM, Person
 from data.labels import Parsing
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from utils.checkpoint import SUFFIXES
+from models.checkpoint.formats import SUFFIXES
 from utils.errors import MissingFileError, UserError
 from utils.paths import expand
 
-FOLDER = Path(__file__).parents[1] / 'checkpoints'
+FOLDER = Path(__file__).parents[2] / 'checkpoints'
 DEFAULTS = {
     'published': ('dmvton_pf_warp.pt', 'dmvton_pf_gen.pt'),
     'shipped': ('dm_vton_synthetic_warp.safetensors', 'dm_vton_synthetic_gen.safetensors'),

@@ -5,8 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from utils.errors import CheckpointError, MissingFileError
-from utils.metrics import (
+from engine.metrics import (
     PSNR_CEILING,
     WeightsUnavailable,
     create_fid,
@@ -17,6 +16,7 @@ from utils.metrics import (
     psnr,
     ssim,
 )
+from utils.errors import CheckpointError, MissingFileError
 
 CPU = torch.device('cpu')
 

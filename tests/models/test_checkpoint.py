@@ -19,8 +19,9 @@ import torch
 import torchvision
 from torch import nn
 
+from models.checkpoint import identify, load_network, match_family, read_checkpoint, save_checkpoint
+from models.checkpoint.command import main
 from models.registry import FAMILIES, GENERATORS, WARPS, create_generator, create_warp, roles_of
-from utils.checkpoint import identify, load_network, main, match_family, read_checkpoint, save_checkpoint
 from utils.errors import CheckpointError, MissingFileError, UserError
 
 NETWORKS = [
@@ -823,7 +824,7 @@ def test_init_from_a_teacher_takes_all_that_fits_a_student(tmp_path, capsys):
 
 
 def test_the_command_ends_with_one_line_and_status_2(tmp_path):
-    command = [sys.executable, '-m', 'utils.checkpoint', 'inspect', str(tmp_path / 'none.pt')]
+    command = [sys.executable, '-m', 'models.checkpoint', 'inspect', str(tmp_path / 'none.pt')]
     result = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert result.returncode == 2 and result.stdout == ''
     assert result.stderr.count('\n') == 1 and result.stderr.startswith('error: ')

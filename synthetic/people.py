@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.drawing.brushes import Brush, Profile, capsule, join, ramp
+from synthetic.brushes import Brush, Profile, capsule, join, ramp
 from data.labels import Parsing
 
 BARE_TORSO = Parsing.UNUSED_2

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from benchmarks.pipelines import PLAIN, in_turns
+from engine.profiling import MEGA, peak_memory
 from engine.stages import STAGES, create_stage
 from models.registry import choose
-from utils.benchmark import PLAIN, in_turns
 from utils.device import describe_device
 from utils.errors import UserError
 from utils.log import format_table
-from utils.profiling import MEGA, peak_memory
 
 AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from data import synthetic
-from data.drawing import people
-from data.drawing.brushes import Frame
-from data.drawing.garments import draw_garment
-from data.drawing.people import sample_person
-from data.drawing.scenes import Scene
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_pairs
-from data.synthetic import partner, render_record, write_dataset
 from data.viton import VITONDataset
+from synthetic import dataset as synthetic
+from synthetic import people
+from synthetic.brushes import Frame
+from synthetic.dataset import partner, render_record, write_dataset
+from synthetic.garments import draw_garment
+from synthetic.people import sample_person
+from synthetic.scenes import Scene
 from utils.errors import UserError
 
 SMALL = (128, 96)

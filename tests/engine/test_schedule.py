@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from engine.schedule import OPTIMIZERS, create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 from utils.errors import UserError
-from utils.schedule import OPTIMIZERS, create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 
 
 def make(name: str = 'Adam', *, lr: float = 0.1, momentum: float = 0.5):

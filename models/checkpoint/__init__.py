@@ -1,0 +1,18 @@
+"""Checkpoints: every published format in, one self-describing format out.
+
+A pickle is only ever read as tensors and plain values, so a file from a stranger cannot run code.
+"""
+
+from models.checkpoint.files import CheckpointInfo, load_network, read_checkpoint, save_checkpoint
+from models.checkpoint.formats import SUFFIXES
+from models.checkpoint.identity import identify, match_family
+
+__all__ = [
+    'SUFFIXES',
+    'CheckpointInfo',
+    'identify',
+    'load_network',
+    'match_family',
+    'read_checkpoint',
+    'save_checkpoint',
+]

@@ -1,0 +1,276 @@
+"""Checkpoints read, loaded strictly and written: any known format in, one self-describing format out."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from models.checkpoint.formats import SUFFIXES, bare, read_description, read_file, unwrap
+from models.checkpoint.identity import PARTS, Layout, create_blank, families_of, identify, layout_of
+from models.checkpoint.messages import first_three, listed, name_of, reason_of, shown
+from models.registry import FAMILIES, GENERATORS, ROLES, WARPS, choose
+from utils.errors import CheckpointError, UserError
+from utils.paths import atomic_write, expand
+
+
+class CheckpointInfo(NamedTuple):
+    """What a checkpoint holds: part, network and role as the tensors tell; None is what the file does not say."""
+
+    part: str  # 'warp' | 'generator'
+    network: str  # name in the registry
+    role: str  # 'teacher' | 'student'
+    align_corners: bool | None
+    size: tuple[int, int] | None  # height and width in pixels
+    family: str | None
+    epoch: int | None
+    format: str  # 'plain state dict' | 'training checkpoint' | 'self-describing'
+    container: str  # 'torch zip' | 'torch pickle' | 'safetensors'
+    extra: dict[str, Any]  # what stands beside the weights: epoch, optimizer, best_fid, ...
+
+
+def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: Layout, what: str) -> None:
+    faults = []
+    missing = [name for name in layout.tensors if name not in state]
+    unexpected = [name for name in state if name not in layout.tensors]
+    for kind, names in (('missing', missing), ('unexpected', unexpected)):
+        if names:
+            faults.append(f'{len(names)} {kind} ({listed(names)})')
+    wrong = [
+        f'{name} {list(state[name].shape)} {name_of(state[name].dtype)}, expected {list(expected.shape)}'
+        for name, expected in layout.tensors.items()
+        if name in state
+        and (state[name].shape != expected.shape or state[name].is_floating_point() != expected.is_floating_point())
+    ]
+    if wrong:
+        faults.append(f'{len(wrong)} of a wrong shape or type ({first_three(wrong)})')
+    if faults:
+        raise CheckpointError(
+            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; it is damaged or '
+            'of another version'
+        )
+
+
+def _check_finite(source: str | Path, state: Mapping[str, Tensor], cause: str) -> None:
+    # The extremes carry NaN along and need no memory, unlike a mask of what is finite.
+    floats = {name: x for name, x in state.items() if x.is_floating_point()}
+    broken = [name for name, x in floats.items() if not torch.isfinite(torch.stack(torch.aminmax(x))).all()]
+    if broken:
+        raise CheckpointError(f'{source}: {len(broken)} tensors are not finite, the first is {broken[0]}; {cause}')
+
+
+def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout) -> None:
+    pairs = [(name, first) for name, first in layout.tied.items() if state[name].data_ptr() != state[first].data_ptr()]
+    differing = [name for name, first in pairs if not torch.equal(state[name], state[first])]
+    if differing:
+        first = layout.tied[differing[0]]
+        raise CheckpointError(
+            f'{source}: {differing[0]} differs from {first}, though they are one tensor under several names '
+            f'({len(differing)} differ); the file was altered or its network does not share them'
+        )
+
+
+def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as `dtype`."""
+    result = {}
+    for name in layout.tensors:
+        if name in layout.tied:
+            result[name] = result[layout.tied[name]]
+        else:
+            x = state[name].detach().cpu()
+            result[name] = (x.to(dtype) if dtype is not None and x.is_floating_point() else x).contiguous()
+    return result
+
+
+
+
+def _info(identity: tuple[str, str, str], said: Mapping[str, Any], extra: dict, kind: tuple[str, str]) -> CheckpointInfo:
+    extra = {name: value.item() if isinstance(value, np.generic) else value for name, value in extra.items()}
+    size, align_corners, family = said.get('size'), said.get('align_corners'), said.get('family')
+    epoch = extra.get('epoch')
+    return CheckpointInfo(
+        *identity,
+        align_corners=align_corners if isinstance(align_corners, bool) else None,
+        size=tuple(size) if isinstance(size, list | tuple) and list(map(type, size)) == [int, int] else None,
+        family=family if isinstance(family, str) else None,
+        epoch=epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None,
+        format=kind[0],
+        container=kind[1],
+        extra=extra,
+    )
+
+
+def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float32) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Read a checkpoint of any known format: its complete, checked state dict on the CPU, and what it is.
+
+    Prefixes of data parallel and the filters of unfinished training are taken off. Floating-point tensors come as
+    `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Raises `MissingFileError` or
+    `CheckpointError` in one line: not a checkpoint, none of the networks, incomplete, not finite.
+    """
+    path = expand(path)
+    content, metadata, container = read_file(path)
+    state, rest, format_name = unwrap(path, content)
+    description, extra = read_description(path, rest, metadata)
+    identity = identify(state, source=path)
+    part, network, role = identity
+    said = tuple(description.get(key) for key in ('part', 'network', 'role'))
+    if description and said != identity:
+        raise CheckpointError(
+            f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of {" ".join(identity)}; it '
+            'was altered or is of another version'
+        )
+    layout = layout_of(*identity)
+    _check_fits(path, state, layout, f'{network} ({PARTS[part]}, {role})')
+    _check_finite(path, state, 'the training diverged or the file is damaged')
+    _check_tied(path, state, layout)
+    result = _cast(state, layout, dtype)
+    changed = {name: x for name, x in result.items() if x.dtype != state[name].dtype}
+    _check_finite(path, changed, f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind')
+    kind = 'self-describing' if description else format_name
+    return result, _info(identity, description, extra, (kind, container))
+
+
+def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
+    if info.part != part:
+        raise CheckpointError(
+            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the two files swapped?'
+        )
+    if network is not None and info.network != network:
+        found, asked = (' or '.join(families_of(part, name, role)) or 'no family' for name in (info.network, network))
+        raise CheckpointError(
+            f'{path} holds the {PARTS[part]} {info.network} ({found}), asked was {network} ({asked}); name the family '
+            'of the file or give the file of the family'
+        )
+    if info.role != role:
+        raise CheckpointError(
+            f"{path} holds a {info.role}'s {info.network} where a {role}'s is needed; give the {role}'s file "
+            '(parser-based weights, pb, are the teacher; parser-free weights, pf, the student)'
+        )
+
+
+def load_network(
+    path: str | Path,
+    *,
+    part: str,
+    family: str | None = None,
+    network: str | None = None,
+    role: str = 'student',
+    align_corners: bool | None = None,
+    device: str | torch.device = 'cpu',
+) -> tuple[nn.Module, CheckpointInfo]:
+    """Make the network that a checkpoint holds, load it strictly, and return it in eval mode on `device` in float32.
+
+    `part` is 'warp' or 'generator'; `family` or `network` (names in the registry) say what is expected, neither takes
+    what the file has. `align_corners` is a warp network's: the argument, else what the file says, else True, which
+    published weights want; the info returned says what was chosen. Raises what `read_checkpoint` raises,
+    `CheckpointError` where the file is of another part, family or role, and ValueError for an unknown name.
+    """
+    choose('part', part, PARTS)
+    choose('role', role, ROLES)
+    if family is not None:
+        expected = getattr(FAMILIES[choose('family', family, FAMILIES)], part)
+        if network not in (None, expected):
+            raise ValueError(f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out')
+        network = expected
+    if network is not None:
+        choose(PARTS[part], network, WARPS if part == 'warp' else GENERATORS)
+    state, info = read_checkpoint(path)
+    check_asked(expand(path), info, part, network, role)
+    if part == 'warp':
+        said = info.align_corners is None or info.align_corners
+        info = info._replace(align_corners=said if align_corners is None else align_corners)
+    module = create_blank(part, info.network, role, info.align_corners)
+    module.load_state_dict(state, strict=True)
+    return module.eval().to(device), info
+
+
+def _plain(value: Any, name: str) -> Any:
+    """The same without NumPy scalars; everything in it can be read back with `weights_only`."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(x, f'{name}.{key}') for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return (tuple if isinstance(value, tuple) else list)(_plain(x, name) for x in value)
+    if value is None or isinstance(value, Tensor) or type(value) in (bool, int, float, str):
+        return value
+    raise TypeError(f'{name} is a {type(value).__name__}; a checkpoint keeps tensors, numbers, words, lists and dicts')
+
+
+def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: dict, extra: dict) -> None:
+    metadata = {}
+    if path.suffix == '.safetensors':
+        try:
+            metadata = {'format': 'pt', 'description': json.dumps(description), 'extra': json.dumps(extra)}
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CheckpointError(
+                f'{path}: safetensors keeps only numbers and words beside the weights (asked to keep '
+                f'{listed(list(extra))}); save as .pt'
+            ) from error
+    try:
+        with atomic_write(path) as temporary:
+            with open(temporary, 'wb') as file:
+                if metadata:  # through memory, since `save_file` makes files that nobody but their owner may read
+                    stored = {name: x for name, x in state.items() if name not in layout.tied}
+                    file.write(safetensors.torch.save(stored, metadata | layout.tied))
+                else:
+                    torch.save({'model': state, 'description': description, **extra}, file)
+    except UserError:
+        raise
+    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
+        cause = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise CheckpointError(f'{path} cannot be written ({reason_of(cause)}); what was there before is untouched') from error
+
+
+def save_checkpoint(
+    path: str | Path,
+    weights: nn.Module | Mapping[str, Tensor],
+    *,
+    part: str,
+    network: str,
+    role: str,
+    align_corners: bool | None = None,
+    size: tuple[int, int] | None = None,
+    family: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write a network or its state dict as a checkpoint that describes itself, whole or not at all.
+
+    `.pt` and `.pth` become a dict with `model`, `description` and the entries of `extra` (epoch, optimizer, best_fid,
+    ...); `.safetensors` has the description in its metadata, takes only numbers and words as `extra` and stores shared
+    tensors once. `size` is (height, width) in pixels; `dtype` casts floating-point weights, None keeps them. Raises
+    `CheckpointError` for another suffix, for weights that do not fit or are not finite (after the cast too), and for a
+    failed write: the old file stays.
+    """
+    path = expand(path)
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(SUFFIXES)}')
+    state = bare(dict(weights.state_dict() if isinstance(weights, nn.Module) else weights))
+    extra = _plain(extra or {}, 'extra')
+    taken = {'model', 'state_dict', 'description'} & extra.keys()
+    if taken:
+        raise ValueError(f'extra may not contain {", ".join(sorted(taken))}: the checkpoint itself uses the name')
+    layout = layout_of(part, network, role)
+    _check_fits(f'{path} was not written: what was given', state, layout, f'{network} ({PARTS[part]}, {role})')
+    _check_tied(f'{path} was not written', state, layout)
+    state = _cast(state, layout, dtype)
+    cause = 'the training diverged; try a lower learning rate'
+    if dtype == torch.float16:
+        cause = 'they leave the range of float16, try bfloat16, or the training diverged'
+    _check_finite(f'{path} was not written', state, cause)
+    description = {
+        'version': 1,
+        'part': part,
+        'network': network,
+        'role': role,
+        'align_corners': align_corners,
+        'size': None if size is None else [int(side) for side in size],
+        'family': family,
+    }
+    _write(path, state, layout, description, extra)

@@ -1,0 +1,418 @@
+"""Writes a synthetic data set in VITON's folder layout: drawn people and garments, and the true try-on of each test pair.
+
+Not part of any paper: it stands in for VITON where that cannot be had, and it has what VITON lacks, the truth. The folder:
+
+    VITON_traindata/  train_pairs.txt  train_img/ train_color/ train_edge/ train_label/ train_densepose/ train_pose/
+    VITON_test/       test_pairs.txt   test_img/  test_color/  test_edge/  test_label/  test_densepose/  test_pose/
+                      test_gt/{img,flow,mask}/
+    synthetic.json    version, seed, size and counts
+
+Record i is the person `<i>_0.jpg` and that person's garment `<i>_1.jpg`. Training pairs are people and their own garments,
+test pairs people and a neighbour's garment. For each of those `test_gt` holds, under `<person stem>__<garment stem>`,
+
+- `img/*.png`: the same picture with that garment on, before any JPEG;
+- `flow/*.npy`: float16 [2, H, W], the sampling grid in normalised (x, y) that leads from each pixel to the flat garment,
+  `pixel / ((size - 1) / 2) - 1` as the networks use it with `align_corners`; NaN where no garment is seen;
+- `mask/*.png`: 255 where the new garment is seen (in at least half of the pixel); 128 on the other pixels that the old
+  garment covered or whose colour changed: skin and clothes that came out from under it, and the soft rim, a few pixels
+  wide, of either garment with its shadow; 0 elsewhere, where the two pictures are equal bit by bit.
+
+Record i depends on (seed, split, i) alone, not on counts or workers. Who swaps garments with whom is fixed too, but for
+the last three of a test set of odd size.
+"""
+
+import argparse
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from synthetic.brushes import Frame
+from synthetic.garments import Garment, draw_garment
+from synthetic.people import sample_person
+from synthetic.scenes import Scene
+from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.records import valid_size
+from utils.cli import OptionParser
+from utils.errors import UserError, exit_cleanly
+from utils.paths import atomic_write, expand
+
+VERSION = 1
+"""Of the drawings: another version draws other pictures from the same seed."""
+
+SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
+"""Folder of a split and its number in the random streams."""
+
+MALE_SHARE = 0.2
+JPEG_QUALITY, EDGE_QUALITY = 95, 100
+MANIFEST, PARTIAL = 'synthetic.json', '.partial'
+SMALLEST_SIDE = 64
+SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the right answer for an unpaired garment is.
+
+    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen) and
+    `mask` uint8 [H, W] are what the first lines of this file define.
+    """
+
+    image: np.ndarray
+    flow: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Record:
+    """One person in their own garment, with every annotation.
+
+    `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8 [H, W], ids of
+    `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros where hidden or out of the picture);
+    `flow` float32 [2, H, W] as in `Truth`; `truth` the same person in another garment, where one was asked for.
+    """
+
+    person: np.ndarray
+    cloth: np.ndarray
+    edge: np.ndarray
+    parsing: np.ndarray
+    densepose: np.ndarray
+    pose: np.ndarray
+    flow: np.ndarray
+    truth: Truth | None
+
+
+def _stream(seed: int, split: str, index: int, purpose: int) -> np.random.Generator:
+    return np.random.default_rng([seed, SPLITS[split][1], index, purpose])
+
+
+def _is_male(seed: int, split: str, index: int) -> bool:
+    # neighbours swap garments in the test set, so they are drawn alike
+    return bool(_stream(seed, split, index // 2, 0).uniform() < MALE_SHARE)
+
+
+@lru_cache(maxsize=4)
+def _garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
+    return draw_garment(_stream(seed, split, index, 1), Frame(*size), male=_is_male(seed, split, index))
+
+
+def normalised_flow(pixels: np.ndarray) -> np.ndarray:
+    """Pixel (x, y) [H, W, 2] -> sampling grid [2, H, W], -1 and 1 at the centres of the outermost pixels."""
+    height, width = pixels.shape[:2]
+    return np.stack([pixels[..., 0] / ((width - 1) / 2) - 1, pixels[..., 1] / ((height - 1) / 2) - 1])
+
+
+def render_record(
+    seed: int, split: str, index: int, *, size: tuple[int, int] = (256, 192), other: int | None = None, shade: bool = True
+) -> Record:
+    """Draw record `index` of a split ('train' or 'test'), and its truth in the garment of record `other`.
+
+    Without `shade` worn garments lack folds and shadow: each of their pixels is the flat garment at the record's flow.
+    """
+    frame = Frame(*size)
+    scene = Scene(sample_person(_stream(seed, split, index, 2), male=_is_male(seed, split, index)), frame)
+    own = _garment(seed, split, index, size)
+    person, parsing, flow = scene.dress(own, _stream(seed, split, index, 3), shade=shade)
+    densepose = scene.densepose()
+    truth = None
+    if other is not None:
+        garment = _garment(seed, split, other, size)
+        image, new_parsing, new_flow = scene.dress(garment, _stream(seed, split, index, 3), shade=shade)
+        changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
+        mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
+        mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
+        truth = Truth(image, normalised_flow(new_flow), mask)
+    return Record(person, own.picture, own.edge, parsing, densepose, scene.key_points(densepose), normalised_flow(flow), truth)
+
+
+def partner(index: int, count: int) -> int:
+    """Whose garment a person of a test set tries on: neighbours swap; the last three of an odd count pass theirs on in a ring."""
+    if count % 2 and index >= count - 3:
+        return count - 3 + (index - count + 4) % 3
+    return index ^ 1
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def _jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    image = image[..., ::-1] if image.ndim == 3 else image
+    return cv2.imencode('.jpg', np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def _png(image: np.ndarray) -> bytes:
+    image = image[..., ::-1] if image.ndim == 3 else image
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    return cv2.imencode('.png', np.ascontiguousarray(image), settings)[1].tobytes()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def _pose_json(points: np.ndarray) -> bytes:
+    values = [round(float(value), 3) for value in points.reshape(-1)]
+    return json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}).encode()
+
+
+def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
+    """Where the parts of a record lie, relative to the root, by name."""
+    folder, stem, person, cloth = SPLITS[split][0], f'{index:06d}', f'{index:06d}_0', f'{index:06d}_1'
+    paths = {
+        'person': f'{folder}/{split}_img/{person}.jpg',
+        'cloth': f'{folder}/{split}_color/{cloth}.jpg',
+        'edge': f'{folder}/{split}_edge/{cloth}.jpg',
+        'parsing': f'{folder}/{split}_label/{person}.png',
+        'densepose': f'{folder}/{split}_densepose/{person}.npy',
+        'pose': f'{folder}/{split}_pose/{person}.json',
+    }
+    if other is not None:
+        pair = f'{stem}_0__{other:06d}_1'
+        paths['truth'] = f'{folder}/test_gt/img/{pair}.png'
+        paths['flow'] = f'{folder}/test_gt/flow/{pair}.npy'
+        paths['mask'] = f'{folder}/test_gt/mask/{pair}.png'
+    return paths
+
+
+def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
+    split, index, other = task
+    record, paths = render_record(seed, split, index, size=size, other=other), record_paths(split, index, other)
+    parts = {'person': _jpeg(record.person), 'cloth': _jpeg(record.cloth), 'edge': _jpeg(record.edge, EDGE_QUALITY)}
+    parts |= {'parsing': _png(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
+    if record.truth:
+        truth = record.truth
+        parts |= {'truth': _png(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': _png(truth.mask)}
+    for name, path in paths.items():
+        _write(root, path, parts[name])
+
+
+def _write(root: Path, path: str, content: bytes) -> None:
+    """Write a file as a whole or not at all."""
+    partial_file = root / PARTIAL / f'{os.getpid()}-{Path(path).name}'
+    partial_file.write_bytes(content)
+    os.replace(partial_file, root / path)
+
+
+# ---------------------------------------------------------------------------------------------- the whole set
+
+
+@contextmanager
+def _using(option: str, path: Path) -> Iterator[None]:
+    """Turn what the system refuses, a full disk for instance, into one line that names the option."""
+    try:
+        yield
+    except (UserError, BrokenPipeError):  # who stopped reading our output did not refuse the folder
+        raise
+    except OSError as error:
+        where = f' at {error.filename}' if error.filename else ''
+        raise UserError(
+            f'{option} {path}: cannot be written ({error.strerror or error}{where}); check its permissions and the '
+            'space on its disk, or give another'
+        ) from error
+
+
+def _check_drawing(seed: int, size: tuple[int, int]) -> None:
+    if seed < 0:
+        raise UserError(f'--seed {seed}: expected 0 or more')
+    if min(valid_size(size)) < SMALLEST_SIDE:
+        raise UserError(f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from {SMALLEST_SIDE} on')
+
+
+def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int) -> None:
+    if train < 0 or test < 0 or train + test == 0:
+        raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
+    if test == 1:
+        raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
+    _check_drawing(seed, size)
+    if workers < 1:
+        raise UserError(f'--workers {workers}: expected 1 or more')
+    if os.path.exists(root) and not os.path.isdir(root):
+        raise UserError(f'--root {root}: is a file; give a folder that is new, empty or made by this command')
+
+
+def _read_manifest(root: Path) -> dict | None:
+    """What an earlier run left in the folder; None where the folder is new or empty."""
+    content = sorted(item.name for item in root.iterdir()) if os.path.isdir(root) else []
+    if not content:
+        return None
+    if MANIFEST not in content:
+        raise UserError(
+            f'--root {root}: holds something else ({content[0]}); give one that is new, empty or made by this command'
+        )
+    refusal = UserError(f'{root / MANIFEST}: not a manifest of this command; give another folder')
+    if not os.path.isfile(root / MANIFEST):
+        raise refusal
+    try:
+        manifest = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+        manifest = {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
+        numbers = [manifest[key] for key in manifest if key != 'size'] + [*manifest['size']]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise refusal from error
+    if len(numbers) != 6 or any(type(number) is not int or number < 0 for number in numbers):
+        raise refusal
+    return manifest
+
+
+def _agree(root: Path, old: dict, new: dict) -> None:
+    """Refuse to mix records that were drawn differently, and to leave records that no list names."""
+    for key in ('version', 'seed', 'size'):
+        if old[key] != new[key]:
+            raise UserError(f'--root {root}: was made with {key} {old[key]}, asked for {new[key]}; give another folder')
+    for split in SPLITS:
+        if new[split] < old[split]:
+            raise UserError(f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; ask for as many or more')
+
+
+def _tasks(train: int, test: int) -> list[tuple[str, int, int | None]]:
+    return [('train', i, None) for i in range(train)] + [('test', i, partner(i, test)) for i in range(test)]
+
+
+def _complete(root: Path, task: tuple[str, int, int | None]) -> bool:
+    # A file of no bytes is what a crash of the system leaves of one that was never flushed.
+    paths = [root / path for path in record_paths(*task).values()]
+    return all(os.path.isfile(path) and os.path.getsize(path) > 0 for path in paths)
+
+
+def _run(tasks: list, work: partial, workers: int, bar: tqdm) -> None:
+    """Do the tasks in this process or in several; neighbours stay together, as they share garments."""
+    if workers == 1:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for task in tasks:
+                work(task)
+                bar.update()
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        for _ in pool.map(work, tasks, chunksize=8):
+            bar.update()
+
+
+def write_dataset(
+    root: str | Path,
+    *,
+    train: int,
+    test: int,
+    seed: int,
+    size: tuple[int, int] = (256, 192),
+    workers: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Write the data set to a folder, or what is missing of it; returns the folder.
+
+    Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
+    Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or size that do
+    not go with what it holds.
+    """
+    root, size = expand(root), (int(size[0]), int(size[1]))
+    _check(root, train, test, seed, size, workers)
+    with _using('--root', root):
+        _write_missing(root, train=train, test=test, seed=seed, size=size, workers=workers, progress=progress)
+    return root
+
+
+def _write_missing(
+    root: Path, *, train: int, test: int, seed: int, size: tuple[int, int], workers: int, progress: bool
+) -> None:
+    manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test}
+    old = _read_manifest(root)
+    if old:
+        _agree(root, old, manifest)
+    tasks = _tasks(train, test)
+    folders = {PARTIAL, *(str(Path(path).parent) for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values())}
+    for folder in folders:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    _write(root, MANIFEST, json.dumps(manifest).encode())
+    missing = [task for task in tasks if not _complete(root, task)]
+    begin = time.perf_counter()
+    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit='record', disable=not progress) as bar:
+        _run(missing, partial(_write_record, root=root, seed=seed, size=size), workers, bar)
+    if progress and missing:
+        rate = len(missing) / (time.perf_counter() - begin) / workers
+        print(f'{len(missing)} records written to {root}, {rate:.1f} a second and worker')
+    for split, (folder, _) in SPLITS.items():
+        lines = [f'{i:06d}_0.jpg {i if other is None else other:06d}_1.jpg\n' for name, i, other in tasks if name == split]
+        if lines:
+            _write(root, f'{folder}/{split}_pairs.txt', ''.join(lines).encode())
+    _drop_stale_truths(root, tasks)
+    shutil.rmtree(root / PARTIAL)
+
+
+def _drop_stale_truths(root: Path, tasks: list) -> None:
+    """Remove the truths of partners that a grown test set of odd size has given up."""
+    names = ('truth', 'flow', 'mask')
+    wanted = {root / record_paths(*task)[name] for task in tasks if task[2] is not None for name in names}
+    for file in (root / SPLITS['test'][0] / 'test_gt').glob('*/*'):
+        if wanted and file not in wanted:
+            file.unlink()
+
+
+def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
+    """A contact sheet, uint8 RGB, of the first `count` test records: person | garment | truth, up to five records a row."""
+    rows = []
+    for index in range(count):
+        record = render_record(seed, 'test', index, size=size, other=partner(index, count))
+        worn = _garment(seed, 'test', partner(index, count), size).picture
+        strip = np.concatenate([record.person, worn, record.truth.image], axis=1)
+        rows.append(cv2.copyMakeBorder(strip, 0, 8, 0, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
+    columns = min(5, max(1, count // 4))
+    rows += [np.full_like(rows[0], 255)] * (-count % columns)
+    return np.concatenate([np.concatenate(rows[i : i + columns], axis=1) for i in range(0, len(rows), columns)])
+
+
+def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
+    if target.suffix.lower() not in SHEET_SUFFIXES:
+        raise UserError(f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}')
+    if count < 2:
+        raise UserError(f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more')
+    _check_drawing(seed, size)
+    with _using('--sheet', target), atomic_write(target) as temporary:
+        sheet = draw_sheet(seed, count, size=size)
+        temporary.write_bytes(_png(sheet) if target.suffix.lower() == '.png' else _jpeg(sheet))
+    print(f'sheet of {count} records: {target}')
+
+
+def _parse() -> argparse.Namespace:
+    parser = OptionParser(__doc__.splitlines()[0], prog='python -m synthetic')
+    parser.add_argument('--root', help='folder to write to: new, empty, or made by this command before')
+    parser.add_argument('--train', type=int, default=2000, help='training records')
+    parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
+    parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
+    parser.add_argument('--workers', type=int, default=1, help='processes that draw')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(256, 192), metavar=('HEIGHT', 'WIDTH'), help='in pixels'
+    )
+    parser.add_argument('--sheet', metavar='FILE', help='also write a contact sheet of test records: person | garment | truth')
+    parser.add_argument('--sheet_records', type=int, default=20, help='records on the sheet')
+    args = parser.parse_args()
+    if not args.root and not args.sheet:
+        parser.error('nothing to do: give --root, --sheet or both')
+    return args
+
+
+@exit_cleanly
+def main() -> None:
+    """The command line."""
+    args = _parse()
+    if args.sheet:
+        _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size))
+    if args.root:
+        write_dataset(args.root, train=args.train, test=args.test, seed=args.seed, size=tuple(args.size), workers=args.workers)
+
