@@ -8,7 +8,6 @@ import glob
 import json
 import math
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from data.labels import KEY_POINTS
-from utils.errors import DataError, MissingFileError, UserError
+from utils.errors import DataError, MissingFileError, UserError, first_line
+from utils.paths import kind_of
 
 PHASES = ('train', 'test')
 FOLDERS = {
@@ -75,12 +75,12 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
     lists = [f'{phase}_pairs.txt'] if phase else [f'{name}_pairs.txt' for name in PHASES]
     wanted = ' or '.join(lists)
     try:
-        mode = os.stat(root).st_mode
+        kind = kind_of(root)
     except FileNotFoundError:
         raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}') from None
     except (OSError, ValueError) as error:
         raise UserError(f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}') from error
-    if not stat.S_ISDIR(mode):
+    if kind != 'folder':
         folder = f'its folder {root.parent}' if root.name.endswith('_pairs.txt') else f'the folder that holds {wanted}'
         raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
     if not os.access(root, os.R_OK | os.X_OK):
@@ -279,7 +279,7 @@ def _wrong_names(names: list[str]) -> str | None:
 def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader trips over into a `RecordError` that names the file."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for somebody to write to it
+        if kind_of(path) != 'file':
             raise RecordError(f'{path}: cannot be read (a folder, pipe or device), expected a file')
         yield
     except RecordError:
@@ -297,8 +297,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    reason = ' '.join(reason.split())[:_LONGEST_REASON]
+    reason = first_line(error)[:_LONGEST_REASON]
     return reason if reason.isprintable() else repr(reason)
 
 

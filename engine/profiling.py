@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.device import synchronise
+from utils.timing import time_calls
 
 WARM_UP_CALLS = 10
 MEGA, GIGA = 1e6, 1e9
@@ -57,15 +56,7 @@ def measure_runtime(
 
     Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three calls.
     """
-    for _ in range(WARM_UP_CALLS):
-        call(*inputs)
-    times: list[float] = []
-    while len(times) < 3 or (len(times) < calls and sum(times) < seconds):
-        synchronise(device)
-        start = time.perf_counter()
-        call(*inputs)
-        synchronise(device)
-        times.append(time.perf_counter() - start)
+    (times,) = time_calls([lambda: call(*inputs)], device=device, repeats=calls, warm_up=WARM_UP_CALLS, seconds=seconds)
     milliseconds = torch.tensor(times, dtype=torch.float64) * 1000
     return Runtime(milliseconds.mean().item(), milliseconds.quantile(0.5).item(), len(times))
 

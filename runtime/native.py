@@ -35,7 +35,7 @@ from runtime.fold import merge_neighbours, replace
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 from runtime.winograd import bias_of, transform_kernels
-from utils.errors import UserError
+from utils.errors import UserError, first_line
 from utils.paths import atomic_write
 
 _log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def _load(path: Path) -> None:
     try:
         torch.ops.load_library(path)
     except OSError as error:
-        reason = str(error.__cause__ or error).partition('\n')[0]
+        reason = first_line(error.__cause__ or error)
         raise UserError(f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew') from error
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from utils.errors import MissingFileError, UserError
 def expand(path: str | Path) -> Path:
     """Return `path` with a leading ~ replaced by the home folder; a user who does not exist is left as it is."""
     return Path(os.path.expanduser(path))
+
+
+def kind_of(path: str | Path) -> str:
+    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer. Raises OSError."""
+    mode = os.stat(path).st_mode
+    return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
 
 
 @contextlib.contextmanager
