@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,7 +24,7 @@ from utils.device import describe_device
 from utils.errors import CheckpointError, DataError
 from utils.log import format_table
 from utils.paths import atomic_write
-from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
+from utils.visual import contact_sheet, panel_row, save_picture, to_picture
 
 METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')
 PANELS = ('person', 'garment', 'warped', 'try-on')
@@ -77,12 +76,6 @@ def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
-
-
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture whole or not at all; JPEG with little loss."""
-    with atomic_write(path) as temporary:
-        picture.save(temporary, quality=JPEG_QUALITY)
 
 
 def dress_all(

@@ -22,7 +22,7 @@ from data.transforms import ids_tensor, picture_tensor
 from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
-from models.ops.flow import offset_to_flow
+from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
 from utils.errors import DataError, MissingFileError
 
@@ -164,19 +164,14 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
     return GroundTruth(folder, dataset.pairs, size=dataset.size)
 
 
-def places(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Return the pixels (x, y) [2, H, W] at which a flow [2, H, W] samples: 0, 0 is the centre of the first one."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
-    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
-
-
 def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
     """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W] sample.
 
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners` says how the first
     flow is sampled; true ones are meant with it.
     """
-    distances = (places(flow.float(), align_corners=align_corners) - places(truth, align_corners=True)).norm(dim=0)  # [H, W]
+    sampled, true = sampled_pixels(flow.float(), align_corners=align_corners), sampled_pixels(truth, align_corners=True)
+    distances = (sampled - true).norm(dim=0)  # [H, W]
     return distances[truth.isfinite().all(dim=0)].mean().item()
 
 

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from engine.evaluate import save_picture
 from utils.log import NAME
-from utils.visual import contact_sheet, panel_row, to_picture
+from utils.visual import contact_sheet, panel_row, save_picture, to_picture
 
 SAMPLE_ROWS = 4  # records of a batch that a sample sheet shows
 

@@ -24,10 +24,19 @@ def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
     The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
     cloth only where its warped edge is.
     """
-    rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+    rendered, mask = activate(generated)
     mask = mask * warped.edge
-    image = warped.cloth * mask + rendered * (1 - mask)
-    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow)
+    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow)
+
+
+def activate(generated: Tensor) -> tuple[Tensor, Tensor]:
+    """A generator's raw output [N, 4, H, W] -> the rendered picture in [-1, 1] (tanh) and the mask in [0, 1] (sigmoid)."""
+    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+
+
+def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
+    return cloth * mask + rendered * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,12 +120,13 @@ class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
 
     What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
-    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same
-    pipeline fast.
+    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same pipeline fast.
 
     Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
     """
+
+    mode = 'torch'
 
     def __init__(
         self,
@@ -207,6 +217,15 @@ class TryOnPipeline(nn.Module):
         generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
         return compose(warped, generated)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.warp.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the networks compute in, but for flows."""
+        return next(self.warp.parameters()).dtype
+
     def _place(self, x: Tensor) -> Tensor:
-        parameter = next(self.warp.parameters())
-        return x.to(parameter.device, parameter.dtype)
+        return x.to(self.device, self.dtype)

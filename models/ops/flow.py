@@ -65,3 +65,9 @@ def second_differences(flow: Tensor) -> Tensor:
         flow[:, :, :-2, 2:] + flow[:, :, 2:, :-2],
     )
     return torch.stack([pair - 2 * centre for pair in pairs], dim=2)  # [N, 2, 4, h - 2, w - 2]
+
+
+def sampled_pixels(flow: Tensor, *, align_corners: bool) -> Tensor:
+    """The pixels (x, y) [2, H, W] that a flow [2, H, W] samples in a picture of its size; 0, 0 is the centre of the first."""
+    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
+    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
