@@ -1,6 +1,6 @@
 """Train the generator of an end-to-end stage further, alone: garments are warped once, so a step costs little.
 
-    python -m scripts.polish_generator pb_e2e --dataroot synthetic/VITON_traindata --out pb_gen.pt \\
+    python -m scripts.polish_generator pb_e2e --dataroot dataset/drawn/VITON_traindata --out pb_gen.pt \\
         --pb_warp_checkpoint runs/train/Teacher_e2e/weights/pb_warp_last.pt \\
         --pb_gen_checkpoint runs/train/Teacher_e2e/weights/pb_gen_last.pt
 
