@@ -31,7 +31,7 @@ def shifts(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 def ways(device: torch.device) -> dict[str, Callable]:
     """Implementations by name; `matrix product` is the one that the networks use on a CPU."""
-    compared = {
+    compared: dict[str, Callable] = {
         '49 shifts': shifts,
         'matrix product': partial(correlation, impl='torch'),
         'matrix product, gradient by autograd': cost_volume,
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--dtype', default='float32', choices=['float32', 'float64', 'float16', 'bfloat16'])
     options = parser.parse_args(arguments)
     device, dtype, count = prepare(options), getattr(torch, options.dtype), options.batch[0]
-    compared, measured, memory = ways(device), [], []
+    compared, measured = ways(device), []
+    memory: list[list[str]] = []
     for gradients, label in ((False, 'forward'), (True, 'forward and backward')):
         rows = {name: [f'{name}, {label}'] for name in compared}
         for height, width in LEVELS:

@@ -39,12 +39,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.records import valid_size
 from synthetic.brushes import Frame
 from synthetic.garments import Garment, draw_garment
 from synthetic.people import sample_person
 from synthetic.scenes import Scene
-from data.labels import CHANGED, GARMENT, KEPT, Parsing
-from data.records import valid_size
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand

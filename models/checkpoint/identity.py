@@ -56,7 +56,9 @@ def create_blank(part: str, network: str, role: str, align_corners: bool = True)
 @functools.cache
 def layout_of(part: str, network: str, role: str) -> Layout:
     module = create_blank(part, network, role)
-    tensors, tied, first_names = module.state_dict(keep_vars=True), {}, {}
+    tensors = module.state_dict(keep_vars=True)
+    tied: dict[str, str] = {}
+    first_names: dict[int, str] = {}
     for name, tensor in tensors.items():
         first = first_names.setdefault(id(tensor), name)
         if first != name:

@@ -305,7 +305,7 @@ def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | N
 
 # What torch.compiler.assume_constant_result sets, so that a compiled model holds the answer and cupy is never traced.
 # That function itself would import the whole compiler, which takes seconds, for programs that never compile.
-find_problem._dynamo_marked_constant = True
+setattr(find_problem, '_dynamo_marked_constant', True)  # noqa: B010 - functions have no such attribute for a type checker
 
 
 @functools.cache

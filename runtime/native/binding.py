@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -70,7 +71,7 @@ def _build(path: Path) -> None:
     _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
     with tempfile.TemporaryDirectory() as folder:
-        options = {'name': NAME, 'sources': [str(SOURCE)], 'extra_cflags': flags, 'extra_ldflags': ['-fopenmp']}
+        options: dict[str, Any] = {'name': NAME, 'sources': [str(SOURCE)], 'extra_cflags': flags, 'extra_ldflags': ['-fopenmp']}
         options |= {'build_directory': folder, 'is_python_module': False}
         code = f'from torch.utils.cpp_extension import load; load(**{options!r})'
         done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)

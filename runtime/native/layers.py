@@ -15,9 +15,9 @@ from models.outputs import WarpOutput
 from models.warp_modules.afwm import CorrelationFlow
 from runtime import cpu
 from runtime.cpu import RowSamplingFlow, channels_last, fuse
-from runtime.fold import merge_neighbours, replace
+from runtime.fold import bias_of, merge_neighbours, replace
 from runtime.native.binding import load_kernels
-from runtime.native.winograd import bias_of, fits_winograd, transform_kernels
+from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 

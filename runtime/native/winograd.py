@@ -26,11 +26,6 @@ def transform_kernels(weight: Tensor) -> Tensor:
     return torch.einsum('ak,oik->aio', across, weight.double().flatten(2)).to(weight.dtype).contiguous()
 
 
-def bias_of(conv: nn.Conv2d) -> Tensor:
-    """The bias of a convolution [out], zeros if it has none."""
-    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
-
-
 def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
     """Return whether `conv` is 3x3, of stride 1, dense and zero-padded, with at least `smallest` pairs of channels."""
     shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
