@@ -12,6 +12,7 @@ from synthetic.brushes import (
     Brush,
     Frame,
     Profile,
+    floats,
     grow,
     mirrored,
     noise,
@@ -35,7 +36,7 @@ FONTS = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COM
 RING = np.stack(
     [np.cos(np.linspace(0, 2 * np.pi, 40, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 40, endpoint=False))], -1
 )
-SQUARE = np.float32([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+SQUARE = floats([(-1, -1), (1, -1), (1, 1), (-1, 1)])
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Cut:
         self.widths = Profile([*knots, (self.length + 30, self.hem)])
         while self.sleeve and self.slope > 0.5 and self.inner_cuff()[0] < self.hem + 2 and self.inner_cuff()[1] > self.pit + 10:
             self.slope -= 0.03
-        self.direction = np.float32((np.cos(self.slope), np.sin(self.slope)))
+        self.direction = floats((np.cos(self.slope), np.sin(self.slope)))
 
     def inner_cuff(self) -> tuple[float, float]:
         """The inner end of the right cuff."""
@@ -119,8 +120,8 @@ class Cut:
             hole = np.array([(self.tip + 0.4, self.drop + 0.6), (self.chest + 1.2, self.pit + 1)])
         else:
             fall, out = self.pit - top, self.chest - end
-            hole = [(end, top), (end - 1.5, top + 0.45 * fall), (end + 0.3 * out, top + 0.83 * fall), (self.chest, self.pit)]
-            hole = spline(hole)
+            bend = (end - 1.5, top + 0.45 * fall), (end + 0.3 * out, top + 0.83 * fall)
+            hole = spline([(end, top), *bend, (self.chest, self.pit)])
         y, q = np.linspace(self.pit + 1, self.length, 14), np.linspace(1, 0, 8)
         hem = np.stack([self.widths(self.length) * q, self.length + self.curve * (1 - q**2)], -1)
         sides = np.stack([self.widths(y), y], -1)
@@ -151,7 +152,7 @@ class Cut:
             point,
             (point[0] - 5, point[1] - 1.5),
         ]
-        leaf = np.float32(leaf)
+        half = floats(leaf)
         if self.collar == 'hood':
             rim = [
                 (0.3, self.depth),
@@ -162,8 +163,8 @@ class Cut:
                 (n + 4, 10),
                 (8, self.depth + 5),
             ]
-            leaf = spline([*rim, (1.5, self.depth + 4)], closed=True)
-        return [leaf, leaf * np.float32((-1, 1))]
+            half = spline([*rim, (1.5, self.depth + 4)], closed=True)
+        return [half, half * floats((-1, 1))]
 
     def sleeve_outline(self, side: int, start: float = 0.0, stop: float = 1.0) -> np.ndarray:
         """Outline of a stretch of a sleeve."""
@@ -253,8 +254,9 @@ def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garme
     points = np.concatenate([*panels, *sleeves, cut.back()])
     low, high = points.min(0), points.max(0)
     zoom = float(min(FRAME_WIDTH * 0.96 / (high[0] - low[0]), FRAME_HEIGHT * 0.92 / (high[1] - low[1])) * rng.uniform(0.9, 1.0))
-    origin = np.float32((96 + rng.uniform(-2, 2), 128 - zoom * (high[1] + low[1]) / 2 + rng.uniform(-4, 4)))
+    origin = floats((96 + rng.uniform(-2, 2), 128 - zoom * (high[1] + low[1]) / 2 + rng.uniform(-4, 4)))
     window = frame.window(points * zoom + origin, 2)
+    assert window is not None, 'a garment lies within the frame'
     brush = Brush(frame, window, zoom=zoom, origin=origin)
     panel, arms, back = brush.cover(*panels), [brush.cover(s) for s in sleeves], brush.cover(cut.back())
     front = np.maximum(panel, np.maximum(*arms)) if arms else panel
@@ -344,7 +346,7 @@ def paint_pattern(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[n
     elif kind in ('check', 'tartan'):
         palette = np.concatenate([palette, np.array([(colors[0] + colors[1]) / 2]).astype(np.uint8)])
         a, b = (frac(v / np.float32(step)) for v in (x, y))
-        index = np.uint8([0, 3, 1])[(a < 0.5).astype(np.uint8) + (b < 0.5)]
+        index = np.array([0, 3, 1], np.uint8)[(a < 0.5).astype(np.uint8) + (b < 0.5)]
         if kind == 'tartan':
             index[(np.abs(a - 0.8) < 0.05) | (np.abs(b - 0.8) < 0.05)] = 2
     elif kind == 'dots':
@@ -408,40 +410,40 @@ def paint_graphic(
     kind = pick(rng, ('word', 'boxed', 'star', 'small', 'scene', 'badge'), (0.3, 0.18, 0.14, 0.14, 0.13, 0.11))
     middle = np.array((0, max(cut.depth + 22, cut.pit + rng.uniform(4, 18))))
     center, wide = brush.pixels(middle) / 16, rng.uniform(34, 48)
-    ink, other, word, font = ink.tolist(), second.tolist(), pick(rng, WORDS), pick(rng, FONTS)
+    first, other, word, font = ink.tolist(), second.tolist(), pick(rng, WORDS), pick(rng, FONTS)
 
     def fill(points: np.ndarray, color: list) -> None:
         cv2.fillPoly(canvas, [brush.pixels(points)], color, cv2.LINE_AA, 4)
 
     if kind == 'small':
         spot = (rng.uniform(13, 18), cut.pit + rng.uniform(-6, 2))
-        fill(RING[:: pick(rng, (1, 8, 10))] * rng.uniform(2.5, 4) + spot, ink)
+        fill(RING[:: pick(rng, (1, 8, 10))] * rng.uniform(2.5, 4) + spot, first)
     elif kind == 'word':
-        high = put_word(canvas, word, center, wide * brush.scale, ink, font, rng.uniform(1.2, 2.6))
+        high = put_word(canvas, word, center, wide * brush.scale, first, font, rng.uniform(1.2, 2.6))
         if rng.uniform() < 0.4:
             put_word(canvas, pick(rng, WORDS), center + (0, high * 1.5), wide * 0.55 * brush.scale, other, FONTS[0], 1.0)
     elif kind == 'boxed':
         half = np.array((wide / 2 + 3, rng.uniform(8, 20)))
-        fill(middle + half * SQUARE, ink)
-        put_word(canvas, word, center, wide * 0.85 * brush.scale, [245] * 3 if np.mean(ink) < 128 else [24] * 3, FONTS[0], 2.2)
+        fill(middle + half * SQUARE, first)
+        put_word(canvas, word, center, wide * 0.85 * brush.scale, [245] * 3 if np.mean(first) < 128 else [24] * 3, FONTS[0], 2.2)
         fill(middle + (0, half[1] + 4) + SQUARE * (half[0], 1.6), other)
     elif kind == 'badge':
         radius = rng.uniform(13, 19)
-        fill(RING * radius + middle, ink)
+        fill(RING * radius + middle, first)
         fill(RING * radius * 0.88 + middle, other)
-        fill(RING * radius * 0.8 + middle, ink)
+        fill(RING * radius * 0.8 + middle, first)
         put_word(canvas, word, center, radius * 1.35 * brush.scale, other, FONTS[0], 2.0)
     elif kind == 'star':
         radius, points = rng.uniform(12, 19), int(rng.integers(4, 9))
         angle = np.linspace(0, 2 * np.pi, 2 * points, endpoint=False) - np.pi / 2
         reach = np.where(np.arange(2 * points) % 2, radius * rng.uniform(0.4, 0.75), radius)
-        fill(np.stack([np.cos(angle), np.sin(angle)], -1) * reach[:, None] + middle, ink)
+        fill(np.stack([np.cos(angle), np.sin(angle)], -1) * reach[:, None] + middle, first)
         fill(RING * radius * 0.3 + middle, other)
     else:
         half = np.array((wide / 2, wide * 0.42))
         fill(middle + half * SQUARE, other)
         fill(RING * half[1] * 0.4 + middle + half * (0.35, -0.35), [244, 206, 96])
-        fill(middle + half * ((-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)), ink)
+        fill(middle + half * ((-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)), first)
 
 
 def paint_trims(
@@ -519,4 +521,4 @@ def flat_shade(rng: np.random.Generator, brush: Brush, cut: Cut, cover: np.ndarr
         for start in rng.uniform(0.15, 0.8, 3 if cut.sleeve > 0.5 else 0):
             t, a = np.array((start, start + 0.05, start + 0.12)), np.array((-0.9, 0.0, 0.7))
             lines.append(np.stack(cut.sleeve_point(t, a), -1) * (s, 1))
-    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, 0.32, np.float32((0.6, -0.5)))
+    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, 0.32, floats((0.6, -0.5)))
