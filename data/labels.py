@@ -7,7 +7,7 @@ KEY_POINTS = 18
 
 
 class Parsing(IntEnum):
-    """What a pixel of the parsing map shows. Ids 2 and 3 occur, but no mask uses them."""
+    """Classes of the parsing map. Ids 2 and 3 occur, but no mask uses them."""
 
     BACKGROUND = 0
     HAIR = 1
@@ -26,7 +26,7 @@ class Parsing(IntEnum):
 
 
 class DensePosePart(IntEnum):
-    """Which part of the body surface a pixel of the DensePose map shows; limbs have two halves each."""
+    """Parts of the DensePose map; limbs have two halves each."""
 
     BACKGROUND = 0
     TORSO_1 = 1
@@ -56,7 +56,7 @@ class DensePosePart(IntEnum):
 
 
 CLOTH = (Parsing.UPPER_CLOTHES, Parsing.DRESS)
-"""What the garment replaces: a dress counts as upper clothes."""
+"""Classes that the garment replaces: a dress counts as upper clothes."""
 
 FACE = (Parsing.HAIR, Parsing.FACE)
 

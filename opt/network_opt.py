@@ -21,7 +21,7 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
 
 
 def checked_size(size: list[int] | None) -> tuple[int, int] | None:
-    """What `--size` gave, as (H, W). Raises `UserError` for a size that no network takes."""
+    """`--size` as (H, W). Raises `UserError` for a size that no network takes."""
     return valid_size(size) if size else None
 
 

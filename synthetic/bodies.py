@@ -72,7 +72,7 @@ class ArmPatch(Patch):
         return inner + (outer - inner) * (rim + 1) / 2
 
     def rim(self) -> np.ndarray:
-        """Where across the bare arm a pixel lies, -1 inner .. 1 outer rim."""
+        """Position of each pixel across the bare arm, -1 inner .. 1 outer rim."""
         return np.clip(self.side / self.arm.radius(self.place), -1, 1)
 
 

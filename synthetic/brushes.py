@@ -1,4 +1,4 @@
-"""Curves, soft brushes and layers: what all drawings are made of.
+"""Curves, soft brushes and layers, from which all drawings are made.
 
 Lengths are in body units: the frame is 256 units high and shows a person of scale 1 as VITON's photographs do. Everything is
 drawn SUPERSAMPLE times as large as it is stored and averaged down; maps that vary smoothly are computed at the stored size and
@@ -39,7 +39,7 @@ def _spline_basis(steps: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _spline_spans(count: int, closed: bool) -> np.ndarray:
-    """Which four points [spans, 4] each piece of a curve rests on; the ends of an open one count twice."""
+    """Indices [spans, 4] of the four control points of each span; the ends of an open curve are repeated."""
     places = np.arange(count if closed else count - 1)[:, None] + np.arange(-1, 3)
     return places % count if closed else np.clip(places, 0, count - 1)
 
@@ -216,7 +216,7 @@ class Layer(NamedTuple):
     flow: np.ndarray | None = None
 
     def is_shadow(self) -> bool:
-        """Whether the layer darkens what lies below and is nothing itself."""
+        """Return True for a layer that only darkens the ones below."""
         return self.rgb is None and self.label is None
 
 
@@ -238,7 +238,7 @@ def paint(layer: Layer, canvas: np.ndarray, parsing: np.ndarray, flow: np.ndarra
 
 
 def overlap(first: Window, second: Window | None) -> Window | None:
-    """What two windows share; None where they do not meet."""
+    """Intersection of two windows; None if it is empty."""
     if second is None:
         return None
     rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
@@ -247,7 +247,7 @@ def overlap(first: Window, second: Window | None) -> Window | None:
 
 
 def crop(layer: Layer, window: Window | None) -> Layer | None:
-    """The part of a layer inside a window; None where they do not meet."""
+    """The part of a layer inside a window; None if it is empty."""
     both = overlap(layer.window, window)
     if both is None:
         return None

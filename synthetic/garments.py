@@ -308,7 +308,7 @@ def contrast(rng: np.random.Generator, *grounds: np.ndarray) -> np.ndarray:
 
 
 def frac(value: np.ndarray) -> np.ndarray:
-    """What is left above the next lower integer."""
+    """Fractional part."""
     return value - np.floor(value)
 
 

@@ -33,7 +33,7 @@ class Head:
         return x * back[0, 0] + y * back[1, 0], x * back[0, 1] + y * back[1, 1]
 
     def feature(self, x: float, y: float) -> tuple[float, float]:
-        """Where a feature of the face lies once the head is turned."""
+        """Position of a feature of the face on the turned head."""
         turn = self.person.head['turn']
         return x * (1 - 0.08 * abs(turn)) + turn * (5.5 - 0.014 * x * x) * (1 - (y / 50) ** 2), y
 

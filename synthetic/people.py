@@ -1,4 +1,4 @@
-"""What a person is like: pose, proportions, colours, clothes below the waist and what stands behind, drawn at random.
+"""Random persons: pose, proportions, colours, lower clothes and backdrop.
 
 The torso frame has its origin at the pit of the neck, x to the right of the picture, y down the spine; side -1 is the left of
 the picture, the person's right.
@@ -20,7 +20,7 @@ REACH = UPPER_ARM + FOREARM
 """Lengths of the parts of an arm that is not foreshortened; wrist and fingers lie beyond REACH."""
 
 WARM = (0.78, 1.05, 1.15)
-"""How strongly red, green and blue of skin answer to shade: shadows on skin are warm."""
+"""Response of the red, green and blue of skin to shade: shadows on skin are warm."""
 
 SKINS = (
     (246, 217, 196), (240, 203, 178), (231, 188, 158), (214, 164, 130), (190, 138, 102), (152, 104, 74), (116, 78, 56),
@@ -70,7 +70,7 @@ class Arm:
         self.lower = (7.4 * self.girth, 4.6 * self.girth**0.5)
 
     def tip(self) -> np.ndarray:
-        """Where the fingers end."""
+        """Position of the finger tips."""
         return self.wrist + HAND * floats((self.side * np.sin(self.hand_angle), np.cos(self.hand_angle)))
 
     def fields(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -45,7 +45,7 @@ class Warp:
         return flat_x, flat_y - 3.0 * round_off * ramp((y - 70) / 40)
 
     def sleeve(self, patch: ArmPatch) -> dict:
-        """What each pixel of a patch shows of a sleeve.
+        """Sleeve coordinates of each pixel of a patch.
 
         Flat `x` and `y`, `rim` across the sleeve (-1 inner .. 1 outer edge), units `past` the seam of the armhole, `blend`
         from the torso's map (0) to the sleeve's (1), and `inside`: units to the edge of the sleeve, negative outside.

@@ -1,4 +1,4 @@
-"""Which weights dress own photographs: those asked for, else the published ones, else those that come with the project."""
+"""Default weights: those asked for, else the published ones, else those that come with the project."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to: part, registry name and role, told by tensor names and shapes."""
+"""Identification of a state dict: part, registry name and role, from tensor names and shapes."""
 
 import functools
 from collections.abc import Mapping
@@ -42,19 +42,21 @@ class _WithoutDraws(TorchFunctionMode):
 
 
 def create_network(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
+    """A newly initialised warp network or generator of the registry."""
     if choose('part', part, PARTS) == 'warp':
         return create_warp(network, role, align_corners=align_corners)
     return create_generator(network, role)
 
 
 def create_blank(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
-    """A network to be filled: its weights are whatever was in memory. The caller's random numbers are not touched."""
+    """A network with uninitialised weights, to be loaded. The random state is not changed."""
     with torch.random.fork_rng(devices=[]), _WithoutDraws():
         return create_network(part, network, role, align_corners)
 
 
 @functools.cache
 def layout_of(part: str, network: str, role: str) -> Layout:
+    """Names and shapes of a network's tensors; cached."""
     module = create_blank(part, network, role)
     tensors = module.state_dict(keep_vars=True)
     tied: dict[str, str] = {}

@@ -303,7 +303,7 @@ def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | N
     return problem
 
 
-# What torch.compiler.assume_constant_result sets, so that a compiled model holds the answer and cupy is never traced.
+# The attribute that torch.compiler.assume_constant_result sets: a compiled model keeps the answer and never traces cupy.
 # That function itself would import the whole compiler, which takes seconds, for programs that never compile.
 setattr(find_problem, '_dynamo_marked_constant', True)  # noqa: B010 - functions have no such attribute for a type checker
 
@@ -318,7 +318,7 @@ def _probe(device: str, dtype: torch.dtype) -> str | None:
         _kernels(torch.device(device).index, dtype)
     except ImportError as error:
         return f'cupy cannot be imported ({first_line(error)}), install the cupy-cuda13x or cupy-cuda12x that fits PyTorch'
-    except Exception as error:  # whatever cupy, the compiler or the driver raise: a reason not to use them
+    except Exception as error:  # cupy, the compiler and the driver raise all kinds
         return f'cupy cannot compile or load the kernels ({type(error).__name__}: {first_line(error)})'
     return None
 
