@@ -6,9 +6,10 @@ import numpy as np
 from data.labels import DensePosePart
 from synthetic.bodies import ArmPatch, Patch, arm_layer, backdrop, leg_distances, lower_layers, torso_layers
 from synthetic.brushes import Brush, Frame, Layer, crop, floats, grow, paint, ramp, shrink
-from synthetic.garments import RING, Garment
+from synthetic.garments import Garment
 from synthetic.heads import Head, curls_layers, face_layers, hair_layers, hair_locks
 from synthetic.people import UPPER_ARM, Arm, Person
+from synthetic.prints import RING
 from synthetic.wearing import Warp, wear_sleeve, wear_torso
 
 KNEE = 206.0
