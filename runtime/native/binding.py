@@ -19,7 +19,7 @@ from utils.paths import atomic_write
 _log = logging.getLogger(__name__)
 _loading = threading.Lock()
 
-SOURCE = Path(__file__).with_name('kernels.cpp')
+SOURCE = Path(__file__).with_name('kernels.cpp')  # includes the headers beside it
 FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
 COMPILER = os.environ.get('CXX') or 'c++'
 NAME = 'dm_vton_cpu'  # that of the operations, too
@@ -28,7 +28,8 @@ NAME = 'dm_vton_cpu'  # that of the operations, too
 def library_path() -> Path:
     """Path of the built library: one file per hash of source, flags, PyTorch version and processor."""
     capability = torch.backends.cpu.get_cpu_capability()
-    state = hashlib.sha256(SOURCE.read_bytes() + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
+    source = b''.join(path.read_bytes() for path in sorted(SOURCE.parent.glob('*.h'))) + SOURCE.read_bytes()
+    state = hashlib.sha256(source + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
     return Path(torch.hub.get_dir()).parent / 'dm_vton' / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
 
 
