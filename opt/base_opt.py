@@ -2,6 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from utils.paths import atomic_write
+
+SETTINGS_FILE = 'opt.yaml'
 
 
 def whole_number(minimum: int, maximum: int = 2**31 - 1):
@@ -72,3 +81,13 @@ def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
     parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
     parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')
     parser.add_argument('--no_flip', action=Obsolete, why='pictures are never mirrored')
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the options of a run as `opt.yaml`, paths as text and tuples as lists."""
+    plain = {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+    }
+    with atomic_write(folder / SETTINGS_FILE) as temporary:
+        temporary.write_text(yaml.safe_dump(plain, sort_keys=False), encoding='utf-8')

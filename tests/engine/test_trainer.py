@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -537,7 +538,8 @@ def runs(tiny_sets, module_path):
         return [word for n in networks for word in (f'--{n}_checkpoint', str(module_path / run / 'weights' / f'{n}_last.pt'))]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('engine.evaluate.create_fid', lambda **_: lambda real, made: 42.0)
+        fid = SimpleNamespace(fid=lambda real, made: 42.0)
+        patch.setattr('engine.evaluate.create_inception', lambda **_: fid)
         train(train_pb_warp, 'Teacher_warp', '--niter', '1', '--niter_decay', '1')
         train(train_pb_e2e, 'Teacher_e2e', *last('Teacher_warp', 'pb_warp'))
         teacher = last('Teacher_e2e', 'pb_warp', 'pb_gen')
@@ -609,7 +611,7 @@ def test_without_inception_weights_training_says_so_once_and_keeps_no_best(runs,
     def unavailable(**_):
         raise WeightsUnavailable('no network; give them by --fid_weights PATH')
 
-    monkeypatch.setattr('engine.evaluate.create_fid', unavailable)
+    monkeypatch.setattr('engine.evaluate.create_inception', unavailable)
     monkeypatch.setattr(Trainer, 'fit', lambda self: 0 if self.validate is None else 1)
     teacher = runs / 'Teacher_e2e' / 'weights'
     options = ['--pb_warp_checkpoint', str(teacher / 'pb_warp_last.pt'), '--pb_gen_checkpoint', str(teacher / 'pb_gen_last.pt')]
