@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     loader = create_loader(dataset, batch_size=options.batch_size, workers=min(options.workers, len(dataset)))
     results = run / 'results'
     note = f'{pipeline.family}, {dataset.list_kind} list, {options.size[0]} x {options.size[1]}'
+    for remark in pipeline.notes:
+        logger.info(f'note: {remark}')
     if options.size != tuple(pipeline.size):
         trained = f'{pipeline.size[0]} x {pipeline.size[1]}'
         note += f' (weights trained at {trained})'

@@ -111,7 +111,7 @@ def dress_all(
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
             result = pipeline(batch['image'], batch['color'], batch['edge'])
-            if not result.image.isfinite().all():
+            if not (result.image.isfinite().all() and result.flow.isfinite().all()):
                 raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
             on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
             columns = [batch['image'], batch['color'], on_white, result.image]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -308,22 +308,23 @@ class Trainer:
         With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        results = []
+        losses = []
         for batch in batches:
             with contextlib.ExitStack() as stack:
-                for network in self.parallel if len(results) < len(batches) - 1 else ():
+                for network in self.parallel if len(losses) < len(batches) - 1 else ():
                     stack.enter_context(network.no_sync())  # gradients are averaged once a step
                 with torch.autocast(self.device.type, dtype=self.amp, enabled=self.amp is not None):
                     result = self.stage.step(self._to_device(batch), epoch)
+                losses.append(result.loss.item())
+                # Before the backward pass: that of a sampling at NaN reads anywhere in memory on a CPU.
+                diverged, self.stop_signal = self.process.highest(not math.isfinite(losses[-1]), self.signals.received)
+                if diverged:
+                    self._refuse(losses[-1], result, batch, epoch)
                 self.scaler.scale(result.loss / len(batches)).backward()
-            results.append(result._replace(loss=result.loss.detach()))
-            self.means.add({'loss': results[-1].loss, **result.terms})
-        losses = torch.stack([result.loss for result in results]).tolist()
+            result = result._replace(loss=result.loss.detach())
+            self.means.add({'loss': result.loss, **result.terms})
         self.loss = sum(losses) / len(losses)
-        diverged, self.stop_signal = self.process.highest(not math.isfinite(self.loss), self.signals.received)
-        if diverged:
-            self._refuse(losses, results, batches, epoch)
-        return results[-1]
+        return result
 
     def _to_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         moved = {}
@@ -334,16 +335,17 @@ class Trainer:
             moved[name] = value
         return moved
 
-    def _refuse(self, losses: list[float], results: list[StepResult], batches: list[Mapping[str, Any]], epoch: int) -> None:
-        """Say all that helps to find out why a loss is not finite, and stop."""
+    def _refuse(self, loss: float, result: StepResult, batch: Mapping[str, Any], epoch: int) -> NoReturn:
+        """Raise `DivergedError` with all that helps to find out why a loss is not finite."""
         where = f'step {self.step + 1}, epoch {epoch}'
-        advice = 'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or --amp off'
-        for loss, result, batch in zip(losses, results, batches, strict=True):
-            if not math.isfinite(loss):
-                terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())
-                names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
-                raise DivergedError(f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; {advice}')
-        raise DivergedError(f"{where}: another process's loss is not finite")
+        if math.isfinite(loss):
+            raise DivergedError(f"{where}: another process's loss is not finite")
+        terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())
+        names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
+        raise DivergedError(
+            f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; '
+            'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or --amp off'
+        )
 
     def _report(self, result: StepResult, rates: Mapping[str, float], epoch: int, left: int) -> None:
         if self.sample_step and self.step % self.sample_step == 0:

@@ -126,6 +126,7 @@ class TryOnPipeline(nn.Module):
         family: str | None = None,
         is_trained: bool = True,
         size: tuple[int, int] = PUBLISHED_SIZE,
+        notes: tuple[str, ...] = (),
     ):
         super().__init__()
         self.warp = warp
@@ -133,6 +134,7 @@ class TryOnPipeline(nn.Module):
         self.family = family
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
         self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
+        self.notes = notes  # what a user may want to know of the files, a line each
 
     @property
     def align_corners(self) -> bool:
@@ -169,7 +171,8 @@ class TryOnPipeline(nn.Module):
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
         family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
+        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': (*warp_info.notes, *generator_info.notes)}
+        return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:

@@ -334,6 +334,16 @@ def test_a_loss_that_is_not_finite_stops_with_all_terms_and_file_names(toy, tmp_
     assert state['step'] == 3 and all(x.isfinite().all() for x in state['networks']['near'].values())
 
 
+def test_a_loss_that_is_not_finite_has_no_backward_pass(toy, tmp_path):
+    """On a CPU that of a sampling at NaN may end the process without a word."""
+    passes = []
+    stage = toy.ToyStage(spoil=lambda stage, batch: poison(batch) if len(stage.steps) == 2 else None)
+    stage.networks['far'][1].weight.register_hook(lambda _: passes.append(len(stage.steps)))
+    with pytest.raises(DivergedError):
+        toy.make_trainer(tmp_path / 'run', stage).fit()
+    assert passes == [1]
+
+
 def test_under_fp16_a_step_with_infinite_gradients_is_skipped_and_training_goes_on(toy, tmp_path):
     def overflow(stage, batch):
         scales.append(trainer.scaler.get_scale())
