@@ -161,7 +161,8 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given. `align_corners` None takes what the file says, and True where
+        `family` is recognised from the files where it is not given; a pair of networks that is no published family is
+        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file says, and True where
         it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
         `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
@@ -169,7 +170,8 @@ class TryOnPipeline(nn.Module):
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
-        family = match_family(warp_info.network, generator_info.network)
+        if family is None:
+            family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
         about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': (*warp_info.notes, *generator_info.notes)}
         return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()

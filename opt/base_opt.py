@@ -8,33 +8,10 @@ from typing import Any
 
 import yaml
 
+from utils.cli import run_name, whole_number
 from utils.paths import atomic_write
 
 SETTINGS_FILE = 'opt.yaml'
-
-
-def whole_number(minimum: int, maximum: int = 2**31 - 1):
-    """Return an argparse type: a whole number from `minimum` to `maximum`."""
-
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {minimum}')
-        if value > maximum:
-            raise argparse.ArgumentTypeError(f'{text!r} is more than {maximum}')
-        return value
-
-    return convert
-
-
-def run_name(text: str) -> str:
-    """An argparse type: the name of a run folder, not a path."""
-    if not text.strip() or text in {'.', '..'} or '/' in text or '\\' in text:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a plain folder name; put the path into --project')
-    return text
 
 
 class Obsolete(argparse.Action):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.checkpoint.formats import SUFFIXES, bare, read_description, read_file, unwrap
 from models.checkpoint.identity import PARTS, Layout, create_blank, families_of, identify, layout_of
 from models.checkpoint.messages import first_three, listed, name_of, reason_of, shown
-from models.registry import FAMILIES, GENERATORS, ROLES, WARPS, choose
+from models.registry import GENERATORS, ROLES, WARPS, choose, find_family
 from utils.errors import CheckpointError, UserError
 from utils.paths import atomic_write, expand
 
@@ -216,7 +216,7 @@ def load_network(
     choose('part', part, PARTS)
     choose('role', role, ROLES)
     if family is not None:
-        expected = getattr(FAMILIES[choose('family', family, FAMILIES)], part)
+        expected = getattr(find_family(family), part)
         if network not in (None, expected):
             raise ValueError(f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out')
         network = expected

@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from engine.distributed import Process
 from engine.saving import STATE_FILE, read_state
-from engine.trainer import DivergedError, StopSignals, Trainer
-from utils.errors import CheckpointError, MissingFileError, UserError
+from engine.signals import StopSignals
+from engine.trainer import DivergedError, Trainer
+from utils.errors import CheckpointError, UserError
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -71,7 +73,7 @@ def test_epochs_in_two_runs_equal_epochs_in_one_bit_for_bit(toy, tmp_path, unint
 def test_a_signal_lets_the_step_finish_and_the_next_run_takes_the_next_record(toy, tmp_path, uninterrupted, log, number, status):
     folder = tmp_path / 'run'
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    stopped = toy.make_trainer(folder, toy.ToyStage(spoil=stop_at(5, number)), launcher='python train_toy.py')
+    stopped = toy.make_trainer(folder, toy.ToyStage(spoil=stop_at(5, number)))
     assert stopped.fit() == status
     assert stopped.step == 5 and read_state(folder)['records'] == 4
     assert f'{number.name}), all is saved; go on with: python train_toy.py --resume {folder}' in log()
@@ -202,7 +204,7 @@ def test_a_damaged_or_missing_state_is_refused_in_one_line(toy, tmp_path):
     with pytest.raises(CheckpointError, match='no state that this version'):
         toy.make_trainer(tmp_path / 'run', resume=True)
     path.unlink()
-    with pytest.raises(MissingFileError, match='no such file'):
+    with pytest.raises(CheckpointError, match='nothing to continue from'):
         toy.make_trainer(tmp_path / 'run', resume=True)
 
 
@@ -308,7 +310,7 @@ def test_a_disk_that_fills_up_while_a_sample_is_written_is_told_in_one_line_too(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr('engine.journal.save_picture', refuse)
-    with pytest.raises(CheckpointError, match='the disk is full .* go on with: python train.py --resume'):
+    with pytest.raises(CheckpointError, match='the disk is full .* go on with: python train_toy.py --resume'):
         toy.make_trainer(tmp_path / 'run', sample_step=5).fit()
     assert read_state(tmp_path / 'run')['epoch'] == 1
 
@@ -429,6 +431,8 @@ def test_channels_last_holds_for_weights_and_pictures(toy, tmp_path):
 def test_synchronised_batch_norm_keeps_the_names_of_the_weights(toy, tmp_path):
     before = list(toy.ToyStage().networks['near'].state_dict())
     trainer = toy.make_trainer(tmp_path / 'run', sync_bn=True)
+    trainer.process = Process(world=2)
+    trainer._place_networks()
     near = trainer.stage.networks['near']
     assert isinstance(near[1], torch.nn.SyncBatchNorm) and list(near.state_dict()) == before
     assert trainer.optimizer.param_groups[0]['params'][2] is near[1].weight
@@ -443,7 +447,7 @@ def test_compiled_networks_are_called_and_bare_ones_saved(toy, tmp_path, monkeyp
         return wrapper
 
     monkeypatch.setattr(torch, 'compile', compiled)
-    trainer = toy.make_trainer(tmp_path / 'run', compile_networks=True, max_steps=1)
+    trainer = toy.make_trainer(tmp_path / 'run', compile=True, max_steps=1)
     trainer.fit()
     assert calls == list(trainer.stage.networks.values())
     assert list(read_state(tmp_path / 'run')['networks']['near']) == list(trainer.stage.networks['near'].state_dict())
@@ -505,11 +509,36 @@ def test_the_best_score_outlives_the_run_and_a_validation_that_was_killed_is_mad
     assert torch.load(folder / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 1
 
 
-def test_a_validation_without_a_score_is_said_once_and_keeps_no_best(toy, tmp_path, log):
-    trainer = toy.make_trainer(tmp_path / 'run', validate=lambda _: None)
-    assert trainer.fit() == 0
-    assert log().count('no best networks are kept') == 1
-    assert not list((tmp_path / 'run' / 'weights').glob('*_best.pt'))
+def test_a_validation_that_fails_once_costs_that_epochs_score_alone(toy, tmp_path, log):
+    scores = iter([5.0, None, 3.0, 4.0])
+    trainer = toy.make_trainer(tmp_path / 'run', validate=lambda _: next(scores))
+    assert trainer.fit() == 0 and trainer.best == 3.0
+    assert log().count('the validation gave no score') == 1
+    assert torch.load(tmp_path / 'run' / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 3
+
+
+def test_curves_and_a_line_show_the_means_of_each_epoch_of_an_interrupted_one_too(toy, tmp_path, log):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / 'run'
+    spoken = {}
+    for max_steps in (5, None):
+        stage = toy.ToyStage()
+        trainer = toy.make_trainer(folder, stage, resume=max_steps is None, max_steps=max_steps, niter=2, niter_decay=0)
+        step = trainer._step
+
+        def noting(batches, epoch, step=step, trainer=trainer):
+            result = step(batches, epoch)
+            spoken.setdefault(epoch, []).append(trainer.loss)
+            return result
+
+        trainer._step = noting
+        trainer.fit()
+    events = EventAccumulator(str(folder)).Reload().Scalars('train_loss')
+    assert [event.step for event in events] == [1, 2] and [len(losses) for losses in spoken.values()] == [3, 3]
+    for event in events:
+        assert event.value == pytest.approx(sum(spoken[event.step]) / 3, rel=1e-6)
+        assert f'epoch {event.step}/2: train_loss {event.value:.4g}' in log()
 
 
 def test_networks_train_in_training_mode_though_validation_leaves_them_in_eval_mode(toy, tmp_path):

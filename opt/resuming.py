@@ -1,0 +1,134 @@
+"""Which run `--resume` means, and the options that it was begun with."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engine.continuing import published_files
+from engine.saving import STATE_FILE, has_state
+from engine.settings import options_of
+from engine.stages import NETWORKS, STAGES
+from opt.base_opt import SETTINGS_FILE
+from utils.cli import run_name
+from utils.errors import MissingFileError, UserError
+
+AUTO = 'auto'
+# Options of one start only, which a resumed run does not inherit.
+NOT_KEPT = ('max_steps', 'verbose')
+
+
+def add_resume(parser) -> None:
+    """Add `--resume`."""
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        default=False,
+        metavar=f'RUN|{AUTO}',
+        help='continue a run in its own folder, with its options where none are given: RUN, or the newest of project/name; '
+        f'{AUTO}: that one if there is something to continue, else start anew',
+    )
+
+
+def run_to_resume(arguments: list[str], stage: str) -> Path | None:
+    """The folder that `--resume` means, found before the other options are read, since they take its settings as defaults."""
+    defaults = {field.name: field.default for field in options_of()}
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument('--project', default=defaults['project'])
+    parser.add_argument('--name', default=defaults['name'], type=run_name)
+    add_resume(parser)
+    try:
+        options, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise UserError(f'{error}; see --help') from error
+    if options.resume is False:
+        return None
+    if options.resume == AUTO:
+        begun = [run for run in runs_of(options.project, options.name) if has_state(run) and stage_of(run) in (stage, None)]
+        return begun[-1] if begun else None
+    run = newest_run(options.project, options.name) if options.resume is True else _run_of(Path(options.resume))
+    _require_state(run, stage)
+    return run
+
+
+def runs_of(project: str | Path, name: str) -> list[Path]:
+    """The folders `project/name`, `project/name-1`, ..., oldest first."""
+    numbers = {}
+    for folder in Path(project).glob('*'):
+        if folder.is_dir() and (match := re.fullmatch(rf'{re.escape(name)}(?:-([1-9]\d*))?', folder.name)):
+            numbers[int(match[1] or 0)] = folder
+    return [numbers[number] for number in sorted(numbers)]
+
+
+def newest_run(project: str | Path, name: str) -> Path:
+    """Return the folder `project/name`, `project/name-1`, ... with the highest number; raises `MissingFileError` without any."""
+    runs = runs_of(project, name)
+    if not runs:
+        raise MissingFileError(f'--resume: there is no run {name} in {project}; give its folder by --resume PATH')
+    return runs[-1]
+
+
+def _require_state(run: Path, stage: str) -> None:
+    """Raise `UserError` with the way to go on unless the run has a state, of ours or of the published code."""
+    if has_state(run) or published_files(run, STAGES[stage].lr_scale):
+        return
+    if (saved := stage_of(run)) not in (stage, None):
+        raise UserError(f'{run} is a run of train_{saved}.py; continue it with that, or name another run')
+    files = {name: run / 'weights' / f'{name}_last.pt' for name in STAGES[stage].lr_scale}
+    left = [f'--{name}_checkpoint {file}' for name, file in files.items() if file.is_file()]
+    if left:
+        raise MissingFileError(
+            f'--resume: {run} has lost weights/{STATE_FILE}, and with it epoch and optimiser; go on from its weights in a new '
+            f'run: leave --resume out and give {" ".join(left)}'
+        )
+    raise MissingFileError(f'--resume: {run} has no weights/{STATE_FILE}, so it ended before it saved anything; start anew')
+
+
+def _run_of(path: Path) -> Path:
+    """The run folder that is meant by a path to it, to its weights folder or to what it saved last."""
+    if path.is_file() and path.parent.name == 'weights':
+        if not path.stem.endswith('_last'):
+            names = [name for name in NETWORKS if path.name.startswith(name)] or ['<network>']
+            run = path.parent.parent
+            raise UserError(f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}')
+        return path.parent.parent
+    if path.is_dir():
+        return path.parent if path.name == 'weights' else path
+    if path.exists():
+        raise UserError(f'--resume {path}: expected a run folder or a file in its weights folder')
+    raise MissingFileError(f'--resume {path}: there is no such run folder or file')
+
+
+def _read_settings(run: Path) -> dict[str, Any]:
+    """What a run's settings file holds; nothing where the file is lost."""
+    path = run / SETTINGS_FILE
+    if not path.is_file():
+        return {}
+    try:
+        saved = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = ' '.join(str(error).split())[:120]
+        raise UserError(f'{path} cannot be read ({reason}); delete it and give all options again') from error
+    if not isinstance(saved, dict):
+        raise UserError(f'{path} holds no options; delete it and give all options again')
+    return saved
+
+
+def stage_of(run: Path) -> str | None:
+    """The stage that a run's settings file names; None where it names none."""
+    return _read_settings(run).get('stage')
+
+
+def saved_options(run: Path, stage: str) -> dict[str, Any]:
+    """The options in a run's settings file that this program knows; none where the file is lost.
+
+    Raises `UserError` for a file that cannot be read and for a run of another stage.
+    """
+    saved = _read_settings(run)
+    if saved.get('stage', stage) != stage:
+        raise UserError(f'{run} is a run of train_{saved["stage"]}.py; continue it with that, or name another run')
+    known = {field.name for field in options_of()} - set(NOT_KEPT)
+    return {name: value for name, value in saved.items() if name in known}
