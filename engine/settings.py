@@ -15,7 +15,7 @@ import torch
 from engine.distributed import Process
 from engine.schedule import OPTIMIZERS
 from engine.stages import NETWORKS, STAGES, Stage
-from models.registry import FAMILIES, GENERATORS, WARPS, find_family
+from models.registry import GENERATORS, WARPS, family_of, find_family
 from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
 
@@ -129,9 +129,7 @@ class TrainSettings:
         if self.warp or self.gen:
             role = self.trained_role
             family = find_family(names[role], role)
-            pair = (self.warp or family.warp, self.gen or family.generator)
-            published = [name for name, family in FAMILIES.items() if (family.warp, family.generator) == pair]
-            names[role] = published[0] if published else '+'.join(pair)
+            names[role] = family_of(self.warp or family.warp, self.gen or family.generator).name
         return names
 
     @property

@@ -290,9 +290,10 @@ def create_stage(
 ) -> Stage:
     """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call `to(device)`.
 
-    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based stages have no
-    student). After `niter` epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance of two
-    pictures such as `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family unknown or without the role.
+    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based stages have
+    no student). After `niter` epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance
+    of two pictures such as `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family
+    unknown or without the role.
     """
     recipe = STAGES[choose('stage', name, STAGES)]
     families = {role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))}

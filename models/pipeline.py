@@ -173,7 +173,10 @@ class TryOnPipeline(nn.Module):
         if family is None:
             family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': (*warp_info.notes, *generator_info.notes)}
+        notes = [*warp_info.notes, *generator_info.notes]
+        if family not in FAMILIES:
+            notes.append(f'{family}: this pair of networks is no published method')
+        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': tuple(notes)}
         return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()
 
     @torch.no_grad()

@@ -263,6 +263,22 @@ def test_a_size_that_the_family_does_not_take_is_refused(run_script, command, tm
     assert status == 2 and 'tied to 256 x 192' in line
 
 
+def test_any_pair_of_networks_is_measured_where_it_is_asked_for_by_name(run_script, command, tmp_path, capsys):
+    torch.manual_seed(0)
+    torch.save(create_generator('res_unet', 'student').state_dict(), tmp_path / 'g.pt')
+    words = command.arguments(*NO_METRICS, pf_gen_checkpoint=tmp_path / 'g.pt')
+    with pytest.raises(SystemExit):
+        run_script(words)
+    assert 'make no family' in capsys.readouterr().err
+    run_script([*words, '--warp', 'mobile_afwm', '--gen', 'res_unet'])
+    assert 'note: mobile_afwm+res_unet: this pair of networks is no published method' in capsys.readouterr().out
+    report = json.loads((command.project / 'exp' / 'results' / 'metrics.json').read_text())
+    assert report['family'] == 'mobile_afwm+res_unet'
+    with pytest.raises(SystemExit):
+        run_script([*words, '--warp', 'mobile_afwm'])
+    assert 'give both' in capsys.readouterr().err
+
+
 def test_a_paired_list_gets_ssim(run_script, checkpoints, tmp_path):
     pairs = [(person, person.replace('_0', '_1')) for person, _ in PAIRS]
     command = Command(write_test_set(tmp_path / 'set', pairs), checkpoints, tmp_path / 'runs')
