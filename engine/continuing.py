@@ -4,7 +4,7 @@ The published code writes a file a network, `weights/<network>_last.pt`: a dict 
 one), `optimizer`, and `best_fid` where it validates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,25 @@ from utils.errors import CheckpointError
 MOMENTS = {'exp_avg': ('Adam', 'AdamW'), 'momentum_buffer': ('SGD',)}
 
 
-def published_files(folder: Path, names: Mapping[str, Any]) -> dict[str, Path]:
-    """The published checkpoints of the networks `names` in a run folder; empty unless all are there with their optimiser."""
-    files = {name: folder / 'weights' / f'{name}_last.pt' for name in names}
-    if not all(file.is_file() for file in files.values()):
-        return {}
-    for file in files.values():
-        content = read_file(file)[0]
-        if not (isinstance(content, dict) and {'model', 'optimizer', 'epoch'} <= content.keys()):
-            return {}
-    return files
+def is_published(file: Path) -> bool:
+    """Whether a file is a checkpoint from which the published code could go on training."""
+    if not file.is_file():
+        return False
+    content = read_file(file)[0]
+    return isinstance(content, dict) and {'model', 'optimizer', 'epoch'} <= content.keys()
 
 
-def published_state(folder: Path, stage: Stage, settings: TrainSettings) -> dict[str, Any]:
-    """The state of a run of the published code in the form of our own.
+def published_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The last checkpoints of the networks `names` in a published run; empty unless all can be continued from."""
+    files = {name: run / 'weights' / f'{name}_last.pt' for name in names}
+    return files if all(map(is_published, files.values())) else {}
 
-    Raises `CheckpointError` where the files are missing, damaged, of different epochs, or their optimiser is another one
-    or of other networks.
+
+def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSettings) -> dict[str, Any]:
+    """The state of a run of the published code, of its networks' `files`, in the form of our own.
+
+    Raises `CheckpointError` where the files are damaged, of different epochs, or their optimiser is of other networks.
     """
-    files = published_files(folder, stage.lr_scale)
-    if not files:
-        raise CheckpointError(f'{folder}: there is nothing to continue from; start anew')
     networks, infos, moments, groups = {}, {}, {}, []
     for name, file in files.items():
         networks[name], infos[name] = read_checkpoint(file)
@@ -57,7 +55,8 @@ def published_state(folder: Path, stage: Stage, settings: TrainSettings) -> dict
         groups.append({'params': list(range(first, first + len(own)))})
     epochs = {info.epoch for info in infos.values()}
     if len(epochs) > 1 or None in epochs:
-        raise CheckpointError(f'{folder}: its networks are of different epochs ({epochs}); give files of one epoch')
+        found = ', '.join(f'{file}: {infos[name].epoch}' for name, file in files.items())
+        raise CheckpointError(f'the networks are of different epochs ({found}); give files of one epoch')
     best = [info.extra['best_fid'] for info in infos.values() if isinstance(info.extra.get('best_fid'), int | float)]
     epoch = epochs.pop()
     return {

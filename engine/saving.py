@@ -53,7 +53,7 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
     remarks = []
     for name in stage.networks:
         path, trained = settings.checkpoint(name), name in stage.lr_scale
-        if settings.run is not None and trained:
+        if settings.continues and trained:
             continue
         if path:
             wanted = describe_network(name, settings.families)

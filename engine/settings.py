@@ -41,6 +41,7 @@ class TrainSettings:
 
     stage: str  # key of `engine.stages.STAGES`
     run: str | None = None  # folder of the run to be continued
+    begun: dict[str, str] = field(default_factory=dict)  # checkpoints of the published code to be continued, by network
 
     project: str = option('runs/train', 'folder in which run folders are made')
     name: str = option('exp', 'run folder: project/name, or name-1, name-2 if it exists', type=run_name)
@@ -116,6 +117,11 @@ class TrainSettings:
     def recipe(self) -> type[Stage]:
         """The stage's class: what it trains, and what stays frozen."""
         return STAGES[self.stage]
+
+    @property
+    def continues(self) -> bool:
+        """Whether the trained networks come from a state, of ours or of the published code."""
+        return self.run is not None or bool(self.begun)
 
     @property
     def epochs(self) -> int:

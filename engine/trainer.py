@@ -26,7 +26,7 @@ from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, has_state, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
@@ -52,9 +52,10 @@ class Trainer:
     `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a `engine.distributed.Share`.
     `save_network(path, name, extra)` writes one of the stage's networks. The run's state, and with it everything that
     continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. With
-    `settings.run` training continues from the state in `folder`. `validate(folder)` returns the score of the networks as
-    they are, the lower the better, or None, and may leave files in its folder; its `name`, if it has one, names the score,
-    its `reason` says why there is none. Raises `UserError` for settings that do not fit the state.
+    `settings.run` training continues from the state in `folder`, with `settings.begun` from published checkpoints.
+    `validate(folder)` returns the score of the networks as they are, the lower the better, or None, and may leave files
+    in its folder; its `name`, if it has one, names the score, its `reason` says why there is none. Raises `UserError`
+    for settings that do not fit the state.
     """
 
     def __init__(
@@ -86,7 +87,10 @@ class Trainer:
         self.optimizer = create_optimizer(settings.optimizer, trained, **learning)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == 'fp16')
         if settings.run is not None:
-            self._load_state()
+            self._load_state(read_state(self.folder))
+        elif settings.begun:
+            files = {name: Path(settings.begun[name]) for name in stage.lr_scale}
+            self._load_state(published_state(files, stage, settings))
         self.parallel = self._wrap_networks()
         if loader.num_workers:
             loader.worker_init_fn = outlive_signals
@@ -114,8 +118,7 @@ class Trainer:
                 self.stage.wrap(name, torch.compile)
         return parallel
 
-    def _load_state(self) -> None:
-        state = read_state(self.folder) if has_state(self.folder) else published_state(self.folder, self.stage, self.settings)
+    def _load_state(self, state: Mapping[str, Any]) -> None:
         trained = list(self.stage.lr_scale)
         if list(state['networks']) != trained:
             raise UserError(

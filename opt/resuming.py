@@ -1,19 +1,21 @@
-"""Which run `--resume` means, and the options that it was begun with."""
+"""What `--resume` continues, and the options that it was begun with."""
 
 import argparse
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from engine.continuing import published_files
+from engine.continuing import is_published, published_files
 from engine.saving import STATE_FILE, has_state
 from engine.settings import options_of
 from engine.stages import NETWORKS, STAGES
+from models.checkpoint import SUFFIXES
 from opt.base_opt import SETTINGS_FILE
 from utils.cli import run_name
 from utils.errors import MissingFileError, UserError
+from utils.paths import expand
 
 AUTO = 'auto'
 # Options of one start only, which a resumed run does not inherit.
@@ -33,25 +35,41 @@ def add_resume(parser) -> None:
     )
 
 
-def run_to_resume(arguments: list[str], stage: str) -> Path | None:
-    """The folder that `--resume` means, found before the other options are read, since they take its settings as defaults."""
+class Source(NamedTuple):
+    """What a training continues: a run of ours in its folder, or checkpoints of the published code in a new one."""
+
+    run: Path | None = None
+    begun: dict[str, Path] = {}
+
+
+def find_source(arguments: list[str], stage: str) -> Source:
+    """What `--resume` means, found before the other options are read, since they take the run's settings as defaults.
+
+    Raises `UserError` in one line for a run or file that cannot be continued.
+    """
     defaults = {field.name: field.default for field in options_of()}
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument('--project', default=defaults['project'])
     parser.add_argument('--name', default=defaults['name'], type=run_name)
+    for name in STAGES[stage].lr_scale:
+        parser.add_argument(f'--{name}_checkpoint', type=expand)
     add_resume(parser)
     try:
         options, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError as error:
         raise UserError(f'{error}; see --help') from error
     if options.resume is False:
-        return None
+        return Source()
+    runs = runs_of(options.project, options.name)
     if options.resume == AUTO:
-        begun = [run for run in runs_of(options.project, options.name) if has_state(run) and stage_of(run) in (stage, None)]
-        return begun[-1] if begun else None
-    run = newest_run(options.project, options.name) if options.resume is True else _run_of(Path(options.resume))
-    _require_state(run, stage)
-    return run
+        begun = [run for run in runs if has_state(run) and stage_of(run) in (stage, None)]
+        return Source(begun[-1] if begun else None)
+    if options.resume is True:
+        given = {name: getattr(options, f'{name}_checkpoint') for name in STAGES[stage].lr_scale}
+        if not runs and all(file and is_published(file) for file in given.values()):
+            return Source(begun=given)
+        return _source_of_run(newest_run(options.project, options.name), stage)
+    return _source_of_path(expand(options.resume), stage)
 
 
 def runs_of(project: str | Path, name: str) -> list[Path]:
@@ -71,10 +89,12 @@ def newest_run(project: str | Path, name: str) -> Path:
     return runs[-1]
 
 
-def _require_state(run: Path, stage: str) -> None:
-    """Raise `UserError` with the way to go on unless the run has a state, of ours or of the published code."""
-    if has_state(run) or published_files(run, STAGES[stage].lr_scale):
-        return
+def _source_of_run(run: Path, stage: str) -> Source:
+    """A run folder, which must have a state; else the published checkpoints in it. Raises `UserError` with the way to go on."""
+    if has_state(run):
+        return Source(run)
+    if begun := published_files(run, STAGES[stage].lr_scale):
+        return Source(begun=begun)
     if (saved := stage_of(run)) not in (stage, None):
         raise UserError(f'{run} is a run of train_{saved}.py; continue it with that, or name another run')
     files = {name: run / 'weights' / f'{name}_last.pt' for name in STAGES[stage].lr_scale}
@@ -87,19 +107,34 @@ def _require_state(run: Path, stage: str) -> None:
     raise MissingFileError(f'--resume: {run} has no weights/{STATE_FILE}, so it ended before it saved anything; start anew')
 
 
-def _run_of(path: Path) -> Path:
-    """The run folder that is meant by a path to it, to its weights folder or to what it saved last."""
-    if path.is_file() and path.parent.name == 'weights':
-        if not path.stem.endswith('_last'):
-            names = [name for name in NETWORKS if path.name.startswith(name)] or ['<network>']
-            run = path.parent.parent
-            raise UserError(f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}')
-        return path.parent.parent
+def _source_of_path(path: Path, stage: str) -> Source:
+    """What is meant by the path to a run, to its weights folder, to what it saved last, or to a published checkpoint."""
     if path.is_dir():
-        return path.parent if path.name == 'weights' else path
-    if path.exists():
-        raise UserError(f'--resume {path}: expected a run folder or a file in its weights folder')
-    raise MissingFileError(f'--resume {path}: there is no such run folder or file')
+        return _source_of_run(path.parent if path.name == 'weights' else path, stage)
+    if not path.exists():
+        raise MissingFileError(f'--resume {path}: there is no such run folder or file')
+    in_run = path.parent.name == 'weights'
+    if in_run and path.stem.endswith('_last') and (has_state(path.parent.parent) or not is_published(path)):
+        return _source_of_run(path.parent.parent, stage)
+    if path.suffix in SUFFIXES and path.stat().st_size and is_published(path):
+        return Source(begun=_with_siblings(path, stage))
+    if in_run:
+        names = [name for name in NETWORKS if path.name.startswith(name)] or ['<network>']
+        run = path.parent.parent
+        raise UserError(f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}')
+    raise UserError(f'--resume {path}: expected a run folder, a file in its weights folder, or a published training checkpoint')
+
+
+def _with_siblings(path: Path, stage: str) -> dict[str, Path]:
+    """A published checkpoint and those of the stage's other networks, whose files differ in the network's name alone."""
+    names = list(STAGES[stage].lr_scale)
+    own = next((name for name in names if name in path.name), names[0])
+    files = {name: path.with_name(path.name.replace(own, name)) for name in names}
+    missing = [name for name, file in files.items() if not is_published(file) or (name != own and file == path)]
+    if missing:
+        beside = files[missing[0]].name
+        raise UserError(f'--resume {path}: {stage} trains {missing[0]}, too; put its checkpoint beside, as {beside}')
+    return files
 
 
 def _read_settings(run: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from engine.settings import TrainSettings, options_of
 from engine.stages import NETWORKS, STAGES
 from models.registry import FAMILIES, find_family
 from opt.base_opt import Obsolete, add_align_corners, write_settings
-from opt.resuming import add_resume, run_to_resume, saved_options
+from opt.resuming import add_resume, find_source, saved_options
 from utils.cli import OptionParser
 from utils.errors import UserError
 from utils.log import create_logger
@@ -45,12 +45,13 @@ def create_parser(stage: str) -> OptionParser:
 def parse_train_options(stage: str, arguments: list[str] | None = None) -> TrainSettings:
     """Read the command line of `train_<stage>.py`; a wrong option raises `UserError` with one line."""
     parser = create_parser(stage)
-    run = run_to_resume(sys.argv[1:] if arguments is None else arguments, stage)
-    if run is not None:
-        parser.set_defaults(**saved_options(run, stage))
+    source = find_source(sys.argv[1:] if arguments is None else arguments, stage)
+    if source.run is not None:
+        parser.set_defaults(**saved_options(source.run, stage))
     given = vars(parser.parse_args(arguments))
     values = {field.name: given[field.name] for field in options_of()}
-    settings = TrainSettings(stage=stage, run=None if run is None else str(run), **values)
+    begun = {name: str(file) for name, file in source.begun.items()}
+    settings = TrainSettings(stage=stage, run=None if source.run is None else str(source.run), begun=begun, **values)
     _check(settings)
     return settings
 
@@ -87,6 +88,8 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     for role in {NETWORKS[name].role for name in used}:
         if settings.families[role] not in FAMILIES:
             texts.append(f'{role} {settings.families[role]}: this pair of networks is no published method')
+    if settings.begun:
+        texts.append(f'continuing a run of the published code: {", ".join(settings.begun.values())}')
     if settings.vgg_weights == 'none':
         texts.append('--vgg_weights none: training without the perceptual terms, which is not the published recipe')
     if settings.amp == 'fp16' and process.device.type == 'cpu':

@@ -19,7 +19,7 @@ from engine.distributed import Process
 from engine.saving import STATE_FILE, read_state
 from engine.signals import StopSignals
 from engine.trainer import DivergedError, Trainer
-from utils.errors import CheckpointError, UserError
+from utils.errors import CheckpointError, MissingFileError, UserError
 
 pytestmark = pytest.mark.usefixtures('one_thread')
 
@@ -204,7 +204,7 @@ def test_a_damaged_or_missing_state_is_refused_in_one_line(toy, tmp_path):
     with pytest.raises(CheckpointError, match='no state that this version'):
         toy.make_trainer(tmp_path / 'run', resume=True)
     path.unlink()
-    with pytest.raises(CheckpointError, match='nothing to continue from'):
+    with pytest.raises(MissingFileError, match='no such file'):
         toy.make_trainer(tmp_path / 'run', resume=True)
 
 
