@@ -60,8 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
     scores = comparison.scores() if comparison else []
-    what = {'real': dataset.folder('img'), 'results': results, 'list_kind': dataset.list_kind}
-    scores += evaluation.pictures(dressed, **what)
+    photographs, kind = dataset.folder('img'), dataset.list_kind
+    scores += evaluation.pictures(dressed, real=photographs, results=results, list_kind=kind)
     scores += evaluation.cost(pipeline, *first, listed=timed)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
     logger.info(write_report(results / 'metrics.json', scores, **about))

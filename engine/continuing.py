@@ -39,7 +39,9 @@ def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSett
 
     Raises `CheckpointError` where the files are damaged, of different epochs, or their optimiser is of other networks.
     """
-    networks, infos, moments, groups = {}, {}, {}, []
+    networks, infos = {}, {}
+    moments: dict[int, Mapping[str, Any]] = {}
+    groups: list[dict[str, Any]] = []
     for name, file in files.items():
         networks[name], infos[name] = read_checkpoint(file)
         optimizer = infos[name].extra['optimizer']

@@ -89,7 +89,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 
 def dress_all(
-    pipeline: TryOnPipeline,
+    pipeline: Callable[[Tensor, Tensor, Tensor], TryOn],
     batches: Iterable[dict[str, Any]],
     pairs: Sequence[tuple[str, str]],
     folder: Path,
@@ -278,8 +278,8 @@ class Validation:
         self.reason = next((reason for reason in reasons if reason), None)
         score = None
         if self.process.is_first and self.reason is None:
-            what = {'real': self.dataset.folder('img'), 'results': folder, 'list_kind': self.dataset.list_kind}
-            (fid,) = self.evaluation.pictures((), **what)
+            photographs, kind = self.dataset.folder('img'), self.dataset.list_kind
+            (fid,) = self.evaluation.pictures((), real=photographs, results=folder, list_kind=kind)
             score, self.reason = fid.value, fid.reason
         score, self.reason = self.process.from_first((score, self.reason))
         return score

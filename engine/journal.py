@@ -67,20 +67,23 @@ class Journal:
 
     def curves(self, group: str, values: Mapping[str, float], step: int) -> None:
         """Continue TensorBoard's curves `group/name`."""
-        for name, value in values.items() if self.board else ():
-            self.board.add_scalar(f'{group}/{name}', value, step)
+        self._draw({f'{group}/{name}': value for name, value in values.items()}, step)
+
+    def _draw(self, values: Mapping[str, float], step: int) -> None:
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
 
     def epoch(self, means: Mapping[str, float], epoch: int, epochs: int) -> None:
         """Continue the curves of whole epochs, under the published names, and log their values."""
         values = {name: means[term] for term, name in EPOCH_CURVES.items() if term in means}
-        for name, value in values.items() if self.board else ():
-            self.board.add_scalar(name, value, epoch)
+        self._draw(values, epoch)
         if values:
             self.say(f'epoch {epoch}/{epochs}: ' + ', '.join(f'{name} {value:.4g}' for name, value in values.items()))
 
     def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
         """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
-        if not self.active or not panels:
+        if self.board is None or not panels:
             return
         rows = [
             panel_row([to_picture(panel[index]) for panel in panels.values()])

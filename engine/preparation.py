@@ -1,5 +1,7 @@
 """From settings to what a trainer needs: the stage with its weights, the loader, the validation."""
 
+from typing import Any
+
 from torch.utils.data import DataLoader
 
 from data.viton import EpochShuffle, VITONDataset, create_loader
@@ -20,8 +22,13 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
     settings.check_device(process)
     seed_everything(settings.seed + process.rank)
     perceptual = None if settings.vgg_weights == 'none' else VGGLoss(settings.vgg_weights)
-    networks = {**settings.families, 'align_corners': settings.align_corners}
-    stage = create_stage(settings.stage, **networks, niter=settings.niter, perceptual=perceptual)
+    stage = create_stage(
+        settings.stage,
+        **settings.families,
+        align_corners=settings.align_corners,
+        niter=settings.niter,
+        perceptual=perceptual,
+    )
     return stage, load_weights(stage, settings)
 
 
@@ -30,8 +37,8 @@ def create_training_loader(settings: TrainSettings, process: Process) -> DataLoa
 
     Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
     """
-    data = {'size': settings.size, 'seed': settings.seed, 'check': process.is_first}
-    dataset = VITONDataset(settings.dataroot, 'train', **data)
+    root, check = settings.dataroot or '', process.is_first
+    dataset = VITONDataset(root, 'train', size=settings.size, seed=settings.seed, check=check)
     return create_loader(
         dataset,
         batch_size=settings.batch_size,
@@ -49,9 +56,15 @@ def create_validation(
     if not settings.valroot or not stage.validated:
         return None, []
     testset = VITONDataset(settings.valroot, 'test', size=settings.size, check=process.is_first)
-    parts = {NETWORKS[name].part: stage.networks[name] for name in stage.lr_scale}
-    resources = {'batch_size': settings.batch_size, 'workers': settings.workers, 'fid_weights': settings.fid_weights}
-    validate = Validation(TryOnPipeline(parts['warp'], parts['generator']), testset, process=process, **resources)
+    parts: dict[str, Any] = {NETWORKS[name].part: stage.networks[name] for name in stage.lr_scale}
+    validate = Validation(
+        TryOnPipeline(parts['warp'], parts['generator']),
+        testset,
+        process=process,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        fid_weights=settings.fid_weights,
+    )
     if validate.reason:
         return None, [f'--valroot: no FID, so no best networks are kept ({validate.reason})']
     return validate, []

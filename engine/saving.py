@@ -5,7 +5,7 @@ import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +13,7 @@ from engine.settings import TrainSettings
 from engine.stages import NETWORKS, SMALLEST_SIDE, Stage
 from models.checkpoint import load_state, save_checkpoint
 from models.registry import find_family
+from models.warp_modules.pyramid import WarpNetwork
 from utils.errors import CheckpointError, MissingFileError, UserError
 from utils.paths import atomic_write
 
@@ -22,11 +23,20 @@ STATE_VERSION = 1
 Writer = Callable[[Path], None]
 
 
-def describe_network(name: str, families: Mapping[str, str]) -> dict[str, str]:
-    """Part, registry name, role and family of a stage's network; `families` are those of 'teacher' and 'student'."""
+class Identity(NamedTuple):
+    """What a stage's network is."""
+
+    part: str  # 'warp' | 'generator'
+    network: str  # name in the registry
+    role: str  # 'teacher' | 'student'
+    family: str  # or a pair `warp+generator`
+
+
+def describe_network(name: str, families: Mapping[str, str]) -> Identity:
+    """Tell what the network `name` of a stage is; `families` are those of 'teacher' and 'student'."""
     role, part = NETWORKS[name]
     family = find_family(families[role], role)
-    return {'part': part, 'network': getattr(family, part), 'role': role, 'family': family.name}
+    return Identity(part, getattr(family, part), role, family.name)
 
 
 def _check_size(stage: Stage, size: tuple[int, int]) -> None:
@@ -34,7 +44,7 @@ def _check_size(stage: Stage, size: tuple[int, int]) -> None:
     if min(size) < SMALLEST_SIDE:
         raise UserError(f'--size {size[0]} {size[1]}: too small to train on; take {SMALLEST_SIDE} or more')
     for name, network in stage.networks.items():
-        if NETWORKS[name].part == 'warp':
+        if isinstance(network, WarpNetwork):
             try:
                 network.check_size('--size', torch.empty(1, 3, *size, device='meta'))
             except ValueError as error:
@@ -50,15 +60,15 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
     or role.
     """
     _check_size(stage, settings.size)
-    remarks = []
+    remarks: list[str] = []
     for name in stage.networks:
         path, trained = settings.checkpoint(name), name in stage.lr_scale
         if settings.continues and trained:
             continue
         if path:
-            wanted = describe_network(name, settings.families)
-            del wanted['family']
-            state, info = load_state(path, **wanted, align_corners=settings.align_corners)
+            part, network, role, _ = describe_network(name, settings.families)
+            asked = settings.align_corners
+            state, info = load_state(path, part=part, network=network, role=role, align_corners=asked)
             stage.networks[name].load_state_dict(state)
             remarks += info.notes
         elif not trained:
@@ -76,8 +86,17 @@ def network_writer(stage: Stage, settings: TrainSettings) -> Callable[[Path, str
 
     def write(path: Path, name: str, extra: Mapping[str, Any]) -> None:
         about = describe_network(name, settings.families)
-        samples = settings.align_corners if about['part'] == 'warp' else None
-        save_checkpoint(path, stage.networks[name], align_corners=samples, size=settings.size, extra=extra, **about)
+        save_checkpoint(
+            path,
+            stage.networks[name],
+            part=about.part,
+            network=about.network,
+            role=about.role,
+            family=about.family,
+            align_corners=settings.align_corners if about.part == 'warp' else None,
+            size=settings.size,
+            extra=extra,
+        )
 
     return write
 

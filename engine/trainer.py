@@ -26,7 +26,7 @@ from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
@@ -83,8 +83,9 @@ class Trainer:
 
         self._place_networks()
         trained = {name: stage.networks[name] for name in stage.lr_scale}
-        learning = {'lr': settings.lr, 'momentum': settings.momentum, 'lr_scale': stage.lr_scale}
-        self.optimizer = create_optimizer(settings.optimizer, trained, **learning)
+        self.optimizer = create_optimizer(
+            settings.optimizer, trained, lr=settings.lr, momentum=settings.momentum, lr_scale=stage.lr_scale
+        )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == 'fp16')
         if settings.run is not None:
             self._load_state(read_state(self.folder))
@@ -234,7 +235,7 @@ class Trainer:
         With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        losses = []
+        losses: list[float] = []
         for batch in batches:
             with contextlib.ExitStack() as stack:
                 for network in self.parallel if len(losses) < len(batches) - 1 else ():
@@ -347,12 +348,15 @@ class Trainer:
         }
         folder = self.folder / 'weights'
         writers = {
-            folder / f'{name}_{ending}.pt': partial(self.save_network, name=name, extra=numbers)
+            folder / f'{name}_{ending}.pt': self._network_writer(name, numbers)
             for ending in endings
             for name in trained
         }
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
+
+    def _network_writer(self, name: str, extra: Mapping[str, Any]) -> Writer:
+        return lambda path: self.save_network(path, name, extra)
 
     # ---- In the end
 

@@ -45,7 +45,7 @@ def _family_of(options: argparse.Namespace) -> str | None:
     if not (options.warp or options.gen):
         return options.family
     family = None if options.family is None else FAMILIES[options.family]
-    pair = (options.warp or (family and family.warp), options.gen or (family and family.generator))
-    if None in pair:
+    warp, generator = options.warp or (family and family.warp), options.gen or (family and family.generator)
+    if warp is None or generator is None:
         raise UserError('--warp and --gen make a pair: give both, or one of them and --family')
-    return family_of(*pair).name
+    return family_of(warp, generator).name

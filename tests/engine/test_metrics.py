@@ -116,7 +116,11 @@ def test_features_are_the_librarys_whatever_the_batch_and_the_mode(inception_fil
     folder = write_pictures(tmp_path / 'a', 0)
     alike = inception.features(folder)
     Image.new('RGB', (30, 40), 'red').save(folder / '9.png')  # another size: one picture a batch from here on
+    pictures = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.glob('?.png')) if file.stem != '9'])
+    with torch.no_grad():
+        expected = inception.network.eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)[0].flatten(1).numpy()
     assert alike.shape == (3, 2048) and alike.std(axis=0).max() > 1e-3
+    np.testing.assert_allclose(alike, expected, rtol=1e-4, atol=1e-5)
     inception.network.train()
     np.testing.assert_allclose(inception.features(folder)[:3], alike, rtol=1e-4, atol=1e-5)
 
