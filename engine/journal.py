@@ -57,7 +57,7 @@ class Journal:
         self.folder = folder
         self.active = active
         self.logger = logging.getLogger(NAME)
-        self.board = SummaryWriter(str(folder), purge_step=step + 1 if step else None) if active else None
+        self.board = SummaryWriter(str(folder), purge_step=step + 1) if active else None
         self.since = time.perf_counter()
 
     def say(self, text: str) -> None:

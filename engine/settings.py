@@ -41,6 +41,7 @@ class TrainSettings:
 
     stage: str  # key of `engine.stages.STAGES`
     run: str | None = None  # folder of the run to be continued
+    place: str | None = None  # folder of a run that ended before it saved anything, to start anew in
     begun: dict[str, str] = field(default_factory=dict)  # checkpoints of the published code to be continued, by network
 
     project: str = option('runs/train', 'folder in which run folders are made')

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,15 +32,19 @@ def add_resume(parser) -> None:
         default=False,
         metavar=f'RUN|{AUTO}',
         help='continue a run in its own folder, with its options where none are given: RUN, or the newest of project/name; '
-        f'{AUTO}: that one if there is something to continue, else start anew',
+        f'{AUTO}: that one if it has saved something, else start anew, in its folder if there is one',
     )
 
 
 class Source(NamedTuple):
-    """What a training continues: a run of ours in its folder, or checkpoints of the published code in a new one."""
+    """What a training continues: a run of ours in its folder, or checkpoints of the published code in a new one.
+
+    `place` is the folder of a run that ended before it saved anything, to start anew in.
+    """
 
     run: Path | None = None
-    begun: dict[str, Path] = {}
+    begun: Mapping[str, Path] = {}
+    place: Path | None = None
 
 
 def find_source(arguments: list[str], stage: str) -> Source:
@@ -62,8 +67,9 @@ def find_source(arguments: list[str], stage: str) -> Source:
         return Source()
     runs = runs_of(options.project, options.name)
     if options.resume == AUTO:
-        begun = [run for run in runs if has_state(run) and stage_of(run) in (stage, None)]
-        return Source(begun[-1] if begun else None)
+        own = [run for run in runs if stage_of(run) in (stage, None)]
+        saved = [run for run in own if has_state(run)]
+        return Source(run=saved[-1]) if saved else Source(place=own[-1] if own else None)
     if options.resume is True:
         given = {name: getattr(options, f'{name}_checkpoint') for name in STAGES[stage].lr_scale}
         if not runs and all(file and is_published(file) for file in given.values()):

@@ -51,7 +51,8 @@ def parse_train_options(stage: str, arguments: list[str] | None = None) -> Train
     given = vars(parser.parse_args(arguments))
     values = {field.name: given[field.name] for field in options_of()}
     begun = {name: str(file) for name, file in source.begun.items()}
-    settings = TrainSettings(stage=stage, run=None if source.run is None else str(source.run), begun=begun, **values)
+    run, place = (None if folder is None else str(folder) for folder in (source.run, source.place))
+    settings = TrainSettings(stage=stage, run=run, place=place, begun=begun, **values)
     _check(settings)
     return settings
 
@@ -108,9 +109,10 @@ def open_run(settings: TrainSettings, process: Process, notes: Iterable[str] = (
 
     `notes` are logged together with the `remarks` on the options.
     """
-    folder = None if settings.run is None else Path(settings.run)
+    folder = None
     if process.is_first:
-        folder = folder or increment_path(settings.project, settings.name)
+        known = settings.run or settings.place
+        folder = increment_path(settings.project, settings.name) if known is None else Path(known)
         logger = create_logger(folder)
         stored = dataclasses.asdict(settings)
         write_settings(folder, stored)

@@ -130,7 +130,7 @@ def test_every_setting_is_an_option_with_its_effect_and_the_settings_say_what_wa
     text = create_parser('pf_e2e').format_help()
     for field in dataclasses.fields(options):
         is_option = f'--{field.name} ' in text and len(field.metadata['help']) > 10
-        assert is_option or field.name in ('stage', 'run', 'begun'), field.name
+        assert is_option or field.name in ('stage', 'run', 'place', 'begun'), field.name
 
 
 def test_half_precision_on_a_cpu_is_remarked_upon():
@@ -213,6 +213,20 @@ def test_auto_starts_anew_where_there_is_nothing_and_continues_where_there_is_so
     options = parse_train_options('pb_warp', arguments)
     assert options.run == str(run) and options.lr == 0.25
     assert parse_train_options('pb_warp', [*arguments, '--name', 'other']).run is None
+
+
+def test_auto_starts_anew_in_the_folder_of_a_run_that_has_saved_nothing(tmp_path):
+    """Requeued jobs and later stages find one run by its name, however often it was killed early."""
+    arguments = [*DATA, '--project', str(tmp_path), '--resume', 'auto']
+    for _ in range(3):
+        options = parse_train_options('pb_warp', arguments)
+        assert not options.continues and open_run(options, Process()) == tmp_path / 'exp'
+    assert [folder.name for folder in tmp_path.iterdir()] == ['exp']
+    (tmp_path / 'exp' / 'weights').mkdir()
+    (tmp_path / 'exp' / 'weights' / 'state_last.pt').touch()
+    assert parse_train_options('pb_warp', arguments).run == str(tmp_path / 'exp')
+    other = parse_train_options('pb_e2e', arguments)
+    assert other.run is None and other.place is None, 'the folder is of another stage'
 
 
 def test_a_run_that_has_lost_its_state_says_how_to_go_on_from_its_weights(tmp_path):
