@@ -35,6 +35,7 @@ WRONG_FORMAT, WRONG_SIZE, UNKNOWN_IDS = 'wrong format', 'wrong size', 'unknown i
 _ID_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16L', 'I;16B')
 _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
+_ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF's tag, and the first of its values for a picture that lies on its side
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
 # Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external program.
 _PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
@@ -102,34 +103,34 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
 
 
 def parse_pairs(root: Path, phase: str) -> tuple[list[Pair], list[RecordError]]:
-    """Return the pairs of `<phase>_pairs.txt` (`person.jpg garment.jpg` a line), and one error for each bad line.
+    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, and one error for each bad line: see `parse_list`."""
+    return parse_list(root / f'{phase}_pairs.txt')
 
-    Blank lines count for nothing. A list without any line is an error too.
+
+def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
+    """Return the pairs of a list, `person.jpg garment.jpg` a line, and one error for each bad line.
+
+    Blank lines count for nothing, and so does ./ before a name. A list without any line is an error too.
     """
-    path = root / f'{phase}_pairs.txt'
-    with _reading(path):
+    with reading(path):
         try:
             text = path.read_bytes().decode('utf-8-sig')
         except UnicodeDecodeError:
             text = '\0'
         if '\0' in text:  # which UTF-16 puts beside each letter
             raise RecordError(f'{path}: not in UTF-8, save the list as UTF-8', kind=PAIR_LIST)
-    first_line: dict[Pair, int] = {}
-    errors = []
+    pairs, errors = [], []
     for number, line in enumerate(text.splitlines(), 1):
-        names = line.split()
+        names = [name.removeprefix('./') for name in line.split()]
         if not names:
             continue
-        wrong = _wrong_names(names)
-        if not wrong and (pair := Pair(*names)) in first_line:
-            wrong = f'the pair {pair.person} {pair.garment} again, it is on line {first_line[pair]}; delete one'
-        if wrong:
+        if wrong := _wrong_names(names):
             errors.append(RecordError(f'{path}: line {number}: {wrong}', kind=PAIR_LIST))
         else:
-            first_line[pair] = number
-    if not first_line and not errors:
+            pairs.append(Pair(*names))
+    if not pairs and not errors:
         errors.append(RecordError(f'{path}: empty, expected `person.jpg garment.jpg` a line', kind=PAIR_LIST))
-    return list(first_line), errors
+    return pairs, errors
 
 
 def read_pairs(root: Path, phase: str) -> list[Pair]:
@@ -179,31 +180,41 @@ def list_kind(pairs: Iterable[Pair]) -> str:
     return 'mixed' if any(own) else 'unpaired'
 
 
-def file_of(root: Path, phase: str, kind: str, name: str) -> Path:
-    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name."""
+def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None = None) -> Path:
+    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name.
+
+    A label map may be JPEG or PNG: the first of `LABEL_SUFFIXES` that exists counts, unless `suffix` chooses one.
+    """
     folder = root / f'{phase}_{kind}'
-    if kind == 'label':
+    if kind == 'label' and suffix is None:
         candidates = [folder / f'{Path(name).stem}{suffix}' for suffix in LABEL_SUFFIXES]
         return next((path for path in candidates if os.path.exists(path)), candidates[0])
-    suffix = {'densepose': '.npy', 'pose': '.json'}.get(kind)
+    suffix = suffix or {'densepose': '.npy', 'pose': '.json'}.get(kind)
     return folder / (f'{Path(name).stem}{suffix}' if suffix else name)
 
 
 def read_picture(path: Path) -> Image.Image:
     """Read a person's or garment's picture as upright 8-bit RGB; what is transparent becomes white."""
-    with _reading(path):
+    with reading(path):
         return _flat(path, 'RGB', background='white')
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of a picture as a viewer shows it, without decoding it."""
+    with reading(path), Image.open(path, formats=_PICTURE_FORMATS) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
 def read_edge(path: Path) -> Image.Image:
     """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment."""
-    with _reading(path):
+    with reading(path):
         return _flat(path, 'L', background='black')
 
 
 def read_label(path: Path) -> np.ndarray:
     """Read a parsing map: ids [H, W], integers. A palette picture gives its indices, not its colours."""
-    with _reading(path):
+    with reading(path):
         picture = _open(path)
         if picture.mode not in _ID_MODES:
             raise RecordError(
@@ -214,7 +225,7 @@ def read_label(path: Path) -> np.ndarray:
 
 def read_densepose(path: Path) -> np.ndarray:
     """Read a DensePose map: part ids [H, W], integers."""
-    with _reading(path):
+    with reading(path):
         parts = np.load(path, mmap_mode='r', allow_pickle=False)
         if not isinstance(parts, np.ndarray):
             raise RecordError(f'{path}: an archive of arrays, expected one array [H, W]', kind=WRONG_FORMAT)
@@ -232,7 +243,7 @@ def read_pose(path: Path) -> np.ndarray:
 
     A point that OpenPose has not found, and each point of a file without people, is (0, 0).
     """
-    with _reading(path):
+    with reading(path):
         content = json.loads(path.read_text(encoding='utf-8'))
         people = content.get('people') if isinstance(content, dict) else None
         if not isinstance(people, list):
@@ -276,7 +287,7 @@ def _wrong_names(names: list[str]) -> str | None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader trips over into a `RecordError` that names the file."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for somebody to write to it
