@@ -83,7 +83,9 @@ class _Finding(NamedTuple):
     remarks: list[str]
 
 
-def check_dataset(root: str | Path, phase: str | None = None, *, size: tuple[int, int] = (256, 192)) -> Report:
+def check_dataset(
+    root: str | Path, phase: str | None = None, *, size: tuple[int, int] = (256, 192), pairs: str | Path | None = None
+) -> Report:
     """Look at each file that the pair lists name, and report all that would break a run or spoil it silently.
 
     phase is 'train', 'test', or None for those whose lists are there; size is the (height, width) that the records are
@@ -93,19 +95,19 @@ def check_dataset(root: str | Path, phase: str | None = None, *, size: tuple[int
     size = records.valid_size(size)
     report = Report(expand(root))
     try:
-        phases = records.find_phases(report.root, phase)
+        phases = (phase,) if pairs else records.find_phases(report.root, phase)
     except UserError as error:
         report.error = error
         return report
     for name in phases:
-        _check_phase(report, name, size)
+        _check_phase(report, name, size, expand(pairs or report.root / f'{name}_pairs.txt'))
     return report
 
 
-def _check_phase(report: Report, phase: str, size: tuple[int, int]) -> None:
+def _check_phase(report: Report, phase: str, size: tuple[int, int], path: Path) -> None:
     root = report.root
     errors: list[RecordError] = []
-    pairs, bad_lines = _attempt(errors, records.parse_pairs, root, phase) or ([], [])
+    pairs, bad_lines = _attempt(errors, records.parse_list, path) or ([], [])
     errors += bad_lines
     if phase == 'train' and pairs:
         _attempt(errors, records.require_other_garments, root, pairs)

@@ -31,7 +31,7 @@ def place(source: Path, target: Path, *, copy: bool = False) -> None:
             return
         except OSError:
             pass    # another disk, a file system without links, or somebody else's file: copied instead
-    with atomic_write(target) as temporary:
+    with atomic_write(target, sync=False) as temporary:
         shutil.copyfile(source, temporary)
     _keep_time(source, target)
 
@@ -60,7 +60,7 @@ def convert_pose(source: Path, target: Path, picture: Path, frame: tuple[int, in
         height, width = records.read_size(picture)
         points = _read_key_points(source) * (width / frame[1], height / frame[0])
         values = [number for x, y in points.round(2).tolist() for number in (x, y, 1.0 if x > 0 and y > 0 else 0.0)]
-        with atomic_write(target) as temporary:
+        with atomic_write(target, sync=False) as temporary:
             temporary.write_text(json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}), encoding='utf-8')
 
 
@@ -145,10 +145,10 @@ def _keep_time(source: Path, target: Path) -> None:
 
 
 def _save(picture: Image.Image, target: Path) -> None:
-    with atomic_write(target) as temporary:
+    with atomic_write(target, sync=False) as temporary:
         picture.save(temporary, quality=100, compress_level=3)
 
 
 def _save_parts(parts: np.ndarray, target: Path) -> None:
-    with atomic_write(target) as temporary:
+    with atomic_write(target, sync=False) as temporary:
         np.save(temporary, parts)

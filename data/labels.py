@@ -1,6 +1,11 @@
 """Ids of the human parsing and of the DensePose maps, and the groups the method names. No other file holds an id."""
 
+from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class KeyPoint(IntEnum):
@@ -165,3 +170,8 @@ ATR_PARSING = {
 
 KEPT, CHANGED, GARMENT = 0, 128, 255
 """Values of a drawn truth's mask: unchanged pixel, changed pixel without garment, new garment."""
+
+
+def is_one_of(ids: 'Tensor', wanted: Iterable[int]) -> 'Tensor':
+    """Where a map of ids shows one of those that are wanted: bool, of the map's shape."""
+    return sum((ids == number for number in wanted), start=ids != ids)

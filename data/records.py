@@ -102,11 +102,6 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
     raise DataError(f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/')
 
 
-def parse_pairs(root: Path, phase: str) -> tuple[list[Pair], list[RecordError]]:
-    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, and one error for each bad line: see `parse_list`."""
-    return parse_list(root / f'{phase}_pairs.txt')
-
-
 def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
     """Return the pairs of a list, `person.jpg garment.jpg` a line, and one error for each bad line.
 
@@ -133,12 +128,17 @@ def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
     return pairs, errors
 
 
-def read_pairs(root: Path, phase: str) -> list[Pair]:
-    """Return the pairs of `<phase>_pairs.txt`, or raise the first error of `parse_pairs`."""
-    pairs, errors = parse_pairs(root, phase)
+def read_list(path: Path) -> list[Pair]:
+    """Return the pairs of a list, or raise the first error of `parse_list`."""
+    pairs, errors = parse_list(path)
     if errors:
         raise errors[0]
     return pairs
+
+
+def read_pairs(root: Path, phase: str) -> list[Pair]:
+    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, or raise the first error of `parse_list`."""
+    return read_list(root / f'{phase}_pairs.txt')
 
 
 def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
