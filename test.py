@@ -3,8 +3,8 @@
     python test.py --dataroot VITON_test \\
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
 
-Reads `test_pairs.txt`, `test_img`, `test_color`, `test_edge` and, if it is there, `test_gt` in the data root. Writes a run
-folder: `results/tryon`, `results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
+Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there, `test_gt`, or
+`test_label` and `test_pairs_own.txt`, in the data root. Writes a run folder: `results/tryon`, `results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
 """
 
 import sys
@@ -12,6 +12,7 @@ import sys
 from data.viton import VITONDataset, create_loader
 from engine.evaluate import Evaluation, dress_all, result_names, write_report
 from engine.ground_truth import Comparison, find_truths
+from engine.real_scores import find_real_scores
 from models import TryOnPipeline
 from opt.evaluation_opt import parse_test_options
 from utils.device import select_device
@@ -28,12 +29,13 @@ def main(arguments: list[str] | None = None) -> None:
     files = {'warp': options.pf_warp_checkpoint, 'gen': options.pf_gen_checkpoint, 'family': options.family}
     pipeline = TryOnPipeline.from_checkpoints(**files, align_corners=options.align_corners, device=device)
     options.size = tuple(options.size or pipeline.size)
-    dataset = VITONDataset(options.dataroot, 'test', size=options.size)
+    dataset = VITONDataset(options.dataroot, 'test', size=options.size, pairs=options.pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     truths = find_truths(dataset, options.gt)
     weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
+    photographs = find_real_scores(dataset, pipeline, options.real)
 
     names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)
@@ -45,10 +47,11 @@ def main(arguments: list[str] | None = None) -> None:
     if not pipeline.is_trained:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
-    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note, names=names, compare=comparison)
+    dressed = dress_all(pipeline, loader, dataset.pairs, results, note=note, names=names, compare=comparison, observe=photographs)
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
     scores = comparison.scores() if comparison else []
+    scores += photographs.scores() if photographs else []
     scores += evaluation.pictures(dressed, real=dataset.folder('img'), folder=results / 'tryon', list_kind=dataset.list_kind)
     scores += evaluation.cost(pipeline, *first)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}

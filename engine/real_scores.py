@@ -25,6 +25,7 @@ from engine.evaluate import Score
 from engine.ground_truth import BASELINE, paste
 from engine.metrics import psnr, ssim
 from models.outputs import TryOn
+from utils.errors import MissingFileError
 from utils.paths import expand
 
 OWN_LIST = 'test_pairs_own.txt'
@@ -123,7 +124,7 @@ def regions(label: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class RealScores:
-    """Collects the scores of try-ons over a test list with parsing, `test_label`; `applies` says whether it has one.
+    """Collects the scores of try-ons over a test list with parsing, `test_label`.
 
     pipeline(person, cloth, edge) -> `TryOn` is what made the try-ons: it also dresses each person of an unpaired list in its own
     garment, if `test_pairs_own.txt` names it, and each result back. Scores of a person beside its own garment are of this alone.
@@ -137,10 +138,6 @@ class RealScores:
             self.own |= dict(records.read_list(own_list))
         self.values: dict[str, list[float]] = defaultdict(list)
         self.records = 0
-
-    @property
-    def applies(self) -> bool:
-        return self.dataset.folder('label').is_dir()
 
     @torch.no_grad()
     def __call__(self, batch: dict[str, Any], result: TryOn) -> None:
@@ -181,6 +178,22 @@ class RealScores:
                     counted = f'{what}{protocol}, {len(values)} of {self.records} records'
                     scores.append(Score(label + suffix, sum(values) / len(values), unit, counted))
         return scores
+
+
+def find_real_scores(dataset: VITONDataset, pipeline: Callable, wanted: bool | None = None) -> RealScores | None:
+    """Return what scores the try-ons of a test set on photographs; None where it has no parsing, or `wanted` is False.
+
+    Reads the maps once now. Raises `MissingFileError` where there is no parsing and `wanted` is True, and `DataError` where a map
+    is missing or cannot be read.
+    """
+    folder = dataset.folder('label')
+    if wanted and not folder.is_dir():
+        raise MissingFileError(f'--real: no folder {folder}; leave --real out, or convert the data set with `python -m data.convert`')
+    if wanted is False or not folder.is_dir():
+        return None
+    for person in dict.fromkeys(pair.person for pair in dataset.pairs):
+        records.read_label(records.file_of(dataset.root, dataset.phase, 'label', person))
+    return RealScores(dataset, pipeline)
 
 
 def score_photographs(
