@@ -3,11 +3,11 @@
 CP-VTON (Wang et al., ECCV 2018), VITON-HD (Choi et al., CVPR 2021), DressCode (Morelli et al., ECCV 2022).
 """
 
-import glob
 import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from data.labels import ATR_PARSING, CIHP_PARSING, LIP_PARSING, Parsing
@@ -142,6 +142,18 @@ def holds_lower_body(root: Path) -> bool:
 
 def suggest_names(path: Path) -> list[str]:
     """Return the names beside a missing file that differ from its own in case or suffix alone."""
-    stem = path.stem.casefold()
-    pattern = glob.escape(str(path.parent)) + '/*'
-    return sorted(os.path.basename(other) for other in glob.glob(pattern) if Path(other).stem.casefold() == stem)
+    try:
+        changed = path.parent.stat().st_mtime_ns
+    except OSError:    # without the folder there is nothing beside the file
+        return []
+    stems = _names_by_stem(path.parent, changed)
+    return stems.get(path.stem.casefold(), [])
+
+
+@lru_cache(maxsize=8)
+def _names_by_stem(folder: Path, _changed: int) -> dict[str, list[str]]:
+    """Names in a folder by their stems without case; read once, however many files of it are missing."""
+    stems: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(folder)):
+        stems.setdefault(Path(name).stem.casefold(), []).append(name)
+    return stems

@@ -55,7 +55,7 @@ class VITONDataset(Dataset):
             records.find_phases(self.root, phase)
         self.list = self.root / f'{phase}_pairs.txt' if pairs is None else expand(pairs)
         if check:
-            check_dataset(self.root, phase, size=self.size, pairs=pairs).raise_if_bad()
+            check_dataset(self.root, phase, size=self.size, pairs=pairs, annotated=self.annotated).raise_if_bad()
         self.pairs = records.read_list(self.list)
         if phase == 'train':
             records.require_other_garments(self.root, self.pairs)
