@@ -3,9 +3,10 @@
     python test.py --dataroot VITON_test \\
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
 
-Reads `test_pairs.txt`, `test_img`, `test_color`, `test_edge` and, if it is there, `test_gt` in the data root. Writes a run
-folder: `results/tryon`, `results/measured` (the same pictures as the published script stores them), `results/visualize`,
-`results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`, `opt.yaml`.
+Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there, `test_gt`, or
+`test_label` and `test_pairs_own.txt`, in the data root. Writes a run folder: `results/tryon`, `results/measured` (the
+same pictures as the published script stores them), `results/visualize`, `results/contact_sheet.jpg`,
+`results/metrics.json`, `log.txt`, `opt.yaml`.
 """
 
 import sys
@@ -14,6 +15,7 @@ from data.viton import VITONDataset, create_loader
 from engine.evaluate import Evaluation, dress_all, result_names, write_report
 from engine.ground_truth import Comparison, find_truths
 from engine.profiling import Timed
+from engine.real_scores import find_real_scores
 from models import TryOnPipeline
 from opt.base_opt import write_settings
 from opt.evaluation_opt import parse_test_options
@@ -31,12 +33,13 @@ def main(arguments: list[str] | None = None) -> None:
     files = {'warp': options.pf_warp_checkpoint, 'gen': options.pf_gen_checkpoint, 'family': options.family}
     pipeline = TryOnPipeline.from_checkpoints(**files, align_corners=options.align_corners, device=device)
     options.size = tuple(options.size or pipeline.size)
-    dataset = VITONDataset(options.dataroot, 'test', size=options.size)
+    dataset = VITONDataset(options.dataroot, 'test', size=options.size, pairs=options.pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     truths = find_truths(dataset, options.gt)
     weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
+    photographs = find_real_scores(dataset, pipeline, options.real)
 
     names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)
@@ -56,12 +59,13 @@ def main(arguments: list[str] | None = None) -> None:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
     timed = Timed(pipeline, device=device)
-    dressed = dress_all(timed, loader, dataset.pairs, results, note=note, names=names, compare=comparison)
+    outputs = {'note': note, 'names': names, 'compare': comparison, 'observe': photographs}
+    dressed = dress_all(timed, loader, dataset.pairs, results, **outputs)
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
     scores = comparison.scores() if comparison else []
-    photographs, kind = dataset.folder('img'), dataset.list_kind
-    scores += evaluation.pictures(dressed, real=photographs, results=results, list_kind=kind)
+    scores += photographs.scores() if photographs else []
+    scores += evaluation.pictures(dressed, real=dataset.folder('img'), results=results, list_kind=dataset.list_kind)
     scores += evaluation.cost(pipeline, *first, listed=timed)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
     logger.info(write_report(results / 'metrics.json', scores, **about))

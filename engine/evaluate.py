@@ -90,6 +90,7 @@ def dress_all(
     note: str = '',
     names: Sequence[str] | None = None,
     compare: Callable[[dict[str, Any], TryOn], Tensor] | None = None,
+    observe: Callable[[dict[str, Any], TryOn], None] | None = None,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
 
@@ -97,6 +98,7 @@ def dress_all(
     measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
     rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
     `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
+    `observe` is called with the same and returns nothing.
     """
     for name in ('tryon', MEASURED, 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,8 @@ def dress_all(
             result = pipeline(batch['image'], batch['color'], batch['edge'])
             if not (result.image.isfinite().all() and result.flow.isfinite().all()):
                 raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
+            if observe:
+                observe(batch, result)
             on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
             columns = [batch['image'], batch['color'], on_white, result.image]
             columns += [compare(batch, result)] if compare else []

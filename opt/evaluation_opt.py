@@ -15,6 +15,7 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     add_base_options(parser, project='runs/test')
     parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)')
     parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
+    parser.add_argument('--pairs', help='list of pairs, such as test_pairs_own.txt; None: test_pairs.txt of the data root')
     parser.add_argument('--pf_warp_checkpoint', required=True, help="the student's warp network, published or own")
     parser.add_argument('--pf_gen_checkpoint', required=True, help="the student's generator, published or own")
     parser.add_argument('--family', choices=list(FAMILIES), help='refuse weights of another family; None: recognise it')
@@ -28,6 +29,12 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
         '--gt',
         action=argparse.BooleanOptionalAction,
         help='compare with the true results in test_gt of the data root, whatever --metrics says; None: where there are some',
+    )
+    parser.add_argument(
+        '--real',
+        action=argparse.BooleanOptionalAction,
+        help='score on photographs by parsing and own garments (test_label, test_pairs_own.txt in the data root), which '
+        'dresses each person up to three times; None: where there are some',
     )
     parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed")
     parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
