@@ -24,7 +24,7 @@ from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
 from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
-from utils.errors import DataError, MissingFileError
+from utils.errors import DataError, MissingFileError, first_line
 
 FOLDER = 'test_gt'
 REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
@@ -190,7 +190,8 @@ class Comparison:
 
     def __init__(self, truths: GroundTruth, evaluation: Evaluation, *, align_corners: bool):
         self.truths, self.align_corners = truths, align_corners
-        self.with_lpips, self.reason = 'lpips' in evaluation.metrics, evaluation.reasons.get('lpips')
+        self.with_lpips = 'lpips' in evaluation.metrics
+        self.reasons = {'LPIPS': evaluation.reasons['lpips']} if 'lpips' in evaluation.reasons else {}
         self.measures = {'SSIM': ssim, 'PSNR': psnr} | ({'LPIPS': evaluation.lpips} if evaluation.lpips else {})
         # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
         self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
@@ -216,8 +217,13 @@ class Comparison:
         for name, region in regions.items():
             if region is None or region.any():
                 shown = picture if region is None else torch.where(region, picture, true)
-                for measure, compute in self.measures.items():
-                    self.values[f'{measure} {name}{suffix}'].append(compute(true, shown, region))
+                for measure in [measure for measure in self.measures if measure not in self.reasons]:
+                    try:
+                        value = self.measures[measure](true, shown, region)
+                    except Exception as error:  # a measure that fails costs that measure, not the pictures
+                        self.reasons[measure] = f'unavailable: {first_line(error)}'
+                    else:
+                        self.values[f'{measure} {name}{suffix}'].append(value)
 
     def scores(self) -> list[Score]:
         """Return the means over all pairs so far, each of the network followed by that of the baseline."""
@@ -225,7 +231,7 @@ class Comparison:
         for measure, (library, unit) in MEASURES.items():
             if measure == 'LPIPS' and not self.with_lpips:
                 continue
-            reason = self.reason if measure == 'LPIPS' else None
+            reason = self.reasons.get(measure)
             for name, region in REGIONS.items():
                 for suffix, what in (('', 'try-on before JPEG'), (BASELINE, 'unwarped garment pasted onto the person')):
                     protocol = f'{library}, {what} against truth, {region}'
@@ -237,6 +243,6 @@ class Comparison:
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
         values = self.values[label]
-        if not values:
+        if reason or not values:
             return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
         return Score(label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs')

@@ -136,6 +136,7 @@ class TryOnPipeline(nn.Module):
         family: str | None = None,
         is_trained: bool = True,
         size: tuple[int, int] = PUBLISHED_SIZE,
+        notes: tuple[str, ...] = (),
     ):
         super().__init__()
         self.warp = warp
@@ -143,6 +144,7 @@ class TryOnPipeline(nn.Module):
         self.family = family
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
         self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
+        self.notes = notes  # what a user may want to know of the files, a line each
 
     @property
     def align_corners(self) -> bool:
@@ -169,7 +171,8 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given. `align_corners` None takes what the file says, and True where
+        `family` is recognised from the files where it is not given; a pair of networks that is no published family is
+        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file says, and True where
         it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
         `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
@@ -177,9 +180,14 @@ class TryOnPipeline(nn.Module):
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
-        family = match_family(warp_info.network, generator_info.network)
+        if family is None:
+            family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
+        notes = [*warp_info.notes, *generator_info.notes]
+        if family not in FAMILIES:
+            notes.append(f'{family}: this pair of networks is no published method')
+        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': tuple(notes)}
+        return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:

@@ -3,7 +3,7 @@
 A pickle is only ever read as tensors and plain values, so a file from a stranger cannot run code.
 """
 
-from models.checkpoint.files import CheckpointInfo, load_network, read_checkpoint, save_checkpoint
+from models.checkpoint.files import CheckpointInfo, load_network, load_state, read_checkpoint, save_checkpoint
 from models.checkpoint.formats import SUFFIXES
 from models.checkpoint.identity import identify, match_family
 
@@ -12,6 +12,7 @@ __all__ = [
     'CheckpointInfo',
     'identify',
     'load_network',
+    'load_state',
     'match_family',
     'read_checkpoint',
     'save_checkpoint',

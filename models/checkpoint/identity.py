@@ -113,5 +113,6 @@ def match_family(warp_network: str, generator_network: str) -> str:
             return name
     pairs = ', '.join(f'{family.warp} + {family.generator} ({name})' for name, family in FAMILIES.items())
     raise CheckpointError(
-        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}'
+        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}; '
+        f'a pair of no family has the name {warp_network}+{generator_network} (test.py: --warp and --gen)'
     )

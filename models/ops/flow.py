@@ -8,13 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FARTHEST = 1e4  # in place of an infinite coordinate; a picture ends at 1
+
 
 def sample(picture: Tensor, flow: Tensor, *, align_corners: bool, padding_mode: str = 'border') -> Tensor:
     """Sample `picture` [N, C, H, W] bilinearly at `flow` [N, 2, h, w]; returns [N, C, h, w] in the picture's dtype.
 
     The arithmetic runs in the wider of the two dtypes: a 16-bit coordinate could not tell neighbouring pixels apart.
+    Where a backward pass may follow, coordinates that are not finite are replaced by `FARTHEST` and NaN by the
+    centre: PyTorch's backward pass on a CPU writes outside the picture for them.
     """
     dtype = torch.promote_types(picture.dtype, flow.dtype)
+    if torch.is_grad_enabled() and (picture.requires_grad or flow.requires_grad):
+        flow = flow.nan_to_num(nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
     grid = flow.to(dtype).permute(0, 2, 3, 1)  # [N, h, w, 2]
     sampled = F.grid_sample(
         picture.to(dtype), grid, mode='bilinear', padding_mode=padding_mode, align_corners=align_corners
