@@ -3,8 +3,9 @@
     python test.py --dataroot VITON_test \\
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
 
-Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there, `test_gt`, or
-`test_label` and `test_pairs_own.txt`, in the data root. Writes a run folder: `results/tryon`, `results/visualize`, `results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
+Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there, `test_gt`,
+`test_label` and `test_pairs_own.txt` in the data root. Writes a run folder: `results/tryon`, `results/visualize`,
+`results/contact_sheet.jpg`, `results/metrics.json`, `log.txt`.
 """
 
 import sys
