@@ -53,3 +53,4 @@ class TryOn(NamedTuple):
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
+    keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where what is not cloth shows the person; None: no such mask

@@ -18,16 +18,21 @@ from utils.errors import UserError
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
 
-def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
-    """Merge the warped cloth with the generator's raw output [N, 4, H, W] into the try-on.
+def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W] into the try-on.
 
-    The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
-    cloth only where its warped edge is.
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid), which may show the
+    cloth only where its warped edge is. A fifth channel, where a generator has one, becomes the keep mask (sigmoid): what is not
+    cloth shows `kept` there, the person or, of a teacher, what is preserved of the person. Without it `kept` is not shown.
     """
     rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
     mask = mask * warped.edge
-    image = warped.cloth * mask + rendered * (1 - mask)
-    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow)
+    keep, behind = None, rendered
+    if generated.shape[1] == 5:
+        keep = torch.sigmoid(generated[:, 4:5])
+        behind = rendered + keep * (kept - rendered)
+    image = warped.cloth * mask + behind * (1 - mask)
+    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,8 +209,8 @@ class TryOnPipeline(nn.Module):
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return compose(warped, generated)
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return compose(warped, generated, person.person)
 
     def _place(self, x: Tensor) -> Tensor:
         parameter = next(self.warp.parameters())

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from torch import nn
 
+from models.generators.lite_unet import LiteUnet
 from models.generators.mobile_unet import MobileUnet
 from models.generators.res_unet import ResUnet
 from models.generators.rmgn import RMGN
 from models.warp_modules.afwm import AFWM
+from models.warp_modules.lite_afwm import LiteAFWM
 from models.warp_modules.mobile_afwm import MobileAFWM
 from models.warp_modules.pyramid import WarpNetwork
 from models.warp_modules.style_afwm import StyleAFWM
@@ -22,8 +24,8 @@ CONDITION_CHANNELS = {'teacher': 45, 'student': 3}
 # preserved picture or person 3, warped cloth 3, warped edge 1, and for the teacher the DensePose preserve mask 1
 GENERATOR_CHANNELS = {'teacher': 8, 'student': 7}
 
-WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM}
-GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet}
+WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM, 'lite_afwm': LiteAFWM}
+GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet, 'lite_unet': LiteUnet}
 
 
 class Family(NamedTuple):
@@ -42,6 +44,7 @@ FAMILIES: dict[str, Family] = {
         Family('fs_vton', 'style_afwm', 'res_unet', ROLES),
         Family('rmgn', 'afwm', 'rmgn', ('student',)),
         Family('dm_vton', 'mobile_afwm', 'mobile_unet', ROLES),
+        Family('dm_vton_lite', 'lite_afwm', 'lite_unet', ROLES),
     )
 }
 
