@@ -63,7 +63,7 @@ class Teacher(nn.Module):
         warped = self.warp.aflow_net(condition, self.warp.encode_cloth(paired[0]), *paired, keep_levels=True)
         bare_arms = inputs.arms * (1 - fake.edge)
         generated = self.generator(torch.cat([inputs.preserved, fake.cloth, fake.edge, bare_arms], dim=1))
-        return Supervision(compose(fake, generated).image, fake.edge, warped)
+        return Supervision(compose(fake, generated, inputs.preserved).image, fake.edge, warped)
 
 
 class Stage:
@@ -165,7 +165,7 @@ class PBEndToEnd(Stage):
 
         bare_arms = inputs.arms * (1 - inputs.person_cloth_mask)
         generated = self.modules['pb_gen'](torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, inputs.preserved)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
@@ -224,7 +224,7 @@ class PFEndToEnd(Stage):
         warped = self.modules['pf_warp'](supervision.fake_person, inputs.cloth, inputs.edge, keep_levels=True)
 
         generated = self.modules['pf_gen'](torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, supervision.fake_person)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gate = is_closer(supervision.warped.cloth, warped.cloth, inputs.person_cloth)

@@ -1,7 +1,7 @@
 """The networks by name: families of a warp network and a generator, in two roles.
 
 PF-AFN (Ge et al., CVPR 2021), FS-VTON (He et al., CVPR 2022), RMGN (Lin et al., IJCAI 2022), DM-VTON (Nguyen-Ngoc et al.,
-ISMAR 2023).
+ISMAR 2023), and the small model of this project.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mo
 
 
 class Family(NamedTuple):
-    """A published method: its warp network, its generator and the roles it was published in."""
+    """A method: its warp network, its generator and the roles that it has."""
 
     name: str
     warp: str
@@ -75,8 +75,9 @@ def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetw
 
 
 def create_generator(name: str, role: str) -> nn.Module:
-    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4, H, W].
+    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4 or 5, H, W].
 
+    Rendered picture 3, composite mask 1 and, of the small model, keep mask 1, as `compose` takes them.
     Raises ValueError for an unknown name or role, with what there is.
     """
     network = GENERATORS[choose('generator', name, GENERATORS)]

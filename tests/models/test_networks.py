@@ -16,7 +16,11 @@ SIZES = {
     'fs_vton': (308.9, 47.6, 21.9),
     'rmgn': (394.6, 46.9, 31.4),
     'dm_vton': (37.6, 34.0, 0.55),
+    'dm_vton_lite': (8.07, 0.396, 0.175),
 }
+# Of each warp network: levels, channels of a feature, how far the last flow is enlarged.
+PYRAMIDS = {name: (5, 256, 2) for name in WARPS} | {'lite_afwm': (4, 64, 4)}
+OUTPUTS = {name: 4 for name in GENERATORS} | {'lite_unet': 5}
 
 TINY = (32, 32)  # a CPU without 16-bit arithmetic takes twenty times as long as in float32
 
@@ -48,13 +52,15 @@ def test_a_warp_network_returns_what_it_says(name, warps):
         out = warps[name](*inputs(size, n=2))
         kept = warps[name](*inputs(size, n=2), keep_levels=True)
     assert out.cloth.shape == (2, 3, *size) and out.edge.shape == (2, 1, *size) and out.flow.shape == (2, 2, *size)
-    assert out.levels == () and len(kept.levels) == 5
+    levels, channels, last = PYRAMIDS[name]
+    assert out.levels == () and len(kept.levels) == levels
     for n, level in enumerate(kept.levels):
         h, w = size[0] // 32 * 2**n, size[1] // 32 * 2**n
         assert level.coarse_offset.shape == level.refine_offset.shape == (2, 2, h, w)
-        assert level.condition_feature.shape == level.cloth_feature.shape == (2, 256, h, w)
-        assert level.flow.shape == (2, 2, 2 * h, 2 * w)
-        assert level.cloth.shape == (2, 3, 2 * h, 2 * w) and level.edge.shape == (2, 1, 2 * h, 2 * w)
+        assert level.condition_feature.shape == level.cloth_feature.shape == (2, channels, h, w)
+        h, w = (side * (last if n == levels - 1 else 2) for side in (h, w))
+        assert level.flow.shape == (2, 2, h, w)
+        assert level.cloth.shape == (2, 3, h, w) and level.edge.shape == (2, 1, h, w)
     for first, second in zip(out[:3], kept[:3], strict=True):
         assert torch.equal(first, second)
 
@@ -128,7 +134,7 @@ def test_a_generator_keeps_the_size_of_any_picture_it_can_take(name, role):
     generator = create_generator(name, role).eval()
     with torch.no_grad():
         out = generator(torch.randn(2, GENERATOR_CHANNELS[role], 64, 96))
-    assert out.shape == (2, 4, 64, 96) and out.isfinite().all()
+    assert out.shape == (2, OUTPUTS[name], 64, 96) and out.isfinite().all()
 
 
 @pytest.mark.parametrize('name, role', WARP_CASES)
@@ -182,9 +188,9 @@ def test_bytes_and_multiply_adds_are_those_of_the_published_networks(family):
 @pytest.mark.parametrize(
     'create, arguments, message',
     [
-        (create_warp, ('raft', 'student'), "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm"),
+        (create_warp, ('raft', 'student'), "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm, lite_afwm"),
         (create_warp, ('afwm', 'pupil'), "no role of afwm 'pupil'; choose from teacher, student"),
-        (create_generator, ('unet', 'student'), "no generator 'unet'; choose from res_unet, rmgn, mobile_unet"),
+        (create_generator, ('unet', 'student'), "no generator 'unet'; choose from res_unet, rmgn, mobile_unet, lite_unet"),
         (create_generator, ('rmgn', 'teacher'), "no role of rmgn 'teacher'; choose from student"),
     ],
 )
