@@ -32,14 +32,13 @@ class FlowNetwork(nn.Module):
 
     A subclass says how the coarse offset of a level is estimated; everything else is this loop. `refine` are the estimators of
     the refining offset, one a level, coarse to fine (None: those of the published networks, five levels of 256 channels). A
-    level's flow is doubled for the next one, and the last one enlarged `last_factor` times, a power of two, to the picture's
-    size. Published weights fix the name `netRefine`.
+    level's flow is doubled for the next one, and the last one enlarged to the picture's size, a power of two: twice, as
+    published, or more. Published weights fix the name `netRefine`.
     """
 
-    def __init__(self, *, align_corners: bool, refine: Iterable[nn.Module] | None = None, last_factor: float = 2.0):
+    def __init__(self, *, align_corners: bool, refine: Iterable[nn.Module] | None = None):
         super().__init__()
         self.align_corners = align_corners
-        self.last_factor = last_factor
         self.netRefine = nn.ModuleList(refine or (offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS)))
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
@@ -77,17 +76,16 @@ class FlowNetwork(nn.Module):
             refine = self.refine_offset(n, self.align(cloth_feature, flow), condition_feature)
             flow = advance(flow, refine, **options)
             is_last = n == len(self.netRefine) - 1
-            flow = rescale(flow, self.last_factor if is_last else 2.0)  # [N, 2, 2h, 2w]; [N, 2, H, W] at the last level
+            flow = rescale(flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0)  # [N, 2, 2h, 2w], at last [N, 2, H, W]
             if keep_levels:
-                cloth_n, edge_n = self.sample_level(n, cloth, edge, flow)
+                cloth_n, edge_n = self.sample_level(cloth, edge, flow)
                 levels.append(WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature))
-        warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(n, cloth, edge, flow)
+        warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(cloth, edge, flow)
         return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
 
-    def sample_level(self, level: int, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Cloth (border padding) and edge (zero padding), scaled to a level's flow and sampled at it."""
-        last = len(self.netRefine) - 1
-        factor = 1.0 if level == last else 0.5 ** (last - 1 - level) / self.last_factor
+    def sample_level(self, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Cloth (border padding) and edge (zero padding), scaled to the size of a level's flow and sampled at it."""
+        factor = flow.shape[2] / cloth.shape[2]
         if factor != 1:
             cloth, edge = rescale(cloth, factor), None if edge is None else rescale(edge, factor)
         warped_cloth = sample(cloth, flow, align_corners=self.align_corners)
