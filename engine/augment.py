@@ -1,16 +1,17 @@
-"""Random changes to drawn pairs whose truth is known: batched, on the batch's device, flows and masks moved along.
+"""Pairs whose truth is known as a network learns from them, and random changes to them: batched, on the batch's device, flows and masks moved along.
 
 Not part of any paper. Drawings are plainer than photographs; a network that learns from them meets people of other sizes and
 places, light, noise and backgrounds here.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.labels import CLOTH, KEPT, Parsing
 from models.ops.flow import sample
 
 PERSON_ZOOM = (0.8, 1.6)  # drawn people are smaller in their pictures than VITON's
@@ -44,6 +45,36 @@ class TruthInputs(NamedTuple):
     kept: Tensor  # where person and target are equal
     body: Tensor  # where the person's picture shows no background
     target_body: Tensor  # where the target shows no background
+
+
+def _is_cloth(label: Tensor) -> Tensor:
+    return torch.stack([label == number for number in CLOTH]).any(dim=0).to(label.dtype)
+
+
+def truth_inputs(batch: dict[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
+    """Turn a batch of the loader into the person, the garment to put on, and the truth.
+
+    As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the person of the truth
+    puts on the own one. Raises ValueError where the batch lacks an entry.
+    """
+    names = ('image', 'truth', 'color', 'edge', 'color_un', 'edge_un', 'own_flow', 'truth_flow', 'label', 'truth_label')
+    if missing := [name for name in (*names, 'truth_mask') if name not in batch]:
+        raise ValueError(f'batch without {", ".join(missing)}: expected what the loader of truths yields')
+    image, truth, color, edge, color_un, edge_un, own_flow, truth_flow, label, truth_label = (batch[name] for name in names)
+    turned = reversed_pairs[:, None, None, None]
+    edge = (torch.where(turned, edge, edge_un) > 0.5).to(image.dtype)
+    bodies = [(x != Parsing.BACKGROUND).to(image.dtype) for x in (label, truth_label)]
+    return TruthInputs(
+        person=torch.where(turned, truth, image),
+        cloth=torch.where(turned, color, color_un) * edge,
+        edge=edge,
+        target=torch.where(turned, image, truth),
+        flow=torch.where(turned, own_flow, truth_flow),
+        garment=torch.where(turned, _is_cloth(label), _is_cloth(truth_label)),
+        kept=(batch['truth_mask'] == KEPT).to(image.dtype),
+        body=torch.where(turned, bodies[1], bodies[0]),
+        target_body=torch.where(turned, bodies[0], bodies[1]),
+    )
 
 
 def uniform(like: Tensor, low: float, high: float, *, channels: int = 1) -> Tensor:

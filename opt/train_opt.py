@@ -1,4 +1,4 @@
-"""Options of the four training scripts, the run folder they go into, and what of them each part of the training is given."""
+"""Options of the training scripts, the run folder they go into, and what of them each part of the training is given."""
 
 import argparse
 import logging
@@ -30,6 +30,7 @@ STARTS_FROM = {
     'pb_e2e': (('pb_warp', 'pb_gen'), ()),
     'pf_warp': (('pb_warp', 'pb_gen', 'pf_warp'), ('pb_warp', 'pb_gen')),
     'pf_e2e': (('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), ('pb_warp', 'pb_gen')),
+    'pf_truth': (('pf_warp', 'pf_gen'), ()),
 }
 TRAINER_OPTIONS = (
     *('optimizer', 'lr', 'momentum', 'niter', 'niter_decay', 'accumulate', 'grad_clip', 'max_steps', 'amp', 'channels_last'),
