@@ -11,8 +11,9 @@ FLOW, FLOW_POWER, FLOW_EPSILON = 0.05, 0.8, 0.01
 LEVEL_WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0)  # coarse to fine; a network of fewer levels takes the last ones
 REFERENCE_HEIGHT = 128  # distances count in pixels of pictures of this height
 WARPED_CLOTH, WARPED_EDGE = 0.5, 0.3
-PICTURE, GRADIENT, RENDERED, REPAINTED = 2.0, 1.0, 1.0, 5.0
-MASK, MASK_PULL = 0.2, 0.1
+PICTURE, GRADIENT, RENDERED = 2.0, 1.0, 1.0
+IN_KEPT, IN_GARMENT, REPAINTED = 0.1, 0.5, 5.0  # of the rendered picture, where it is hidden, half hidden, and shown
+MASK, MASK_PULL = 0.5, 0.1
 REACH = 8  # half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
 
 
@@ -74,8 +75,8 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
 
 def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
     """The generator's losses; `generated` [N, 4 or 5, H, W] is its raw output, whose masks are logits."""
-    repainted = (1 - inputs.kept) * (1 - inputs.garment)
-    weight = 1 + (REPAINTED - 1) * repainted
+    outside = inputs.kept * IN_KEPT + (1 - inputs.kept) * REPAINTED
+    weight = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside
     terms = {
         'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
