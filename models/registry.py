@@ -35,6 +35,7 @@ class Family(NamedTuple):
     warp: str
     generator: str
     roles: tuple[str, ...]
+    published: bool = True  # False: this project's own
 
 
 FAMILIES: dict[str, Family] = {
@@ -44,7 +45,7 @@ FAMILIES: dict[str, Family] = {
         Family('fs_vton', 'style_afwm', 'res_unet', ROLES),
         Family('rmgn', 'afwm', 'rmgn', ('student',)),
         Family('dm_vton', 'mobile_afwm', 'mobile_unet', ROLES),
-        Family('dm_vton_lite', 'lite_afwm', 'lite_unet', ROLES),
+        Family('dm_vton_lite', 'lite_afwm', 'lite_unet', ROLES, published=False),
     )
 }
 
