@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.lite_fpn import PYRAMID_CHANNELS, LiteFPN, separable
-from models.ops.correlation import correlation
-from models.warp_modules.afwm import COST_CHANNELS
+from models.warp_modules.afwm import COST_CHANNELS, compare
 from models.warp_modules.pyramid import STRIDE, FlowNetwork, WarpNetwork
 
 WIDTHS = (128, 112, 80, 48)  # channels of the estimators, coarse to fine: a channel of a coarse level costs little
@@ -66,6 +65,8 @@ class Estimator(nn.Module):
 class LiteFlow(FlowNetwork):
     """The coarse offset comes from the cost volume, the condition feature and the style of both pyramids."""
 
+    compare = staticmethod(compare)  # a runtime may put its own in the place of this
+
     def __init__(self, *, align_corners: bool):
         refine = (Estimator(2 * PYRAMID_CHANNELS, width, styled=False) for width in WIDTHS)
         super().__init__(align_corners=align_corners, refine=refine)
@@ -81,7 +82,7 @@ class LiteFlow(FlowNetwork):
         return self.style(torch.cat(averages, dim=1))
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        cost = F.leaky_relu(correlation(aligned, condition_feature), 0.1)  # [N, 49, h, w]
+        cost = self.compare(aligned, condition_feature)  # [N, 49, h, w]
         return self.netMain[level](torch.cat([cost, condition_feature], dim=1), context)
 
 

@@ -120,13 +120,13 @@ def test_an_affine_map_and_its_inverse_cancel():
 
 
 def test_a_moved_flow_is_unknown_beside_gaps_and_folds():
-    flow = offset_to_flow(torch.zeros(1, 2, 8, 8))
-    flow[:, :, :, 4:] = flow[:, :, :, 4:] + 0.5  # a fold
+    flow = offset_to_flow(torch.zeros(1, 2, 64, 64))
+    flow[:, :, :, 40:] += 0.5  # a fold
     flow[:, :, 0] = math.nan
-    between = offset_to_flow(torch.full((1, 2, 8, 8), 0.5))
-    moved = move_flow(flow, between)
-    known = moved.isfinite().all(dim=1)[0]
-    assert not known[0].any() and not known[:, 3].any() and known[1:6, :3].all() and known[1:6, 4:6].all()
+    between = offset_to_flow(torch.full((1, 2, 64, 64), 0.5))
+    known = move_flow(flow, between).isfinite().all(dim=1)[0]
+    assert not known[0].any() and not known[:, 39].any()
+    assert known[1:60, :39].all() and known[1:60, 40:60].all()
 
 
 def test_nothing_is_lost_at_the_best_quality_and_much_at_the_worst():
@@ -189,14 +189,13 @@ def test_the_truth_itself_costs_next_to_nothing(batch):
     assert 'keep_mask' not in truth_picture_terms(tryon, logits[:, :4], inputs)
 
 
-@pytest.mark.parametrize('family', ['dm_vton_lite', 'dm_vton'])
-def test_the_stage_learns_four_records(family, batch):
+def test_the_stage_learns_four_records(batch):
     torch.manual_seed(0)
-    stage = create_stage('pf_truth', student=family)
+    stage = create_stage('pf_truth', student='dm_vton_lite')
     stage.augments = False
     optimizer = create_optimizer('Adam', dict(stage.networks), lr=1e-3, momentum=0.9, lr_scale=stage.lr_scale)
     losses = []
-    for _ in range(12 if family == 'dm_vton_lite' else 5):
+    for _ in range(12):
         optimizer.zero_grad()
         result = stage.step(batch, 1)
         result.loss.backward()
@@ -204,7 +203,16 @@ def test_the_stage_learns_four_records(family, batch):
         losses.append(result.loss.item())
     assert losses[-1] < 0.85 * losses[0], losses
     assert list(result.panels) == ['person', 'cloth', 'warped_cloth', 'rendered', 'tryon', 'truth']
-    assert result.terms['warp'] + result.terms['gen'] == pytest.approx(result.loss.item(), rel=1e-5)
+    assert (result.terms['warp'] + result.terms['gen']).item() == pytest.approx(result.loss.item(), rel=1e-5)
+
+
+def test_a_published_family_can_begin_here_too(batch):
+    torch.manual_seed(0)
+    stage = create_stage('pf_truth', student='dm_vton')
+    result = stage.step({name: x[:1] for name, x in batch.items()}, 1)
+    result.loss.backward()
+    assert result.loss.isfinite() and 'keep_mask' not in result.terms
+    assert all(x.grad is not None for network in stage.networks.values() for x in network.parameters())
 
 
 def test_changes_leave_a_batch_that_the_stage_can_take(batch):
