@@ -16,7 +16,7 @@ DEFAULTS = {
     'published': ('dmvton_pf_warp.pt', 'dmvton_pf_gen.pt'),
 }
 ABOUT = {
-    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen no photograph and is free',
+    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen no photograph',
     'drawn': 'the small model, trained on drawings alone: free to use, as the code is',
     'published': 'the published weights of DM-VTON: for research, non-commercial',
 }

@@ -1,7 +1,7 @@
 """The narrow generator of the small model, with a fifth output: a mask of the pixels that stay as they are.
 
-Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018). No conv runs at full size: the end works on blocks of 2 x 2 pixels
-(pixel shuffle, Shi et al., CVPR 2016), which it also sees of the input, so that masks follow the picture's edges.
+Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018). No conv runs at full size: the end works on blocks of 2 x 2
+pixels (pixel shuffle, Shi et al., CVPR 2016), which it also sees of the input, so that masks follow the picture's edges.
 """
 
 import torch
