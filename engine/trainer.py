@@ -25,11 +25,20 @@ from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from data.viton import EpochShuffle, VITONDataset, create_loader
+from engine.averaging import Average
 from engine.distributed import Process, Share, random_states, set_random_states
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
 from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
-from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
+from engine.schedule import (
+    cosine_factor,
+    create_optimizer,
+    decay_factor,
+    load_optimizer,
+    parameters_of,
+    set_learning_rates,
+    warm_up_factor,
+)
 from engine.stages import Stage, StepResult
 from utils.errors import CheckpointError, UserError
 
@@ -109,7 +118,8 @@ class Trainer:
     given, without its options, for the message that says how to go on.
 
     Of the numbers: `niter` epochs have the full learning rate `lr` (times the stage's `lr_scale`), `niter_decay` more let it
-    decay; `accumulate` batches make a step, at most `max_steps` steps are made; the gradient's norm is cut to `grad_clip`; every
+    decay, `schedule` 'linear' epoch by epoch or 'cosine' step by step, after `warm_up` steps of rise; with `ema` the average of the
+    weights with that decay is kept and saved beside them (`<network>_ema_last.pt`); `accumulate` batches make a step, at most `max_steps` steps are made; the gradient's norm is cut to `grad_clip`; every
     `print_step` and `sample_step` steps (0: never) there is a line and a sample sheet, every `save_period` epochs a checkpoint to
     keep. `verbose` logs the layers of the networks; `sync_bn` needs CUDA. Raises `UserError` for settings that do not fit each
     other or the state.
@@ -128,6 +138,9 @@ class Trainer:
         momentum: float = 0.5,
         niter: int = 50,
         niter_decay: int = 50,
+        schedule: str = 'linear',
+        warm_up: int = 0,
+        ema: float | None = None,
         amp: str = 'off',
         compile_networks: bool = False,
         channels_last: bool = False,
@@ -149,6 +162,7 @@ class Trainer:
         self.process = process or Process()
         self.device = self.process.device
         self.niter, self.niter_decay, self.epochs = niter, niter_decay, niter + niter_decay
+        self.schedule, self.warm_up = schedule, warm_up
         self.amp, self.accumulate, self.grad_clip, self.max_steps = AMP[amp], accumulate, grad_clip, max_steps
         self.print_step, self.sample_step, self.save_period = print_step, sample_step, save_period
         self.memory_format = torch.channels_last if channels_last else torch.preserve_format
@@ -163,6 +177,7 @@ class Trainer:
         self.optimizer_name = optimizer
         self.optimizer = create_optimizer(optimizer, trained, lr=lr, momentum=momentum, lr_scale=stage.lr_scale)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
+        self.average = Average(trained, decay=ema) if ema is not None else None
         if resume:
             self._load_state()
         self.parallel = self._wrap_networks(compile_networks)
@@ -215,6 +230,8 @@ class Trainer:
             ) from error
         if self.scaler.is_enabled() and state['scaler']:
             self.scaler.load_state_dict(state['scaler'])
+        if self.average is not None and state.get('average'):
+            self.average.load_state_dict(state['average'])
         for name in ('step', 'epoch', 'records', 'validated', 'best'):
             setattr(self, name, state[name])
         if self.process.rank < len(state['random']):
@@ -275,13 +292,12 @@ class Trainer:
         self.loader.dataset.set_epoch(epoch)
         self.loader.sampler.start = self.records
         left = len(self.loader)
-        factor = decay_factor(self.epoch, niter=self.niter, niter_decay=self.niter_decay)
-        rates = set_learning_rates(self.optimizer, factor)
         self.stage.train()
         self.journal.lap()
         steps, done = (math.ceil(count / self.accumulate) for count in (self.batches, self.batches - left))
         with self.journal.progress(f'epoch {epoch}/{self.epochs}', total=steps, done=done) as progress:
             for batches in _groups(self.loader, self.accumulate):
+                rates = self._set_learning_rates(self.batches - left)
                 result = self._step(batches, epoch)
                 left -= len(batches)
                 self.records += len(batches) * self.loader.batch_size * self.process.world
@@ -292,6 +308,15 @@ class Trainer:
                     break
         return left <= 0
 
+    def _set_learning_rates(self, done: int) -> dict[str, float]:
+        """Set the rates of the next step, `done` batches of the epoch after its beginning."""
+        epochs = {'niter': self.niter, 'niter_decay': self.niter_decay}
+        if self.schedule == 'cosine':
+            factor = cosine_factor(self.epoch + done / self.batches, **epochs)
+        else:
+            factor = decay_factor(self.epoch, **epochs)
+        return set_learning_rates(self.optimizer, factor * warm_up_factor(self.step, self.warm_up))
+
     def _step(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
         result = self.backward(batches, epoch)
         if self.grad_clip is not None:
@@ -299,6 +324,8 @@ class Trainer:
             nn.utils.clip_grad_norm_(parameters_of(self.optimizer), self.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update()
         self.step += 1
         return result
 
@@ -419,8 +446,19 @@ class Trainer:
             for ending in endings
             for name in trained
         }
+        if self.average is not None:
+            state['average'] = self.average.state_dict()
+            writers |= {
+                folder / f'{name}_ema_{ending}.pt': partial(self._write_average, name=name, extra=numbers)
+                for ending in endings
+                for name in trained
+            }
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
+
+    def _write_average(self, path: Path, *, name: str, extra: Mapping[str, Any]) -> None:
+        with self.average.in_place(name):
+            self.save_network(path, name=name, extra=extra)
 
     # ---- In the end
 

@@ -13,7 +13,7 @@ import yaml
 
 from engine.distributed import Process
 from engine.saving import STATE_FILE
-from engine.schedule import OPTIMIZERS
+from engine.schedule import OPTIMIZERS, SCHEDULES
 from engine.trainer import AMP
 from models.registry import FAMILIES
 from opt.base_opt import Obsolete, add_align_corners, add_base_options, run_name, whole_number
@@ -33,7 +33,8 @@ STARTS_FROM = {
     'pf_truth': (('pf_warp', 'pf_gen'), ()),
 }
 TRAINER_OPTIONS = (
-    *('optimizer', 'lr', 'momentum', 'niter', 'niter_decay', 'accumulate', 'grad_clip', 'max_steps', 'amp', 'channels_last'),
+    *('optimizer', 'lr', 'momentum', 'niter', 'niter_decay', 'schedule', 'warm_up', 'ema', 'accumulate'),
+    *('grad_clip', 'max_steps', 'amp', 'channels_last'),
     *('print_step', 'sample_step', 'save_period', 'verbose'),
 )
 VALIDATED = 'pf_e2e'  # the one stage that trains what test.py tests
@@ -98,6 +99,9 @@ def _add_optimisation_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--momentum', type=share, default=0.5, help='beta1 of Adam and AdamW, momentum of SGD')
     group.add_argument('--niter', type=whole_number(0), default=50, help='epochs at the full learning rate')
     group.add_argument('--niter_decay', type=whole_number(0), default=50, help='epochs after them, while it decays towards 0')
+    group.add_argument('--schedule', choices=SCHEDULES, default='linear', help='how it decays: each epoch, or each step')
+    group.add_argument('--warm_up', type=whole_number(0), default=0, metavar='N', help='steps in which it rises to the full one')
+    group.add_argument('--ema', type=share, metavar='DECAY', help='also keep the average of the weights; None: do not')
     group.add_argument('--accumulate', type=whole_number(1), default=1, metavar='K', help='average gradients of K batches a step')
     group.add_argument('--grad_clip', type=positive_number, metavar='NORM', help="cut the gradient's norm to this; None: never")
     group.add_argument('--max_steps', type=whole_number(1), metavar='N', help='save and stop after N optimiser steps in all')
