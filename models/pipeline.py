@@ -22,16 +22,17 @@ def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
     """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W] into the try-on.
 
     The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid), which may show the
-    cloth only where its warped edge is. A fifth channel, where a generator has one, becomes the keep mask (sigmoid): what is not
-    cloth shows `kept` there, the person or, of a teacher, what is preserved of the person. Without it `kept` is not shown.
+    cloth only where its warped edge is. A fifth channel, where a generator has one, becomes the keep mask (sigmoid): the rendered
+    picture shows `kept` there, the person or, of a teacher, what is preserved of the person.
     """
     rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
     mask = mask * warped.edge
-    keep, behind = None, rendered
     if generated.shape[1] == 5:
         keep = torch.sigmoid(generated[:, 4:5])
-        behind = rendered + keep * (kept - rendered)
-    image = warped.cloth * mask + behind * (1 - mask)
+        rendered = rendered + keep * (kept - rendered)
+    else:
+        keep = torch.zeros_like(mask)
+    image = warped.cloth * mask + rendered * (1 - mask)
     return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
 
 
