@@ -80,7 +80,7 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
     terms = {
         'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
-        'rendered_l1': RENDERED * ((tryon.rendered - inputs.target).abs() * weight).mean(),
+        'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
         'garment_mask': MASK * F.binary_cross_entropy_with_logits(generated[:, 3:4], inputs.garment),
         'garment_pull': MASK_PULL * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
     }

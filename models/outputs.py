@@ -49,9 +49,9 @@ class TryOn(NamedTuple):
     """What a try-on consists of."""
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
-    rendered: Tensor  # [N, 3, H, W] in [-1, 1], the generator's picture before the composition
+    rendered: Tensor  # [N, 3, H, W] in [-1, 1], what is seen beside the cloth: the generator's picture, or what is kept
     mask: Tensor  # [N, 1, H, W] in [0, 1], 1 where the warped cloth is shown as it is
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
-    keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where what is not cloth shows the person; None: no such mask
+    keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask

@@ -21,29 +21,30 @@ PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights wer
 def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
     """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W].
 
-    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid), which may show
-    the cloth only inside its warped edge. A fifth channel, of generators that have one, becomes the keep mask (sigmoid): pixels
-    that show `kept`, for a student the person, for a teacher the preserved picture. Without it `kept` is not shown.
+    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the preserved
+    picture for a teacher; only generators with a keep mask show it.
     """
-    rendered, mask, keep = activate(generated)
+    rendered, mask, keep = activate(generated, kept)
     mask = mask * warped.edge
-    image = blend(warped.cloth, rendered, mask, keep, kept)
-    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
+    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
 
 
-def activate(generated: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1] (tanh), composite mask, keep mask or None.
+def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask in [0, 1].
 
-    Masks are [N, 1, H, W] in [0, 1] (sigmoid).
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid). A fifth
+    channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
     """
-    keep = torch.sigmoid(generated[:, 4:5]) if generated.shape[1] > 4 else None
-    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4]), keep
+    rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+    if generated.shape[1] == 4:
+        return rendered, mask, torch.zeros_like(mask)
+    keep = torch.sigmoid(generated[:, 4:5])
+    return rendered + keep * (kept - rendered), mask, keep
 
 
-def blend(cloth: Tensor, rendered: Tensor, mask: Tensor, keep: Tensor | None, kept: Tensor) -> Tensor:
-    """The warped cloth inside `mask`; outside it the picture `kept` inside `keep`, the rendered picture elsewhere."""
-    background = rendered if keep is None else rendered + keep * (kept - rendered)
-    return cloth * mask + background * (1 - mask)
+def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
+    return cloth * mask + rendered * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
