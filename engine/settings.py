@@ -92,7 +92,11 @@ class TrainSettings:
         0, 'steps in which the learning rate rises to its full value', group=OPTIMISATION, type=whole_number(0), metavar='N'
     )
     ema: float | None = option(
-        None, 'also keep the exponential average of the weights; None: no average', group=OPTIMISATION, type=share, metavar='DECAY'
+        None,
+        'also keep the exponential average of the weights; None: no average',
+        group=OPTIMISATION,
+        type=share,
+        metavar='DECAY',
     )
     accumulate: int = option(
         1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'
