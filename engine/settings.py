@@ -134,7 +134,7 @@ class TrainSettings:
 
     @property
     def continues(self) -> bool:
-        """Whether the trained networks come from a state, of ours or of the published code."""
+        """True where a state, of ours or of the published code, brings the trained networks."""
         return self.run is not None or bool(self.begun)
 
     @property
@@ -154,7 +154,7 @@ class TrainSettings:
 
     @property
     def trained_role(self) -> str:
-        """Whose networks the stage trains: 'teacher' or 'student'."""
+        """Role of the networks that the stage trains: 'teacher' or 'student'."""
         return NETWORKS[next(iter(self.recipe.lr_scale))].role
 
     def checkpoint(self, name: str) -> str | None:
