@@ -2,13 +2,13 @@
 
 from runtime.backends import MODES, create, find_problem
 from runtime.export.runtimes import create_runtime
-from runtime.parts import PARTS, Interface, Parts, split
+from runtime.parts import INPUTS, OUTPUTS, Parts, split
 from runtime.pipeline import OptimizedPipeline, optimize
 
 __all__ = [
-    'Interface',
+    'INPUTS',
     'MODES',
-    'PARTS',
+    'OUTPUTS',
     'OptimizedPipeline',
     'Parts',
     'create',

@@ -1,12 +1,10 @@
 """A pipeline as three networks of plain tensors: person encoder, garment encoder, and the rest.
 
 Compilers, exporters and CUDA graphs need this form: no options, no nested tuples, each weight in one part only. Order and names
-of inputs and outputs are those of `interface_of`.
+of inputs and outputs are those of the constants below.
 """
 
-import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,34 +18,21 @@ from runtime.smooth import SmoothedPyramid
 
 Call = Callable[..., tuple[Tensor, ...]]  # a part that is ready to run: tensors in, tensors out
 
-PARTS = ('person', 'garment', 'dress', 'try_on')
-
-
-class Interface(NamedTuple):
-    """Names of the inputs and outputs of each part, by its name in `PARTS`."""
-
-    inputs: dict[str, tuple[str, ...]]
-    outputs: dict[str, tuple[str, ...]]
-
-
-@functools.cache
-def interface_of(levels: int) -> Interface:
-    """The interface of a pipeline with `levels` maps in each half of its pyramid, coarse to fine."""
-    person = tuple(f'person_feature_{level}' for level in range(levels))
-    garment = ('garment_cloth', 'garment_edge', *(f'garment_feature_{level}' for level in range(levels)))
-    return Interface(
-        inputs={
-            'person': ('person',),
-            'garment': ('cloth', 'edge'),
-            'dress': ('person', *person, *garment),
-            'try_on': ('person', *garment),
-        },
-        outputs={'person': person, 'garment': garment, 'dress': TryOn._fields, 'try_on': TryOn._fields},
-    )
+PERSON_FEATURES = tuple(f'person_feature_{level}' for level in range(LEVELS))  # coarse to fine
+GARMENT_FEATURES = tuple(f'garment_feature_{level}' for level in range(LEVELS))
+GARMENT_CODE = ('garment_cloth', 'garment_edge', *GARMENT_FEATURES)
+PERSON_CODE = ('person', *PERSON_FEATURES)
+INPUTS = {
+    'person': ('person',),
+    'garment': ('cloth', 'edge'),
+    'dress': (*PERSON_CODE, *GARMENT_CODE),
+    'try_on': ('person', *GARMENT_CODE),
+}
+OUTPUTS = {'person': PERSON_FEATURES, 'garment': GARMENT_CODE, 'dress': TryOn._fields, 'try_on': TryOn._fields}
 
 
 class PersonEncoder(nn.Module):
-    """person [N, 3, H, W] -> the maps of the person, [N, C, h, w] each."""
+    """person [N, 3, H, W] -> the five maps of the person, [N, 256, h, w] each."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -58,7 +43,7 @@ class PersonEncoder(nn.Module):
 
 
 class GarmentEncoder(nn.Module):
-    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the maps of the garment."""
+    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the five maps of the garment."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -78,8 +63,7 @@ class Dresser(nn.Module):
         self.generator = generator
 
     def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        levels = self.flow.levels
-        person_features, (cloth, edge), garment_features = tensors[:levels], tensors[levels : levels + 2], tensors[levels + 2 :]
+        person_features, (cloth, edge), garment_features = tensors[:LEVELS], tensors[LEVELS : LEVELS + 2], tensors[LEVELS + 2 :]
         warped = self.flow(person_features, garment_features, cloth, edge)
         generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
         return tuple(compose(warped, generated, person))
@@ -100,12 +84,11 @@ class TryOnPart(nn.Module):
 class Parts(nn.Module):
     """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the third in one."""
 
-    def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module, *, levels: int = LEVELS):
+    def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module):
         super().__init__()
         self.person = person
         self.garment = garment
         self.dress = dress
-        self.interface = interface_of(levels)
 
     @property
     def try_on(self) -> TryOnPart:
@@ -136,8 +119,7 @@ class WrappedFlow(FlowNetwork):
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)
-    flow = warp.aflow_net
-    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(flow, generator), levels=flow.levels).eval()
+    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator)).eval()
 
 
 def save_arithmetic(parts: Parts) -> Parts:

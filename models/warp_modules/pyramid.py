@@ -41,11 +41,6 @@ class FlowNetwork(nn.Module):
         self.align_corners = align_corners
         self.netRefine = nn.ModuleList(refine or (offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS)))
 
-    @property
-    def levels(self) -> int:
-        """Number of levels, each with a map of the condition and one of the cloth."""
-        return len(self.netRefine)
-
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
         """What `coarse_offset` wants to know of the whole pyramids, computed once before the loop."""
         return None

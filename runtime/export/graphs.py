@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from runtime.export.onnx_file import make_portable, require, write_network
-from runtime.parts import Interface, Parts, save_arithmetic, split
+from runtime.parts import INPUTS, OUTPUTS, Parts, save_arithmetic, split
 from utils.paths import atomic_write
 
 FORMATS = ('onnx', 'openvino')
@@ -39,13 +39,11 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]
 
 
-def graphs_of(interface: Interface) -> dict[str, Graph]:
-    """The graphs of an export by name, each of which a file holds."""
-    return {
-        'whole': Graph(('person', 'cloth', 'edge'), ('tryon', 'warped_cloth')),
-        'garment': Graph(interface.inputs['garment'], interface.outputs['garment']),
-        'try_on': Graph(interface.inputs['try_on'], ('tryon', *TryOn._fields[1:])),
-    }
+GRAPHS = {
+    'whole': Graph(('person', 'cloth', 'edge'), ('tryon', 'warped_cloth')),
+    'garment': Graph(INPUTS['garment'], OUTPUTS['garment']),
+    'try_on': Graph(INPUTS['try_on'], ('tryon', *TryOn._fields[1:])),
+}
 
 
 class Whole(nn.Module):
@@ -91,11 +89,10 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
         garment = Float32Interface(parts.garment, dtype)(cloth, edge)
     networks = {'whole': Whole(parts), 'garment': parts.garment, 'try_on': parts.try_on}
     inputs = {'whole': (person, cloth, edge), 'garment': (cloth, edge), 'try_on': (person, *garment)}
-    graphs = graphs_of(parts.interface)
     files: dict[str, list[Path]] = {}
     for name, network in networks.items():
         path = folder / f'{name}.onnx'
-        _write_onnx(Float32Interface(network, dtype), inputs[name], path, graphs[name])
+        _write_onnx(Float32Interface(network, dtype), inputs[name], path, GRAPHS[name])
         files[name] = [path] if format == 'onnx' else _to_openvino(path, precision)
     manifest = {
         'format': format,
@@ -105,7 +102,7 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
         'size': list(size),
         'align_corners': pipeline.align_corners,
         'ranges': {'person': [-1, 1], 'cloth': [-1, 1], 'edge': [0, 1], 'tryon': [-1, 1], 'warped_cloth': [-1, 1]},
-        'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in graphs.items()},
+        'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in GRAPHS.items()},
     }
     write_manifest(folder, manifest)
     return folder

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.ops.correlation import RADIUS, SIDE
+from models.warp_modules.afwm import CorrelationFlow
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
-from runtime.parts import Call, Parts, WrappedFlow
+from runtime.parts import INPUTS, OUTPUTS, Call, Parts, WrappedFlow
 from utils.errors import UserError
 
 OPSET = 18  # GridSample came with 16; 18 is what the exporter writes without converting
@@ -59,14 +60,11 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
 class PortableFlow(WrappedFlow):
     """A flow network in operations that ONNX has."""
 
-    def __init__(self, network: FlowNetwork):
-        super().__init__(network)
-        if hasattr(network, 'compare'):
-            network.compare = _compare_by_tables
-
-
-def _compare_by_tables(first: Tensor, second: Tensor) -> Tensor:
-    return F.leaky_relu(correlation_by_tables(first, second), 0.1)
+    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+        if isinstance(self.network, CorrelationFlow):
+            cost = F.leaky_relu(correlation_by_tables(aligned, condition_feature), 0.1)
+            return self.network.netMain[level](cost)
+        return super().coarse_offset(level, aligned, condition_feature, context)
 
 
 def make_portable(parts: Parts) -> Parts:
@@ -131,10 +129,9 @@ def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
 def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of these shapes to `path`.
 
-    Inputs and outputs are called as `parts.interface` says. Needs the packages onnx and onnxscript.
+    Inputs and outputs are called as `runtime.parts.INPUTS` and `OUTPUTS` say. Needs the packages onnx and onnxscript.
     """
-    names, output_names = parts.interface.inputs[name], parts.interface.outputs[name]
-    write_network(parts.part(name), inputs, path, names=names, output_names=output_names)
+    write_network(parts.part(name), inputs, path, names=INPUTS[name], output_names=OUTPUTS[name])
 
 
 def write_network(

@@ -9,7 +9,7 @@ from models.warp_modules.pyramid import LEVELS
 from runtime import optimize
 from runtime.backends import find_problem
 from runtime.export.onnx_file import correlation_by_tables, require, write_onnx
-from runtime.parts import Parts, interface_of, split
+from runtime.parts import INPUTS, OUTPUTS, Parts, split
 from utils.errors import UserError
 
 CPU = torch.device('cpu')
@@ -34,10 +34,8 @@ def test_parts_chain_names_and_tensors(pipeline, pictures):
         garment, features = parts.garment(cloth, edge), parts.person(person)
         tried = parts.try_on(person, *garment)
         dressed = parts.dress(person, *features, *garment)
-    inputs, outputs = parts.interface
-    counts = tuple(len(outputs[name]) for name in ('garment', 'person', 'try_on'))
-    assert (len(garment), len(features), len(tried)) == counts
-    assert inputs['dress'] == ('person', *outputs['person'], *outputs['garment'])
+    assert (len(garment), len(features), len(tried)) == tuple(len(OUTPUTS[name]) for name in ('garment', 'person', 'try_on'))
+    assert INPUTS['dress'] == ('person', *OUTPUTS['person'], *OUTPUTS['garment'])
     for one, other in zip(tried, dressed, strict=True):
         assert torch.equal(one, other)
     addresses = [{parameter.data_ptr() for parameter in part.parameters()} for part in (parts.person, parts.garment, parts.dress)]
@@ -55,8 +53,8 @@ def test_a_part_as_a_file_has_the_names_it_should(tmp_path):
     parts = Parts(nn.Identity(), Garment(), nn.Identity())
     write_onnx(parts, 'garment', (torch.zeros(1, 3, 2, 2), torch.zeros(1, 1, 2, 2)), tmp_path / 'garment.onnx')
     graph = onnx.load(tmp_path / 'garment.onnx').graph
-    assert tuple(entry.name for entry in graph.input) == interface_of(LEVELS).inputs['garment']
-    assert tuple(entry.name for entry in graph.output) == interface_of(LEVELS).outputs['garment']
+    assert tuple(entry.name for entry in graph.input) == INPUTS['garment']
+    assert tuple(entry.name for entry in graph.output) == OUTPUTS['garment']
     assert [path.name for path in tmp_path.iterdir()] == ['garment.onnx']
 
 
