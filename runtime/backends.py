@@ -1,7 +1,7 @@
 """The modes in which the parts of a pipeline run: PyTorch's operations, own kernels, OpenVINO, CUDA graphs.
 
-A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names` and `output_names`. Shape-
-dependent parts are made at the first call of a shape. Optional packages are imported on use.
+A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names` and
+`output_names`. Shape-dependent parts are made at the first call of a shape. Optional packages are imported on use.
 """
 
 import importlib.util

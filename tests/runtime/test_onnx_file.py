@@ -27,15 +27,18 @@ def test_a_missing_package_is_named():
         require('no_such_package')
 
 
-def test_parts_chain_names_and_tensors(pipeline, pictures):
+@pytest.mark.parametrize('family', ['dm_vton', 'dm_vton_lite'])
+def test_parts_chain_names_and_tensors(family, make_pipeline, pictures):
+    pipeline = make_pipeline(family)
     parts = split(pipeline)
     person, cloth, edge = pictures(pipeline)
     with torch.no_grad():
         garment, features = parts.garment(cloth, edge), parts.person(person)
         tried = parts.try_on(person, *garment)
         dressed = parts.dress(person, *features, *garment)
-    assert (len(garment), len(features), len(tried)) == tuple(len(output_names()[name]) for name in ('garment', 'person', 'try_on'))
-    assert input_names()['dress'] == ('person', *output_names()['person'], *output_names()['garment'])
+    names = output_names(parts.levels)
+    assert (len(garment), len(features), len(tried)) == tuple(len(names[name]) for name in ('garment', 'person', 'try_on'))
+    assert input_names(parts.levels)['dress'] == ('person', *names['person'], *names['garment'])
     for one, other in zip(tried, dressed, strict=True):
         assert torch.equal(one, other)
     addresses = [{parameter.data_ptr() for parameter in part.parameters()} for part in (parts.person, parts.garment, parts.dress)]
