@@ -2,18 +2,18 @@
 
 from runtime.backends import MODES, create, find_problem
 from runtime.export.runtimes import create_runtime
-from runtime.parts import INPUTS, OUTPUTS, Parts, split
+from runtime.parts import Parts, input_names, output_names, split
 from runtime.pipeline import OptimizedPipeline, optimize
 
 __all__ = [
-    'INPUTS',
     'MODES',
-    'OUTPUTS',
     'OptimizedPipeline',
     'Parts',
     'create',
     'create_runtime',
     'find_problem',
+    'input_names',
     'optimize',
+    'output_names',
     'split',
 ]

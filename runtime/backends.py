@@ -1,7 +1,7 @@
 """The modes in which the parts of a pipeline run: PyTorch's operations, own kernels, OpenVINO, CUDA graphs.
 
-A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.INPUTS` and `OUTPUTS`. Shape-
-dependent parts are made at the first call of a shape. Optional packages are imported on use.
+A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names` and
+`output_names`. Shape-dependent parts are made at the first call of a shape. Optional packages are imported on use.
 """
 
 import importlib.util
@@ -14,10 +14,8 @@ import torch
 from torch import Tensor
 
 from runtime import cpu, native
-from runtime.parts import OUTPUTS, Call, Parts, save_arithmetic
+from runtime.parts import PARTS, Call, Parts, save_arithmetic
 from utils.errors import UserError
-
-PARTS = tuple(OUTPUTS)
 
 
 def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:

@@ -89,6 +89,8 @@ class LiteFlow(FlowNetwork):
 class LiteAFWM(WarpNetwork):
     """Narrow pyramids with the narrow flow network; nothing is tied to a size."""
 
+    levels = len(WIDTHS)
+
     def __init__(self, condition_channels: int, *, align_corners: bool = True):
         super().__init__()
         self.image_lite = LiteFPN(3)

@@ -101,6 +101,7 @@ class WarpNetwork(nn.Module):
     """
 
     fixed_size: tuple[int, int] | None = None  # (H, W) where the network is tied to one
+    levels = LEVELS  # of its pyramids
     aflow_net: FlowNetwork
 
     def encode_condition(self, condition: Tensor) -> tuple[Tensor, ...]:

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
+from models.warp_modules.pyramid import LEVELS
 from runtime.export.onnx_file import make_portable, require, write_network
-from runtime.parts import INPUTS, OUTPUTS, Parts, save_arithmetic, split
+from runtime.parts import Parts, input_names, output_names, save_arithmetic, split
 from utils.paths import atomic_write
 
 FORMATS = ('onnx', 'openvino')
@@ -39,11 +40,14 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]
 
 
-GRAPHS = {
-    'whole': Graph(('person', 'cloth', 'edge'), ('tryon', 'warped_cloth')),
-    'garment': Graph(INPUTS['garment'], OUTPUTS['garment']),
-    'try_on': Graph(INPUTS['try_on'], ('tryon', *TryOn._fields[1:])),
-}
+def graphs_of(levels: int = LEVELS) -> dict[str, Graph]:
+    """The graphs by name, for a warp network with so many levels."""
+    inputs, outputs = input_names(levels), output_names(levels)
+    return {
+        'whole': Graph(('person', 'cloth', 'edge'), ('tryon', 'warped_cloth')),
+        'garment': Graph(inputs['garment'], outputs['garment']),
+        'try_on': Graph(inputs['try_on'], ('tryon', *outputs['try_on'][1:])),
+    }
 
 
 class Whole(nn.Module):
@@ -87,12 +91,13 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
     person, cloth, edge = (torch.rand(EXAMPLES, channels, *size) for channels in (3, 3, 1))
     with torch.no_grad():
         garment = Float32Interface(parts.garment, dtype)(cloth, edge)
+    graphs = graphs_of(parts.levels)
     networks = {'whole': Whole(parts), 'garment': parts.garment, 'try_on': parts.try_on}
     inputs = {'whole': (person, cloth, edge), 'garment': (cloth, edge), 'try_on': (person, *garment)}
     files: dict[str, list[Path]] = {}
     for name, network in networks.items():
         path = folder / f'{name}.onnx'
-        _write_onnx(Float32Interface(network, dtype), inputs[name], path, GRAPHS[name])
+        _write_onnx(Float32Interface(network, dtype), inputs[name], path, graphs[name])
         files[name] = [path] if format == 'onnx' else _to_openvino(path, precision)
     manifest = {
         'format': format,
@@ -102,7 +107,7 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
         'size': list(size),
         'align_corners': pipeline.align_corners,
         'ranges': {'person': [-1, 1], 'cloth': [-1, 1], 'edge': [0, 1], 'tryon': [-1, 1], 'warped_cloth': [-1, 1]},
-        'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in GRAPHS.items()},
+        'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in graphs.items()},
     }
     write_manifest(folder, manifest)
     return folder

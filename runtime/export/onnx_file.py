@@ -15,10 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.ops.correlation import RADIUS, SIDE
-from models.warp_modules.afwm import CorrelationFlow
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
-from runtime.parts import INPUTS, OUTPUTS, Call, Parts, WrappedFlow
+from runtime.parts import Call, Parts, WrappedFlow, input_names, output_names
 from utils.errors import UserError
 
 OPSET = 18  # GridSample came with 16; 18 is what the exporter writes without converting
@@ -57,14 +56,15 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
     return volume[:, :, :height, :width] / channels
 
 
+def compare_by_tables(aligned: Tensor, condition_feature: Tensor) -> Tensor:
+    """`models.warp_modules.afwm.compare` in operations that ONNX has."""
+    return F.leaky_relu(correlation_by_tables(aligned, condition_feature), 0.1)
+
+
 class PortableFlow(WrappedFlow):
     """A flow network in operations that ONNX has."""
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        if isinstance(self.network, CorrelationFlow):
-            cost = F.leaky_relu(correlation_by_tables(aligned, condition_feature), 0.1)
-            return self.network.netMain[level](cost)
-        return super().coarse_offset(level, aligned, condition_feature, context)
+    compare = staticmethod(compare_by_tables)
 
 
 def make_portable(parts: Parts) -> Parts:
@@ -129,9 +129,10 @@ def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
 def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:
     """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of these shapes to `path`.
 
-    Inputs and outputs are called as `runtime.parts.INPUTS` and `OUTPUTS` say. Needs the packages onnx and onnxscript.
+    Inputs and outputs are called as `runtime.parts.input_names` and `output_names` say. Needs the packages onnx and onnxscript.
     """
-    write_network(parts.part(name), inputs, path, names=INPUTS[name], output_names=OUTPUTS[name])
+    names, results = input_names(parts.levels)[name], output_names(parts.levels)[name]
+    write_network(parts.part(name), inputs, path, names=names, output_names=results)
 
 
 def write_network(

@@ -12,7 +12,6 @@ from models.extractors.res_fpn import Residual
 from models.generators.res_unet import ResidualBlock
 from models.generators.rmgn import AAD, AADResBlock
 from models.outputs import WarpOutput
-from models.warp_modules.afwm import CorrelationFlow
 from runtime import cpu
 from runtime.cpu import RowSamplingFlow, channels_last, fuse
 from runtime.fold import bias_of, merge_neighbours, replace
@@ -196,8 +195,15 @@ class NativeTaps(ChannelsLastTaps):
         return base
 
 
+def compare_natively(aligned: Tensor, condition_feature: Tensor) -> Tensor:
+    """`models.warp_modules.afwm.compare` by the kernels."""
+    return torch.ops.dm_vton_cpu.cost_volume(channels_last(aligned), channels_last(condition_feature), 0.1)
+
+
 class NativeFlow(RowSamplingFlow):
     """A flow network that samples and compares by the kernels."""
+
+    compare = staticmethod(compare_natively)
 
     def forward(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs) -> WarpOutput:
         # A code expanded to a batch is a view with stride 0, which the kernels do not take.
@@ -205,9 +211,10 @@ class NativeFlow(RowSamplingFlow):
         return super().forward(*features, *args, **kwargs)
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
-        first, *others = self.netRefine[level]
-        if not isinstance(first, NativeConv):
+        layers = self.netRefine[level]
+        if not isinstance(layers, nn.Sequential) or not isinstance(layers[0], NativeConv):
             return super().refine_offset(level, aligned, condition_feature)
+        first, *others = layers
         x = first(aligned, condition_feature)  # both maps as they are: no concatenation
         for layer in others:
             x = layer(x)
@@ -215,11 +222,6 @@ class NativeFlow(RowSamplingFlow):
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
         return torch.ops.dm_vton_cpu.sample(cloth_feature, flow, self.align_corners)
-
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        if not isinstance(self.network, CorrelationFlow):
-            return super().coarse_offset(level, aligned, condition_feature, context)
-        return self.network.netMain[level](torch.ops.dm_vton_cpu.cost_volume(aligned, condition_feature, 0.1))
 
 
 def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
