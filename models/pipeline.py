@@ -18,20 +18,28 @@ from utils.errors import UserError
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
 
-def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
-    """Merge the warped cloth with the generator's raw output [N, 4, H, W] into the try-on.
+def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W].
 
-    The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
-    cloth only where its warped edge is.
+    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the preserved
+    picture for a teacher; only generators with a keep mask show it.
     """
-    rendered, mask = activate(generated)
+    rendered, mask, keep = activate(generated, kept)
     mask = mask * warped.edge
-    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow)
+    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
 
 
-def activate(generated: Tensor) -> tuple[Tensor, Tensor]:
-    """A generator's raw output [N, 4, H, W] -> the rendered picture in [-1, 1] (tanh) and the mask in [0, 1] (sigmoid)."""
-    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask in [0, 1].
+
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid). A fifth
+    channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
+    """
+    rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+    if generated.shape[1] == 4:
+        return rendered, mask, torch.zeros_like(mask)
+    keep = torch.sigmoid(generated[:, 4:5])
+    return rendered + keep * (kept - rendered), mask, keep
 
 
 def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
@@ -222,8 +230,8 @@ class TryOnPipeline(nn.Module):
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return compose(warped, generated)
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return compose(warped, generated, person.person)
 
     @property
     def device(self) -> torch.device:

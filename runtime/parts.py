@@ -65,8 +65,8 @@ class Dresser(nn.Module):
     def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         person_features, (cloth, edge), garment_features = tensors[:LEVELS], tensors[LEVELS : LEVELS + 2], tensors[LEVELS + 2 :]
         warped = self.flow(person_features, garment_features, cloth, edge)
-        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return tuple(compose(warped, generated))
+        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return tuple(compose(warped, generated, person))
 
 
 class TryOnPart(nn.Module):

@@ -54,7 +54,7 @@ class SteadyPipeline:
         """`share` [1, 1, H, W] of the new try-on and the rest of the last one, composed anew."""
         mixed = {
             name: getattr(last, name) + share.to(getattr(new, name).dtype) * (getattr(new, name) - getattr(last, name))
-            for name in ('rendered', 'mask', 'warped_edge', 'flow')
+            for name in ('rendered', 'mask', 'warped_edge', 'flow', 'keep')
         }
         cloth = sample(garment.cloth.to(new.image.dtype), mixed['flow'], align_corners=self.align_corners)
         image = blend(cloth, mixed['rendered'], mixed['mask'])
