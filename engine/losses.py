@@ -1,4 +1,4 @@
-"""What training minimises: the losses of the warp, of the distillation, of the generator and of the skin.
+"""Training losses of the warp, the distillation, the generator and the skin.
 
 PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator and adjustable
 knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance after Johnson et al. (ECCV 2016).
