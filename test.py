@@ -12,7 +12,7 @@ same pictures as the published script stores them), `results/visualize`, `result
 import sys
 
 from data.viton import VITONDataset, create_loader
-from engine.evaluate import Evaluation, dress_all, result_names, write_report
+from engine.evaluate import Evaluation, Guarded, dress_all, result_names, write_report
 from engine.ground_truth import Comparison, find_truths
 from engine.profiling import Timed
 from engine.real_scores import find_real_scores
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
     photographs = find_real_scores(dataset, pipeline, options.real)
+    observer = Guarded(photographs, 'scores on photographs') if photographs else None
 
     names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)
@@ -59,12 +60,12 @@ def main(arguments: list[str] | None = None) -> None:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
     timed = Timed(pipeline, device=device)
-    outputs = {'note': note, 'names': names, 'compare': comparison, 'observe': photographs}
+    outputs = {'note': note, 'names': names, 'compare': comparison, 'observe': observer}
     dressed = dress_all(timed, loader, dataset.pairs, results, **outputs)
 
     first = [dataset[0][key][None] for key in ('image', 'color', 'edge')]
     scores = comparison.scores() if comparison else []
-    scores += photographs.scores() if photographs else []
+    scores += observer.scores() if observer else []
     scores += evaluation.pictures(dressed, real=dataset.folder('img'), results=results, list_kind=dataset.list_kind)
     scores += evaluation.cost(pipeline, *first, listed=timed)
     about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}

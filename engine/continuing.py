@@ -21,7 +21,7 @@ MOMENTS = {'exp_avg': ('Adam', 'AdamW'), 'momentum_buffer': ('SGD',)}
 
 
 def is_published(file: Path) -> bool:
-    """Whether a file is a checkpoint from which the published code could go on training."""
+    """Return True for a training checkpoint of the published code: weights, optimiser and epoch."""
     if not file.is_file():
         return False
     content = read_file(file)[0]

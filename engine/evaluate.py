@@ -81,6 +81,29 @@ def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return names
 
 
+class Guarded:
+    """An observer of `dress_all` whose first failure ends its own work, not that of the others.
+
+    `observe` has `scores()`; after a failure there are none, but the reason under the name `label`.
+    """
+
+    def __init__(self, observe: Any, label: str):
+        self.observe, self.label = observe, label
+        self.reason: str | None = None
+
+    def __call__(self, batch: dict[str, Any], result: TryOn) -> None:
+        """Pass a batch and its result on."""
+        if self.reason is None:
+            try:
+                self.observe(batch, result)
+            except Exception as error:  # whatever it is, the pictures must not be lost
+                self.reason = f'unavailable: {first_line(error)}'
+
+    def scores(self) -> list[Score]:
+        """The observer's scores, or the reason why there are none."""
+        return self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
+
+
 def dress_all(
     pipeline: Callable[[Tensor, Tensor, Tensor], TryOn],
     batches: Iterable[dict[str, Any]],

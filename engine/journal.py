@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: lines in the log, curves for TensorBoard, sample sheets, a progress bar."""
+"""Records of a training run: lines in the log, curves for TensorBoard, sample sheets, a progress bar."""
 
 import logging
 import time

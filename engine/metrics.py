@@ -24,6 +24,7 @@ from utils.paths import expand
 
 FID_DIMENSIONS = 2048
 FID_BATCH = 50  # the batch size of the published test script; no number depends on it in eval mode
+KEPT_FOLDERS = 2  # whose features are kept: photographs and try-ons
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # those of the paper; a subset is smaller where there are fewer pictures
 PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
 
@@ -96,21 +97,30 @@ class Inception:
     def __init__(self, network: nn.Module, *, device: torch.device):
         self.network = network.eval()
         self.device = device
+        self._known: dict[tuple, np.ndarray] = {}  # features of the folders seen last, by their files' sizes and times
 
     def features(self, folder: Path) -> np.ndarray:
         """Features [N, 2048] of the pictures of a folder, by the library's own loading and its own pass.
 
-        Raises OSError for a file that is no picture and `ValueError` for fewer than two pictures.
+        Computed once for a folder that does not change, so that FID and KID, and validations of several epochs, share
+        them. Raises OSError for a file that is no picture and `ValueError` for fewer than two pictures.
         """
         from pytorch_fid import fid_score
 
         files = picture_files(folder)
         if len(files) < 2:
             raise ValueError(f'{folder} has {len(files)} picture(s); a distance of distributions needs two or more')
-        # Pictures of several sizes do not fit in one batch.
-        batch_size = min(FID_BATCH, len(files)) if len({_size_of(file) for file in files}) == 1 else 1
-        settings = {'batch_size': batch_size, 'dims': FID_DIMENSIONS, 'device': self.device, 'num_workers': 0}
-        return fid_score.get_activations(files, self.network, **settings)
+        key = tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+        features = self._known.pop(key, None)
+        if features is None:
+            # Pictures of several sizes do not fit in one batch.
+            batch_size = min(FID_BATCH, len(files)) if len({_size_of(file) for file in files}) == 1 else 1
+            settings = {'batch_size': batch_size, 'dims': FID_DIMENSIONS, 'device': self.device, 'num_workers': 0}
+            features = fid_score.get_activations(files, self.network, **settings)
+            if len(self._known) >= KEPT_FOLDERS:
+                self._known.pop(next(iter(self._known)))  # the one that was not asked for the longest
+        self._known[key] = features
+        return features
 
     def fid(self, real: Path, made: Path) -> float:
         """Frechet Inception Distance of two folders, 0 for equal ones. Raises as `features`."""

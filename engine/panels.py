@@ -1,4 +1,4 @@
-"""What a stage derives of a batch, as pictures for a sample sheet: masks in grey, DensePose in colours."""
+"""Masks and maps that a stage derives of a batch, as pictures for a sample sheet: masks in grey, DensePose in colours."""
 
 import colorsys
 

@@ -1,4 +1,4 @@
-"""What a network costs: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
+"""Cost of a network: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""What training reads and leaves on the disk: weights into a stage's networks, and checkpoints that are replaced together."""
+"""Files of a training run: weights loaded into a stage's networks, and checkpoints that are replaced together."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ Writer = Callable[[Path], None]
 
 
 class Identity(NamedTuple):
-    """What a stage's network is."""
+    """Part, registry name, role and family of a stage's network."""
 
     part: str  # 'warp' | 'generator'
     network: str  # name in the registry
@@ -135,7 +135,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether there is a state from which the run in `folder` can be continued."""
+    """Return True if the run in `folder` has a state to continue from."""
     return (folder / 'weights' / STATE_FILE).is_file()
 
 
@@ -160,5 +160,5 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether no space is left, on the disk or of the user's quota."""
+    """Return True for an error of a full disk or an exhausted quota."""
     return error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC))

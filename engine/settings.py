@@ -92,7 +92,11 @@ class TrainSettings:
         0, 'steps in which the learning rate rises to its full value', group=OPTIMISATION, type=whole_number(0), metavar='N'
     )
     ema: float | None = option(
-        None, 'also keep the exponential average of the weights; None: no average', group=OPTIMISATION, type=share, metavar='DECAY'
+        None,
+        'also keep the exponential average of the weights; None: no average',
+        group=OPTIMISATION,
+        type=share,
+        metavar='DECAY',
     )
     accumulate: int = option(
         1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'
@@ -130,7 +134,7 @@ class TrainSettings:
 
     @property
     def continues(self) -> bool:
-        """Whether the trained networks come from a state, of ours or of the published code."""
+        """True where a state, of ours or of the published code, brings the trained networks."""
         return self.run is not None or bool(self.begun)
 
     @property
@@ -150,7 +154,7 @@ class TrainSettings:
 
     @property
     def trained_role(self) -> str:
-        """Whose networks the stage trains: 'teacher' or 'student'."""
+        """Role of the networks that the stage trains: 'teacher' or 'student'."""
         return NETWORKS[next(iter(self.recipe.lr_scale))].role
 
     def checkpoint(self, name: str) -> str | None:

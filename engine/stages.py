@@ -27,7 +27,7 @@ PB_E2E_WARP_FACTOR, PF_E2E_WARP_FACTOR = 0.5, 0.25
 
 
 class NetworkKind(NamedTuple):
-    """What the name of a stage's network means."""
+    """Role and part of a stage's network."""
 
     role: str  # 'teacher' | 'student'
     part: str  # 'warp' | 'generator'
@@ -42,7 +42,7 @@ NETWORKS: dict[str, NetworkKind] = {
 
 
 class StepResult(NamedTuple):
-    """What a training step yields."""
+    """Result of a training step."""
 
     loss: Tensor  # a scalar to call backward() on
     terms: dict[str, Tensor]  # detached scalars: 'warp' and in e2e stages 'gen' before their factors, and their terms
@@ -50,7 +50,7 @@ class StepResult(NamedTuple):
 
 
 class Supervision(NamedTuple):
-    """What the teacher gives the student."""
+    """The teacher's results that the student learns from."""
 
     fake_person: Tensor  # [N, 3, H, W] in [-1, 1], the person in the unpaired garment
     fake_edge: Tensor  # [N, 1, H, W] in [0, 1], where the fake person wears that garment
@@ -85,7 +85,7 @@ class Teacher(nn.Module):
 
 
 class Stage:
-    """What the stages share: their networks, and which of them learn.
+    """Base of all stages: their networks, frozen or trained.
 
     `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save. `modules` are the
     trained ones as a step calls them, once each and by their forward: `wrap` puts something like DistributedDataParallel

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,20 +25,15 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from engine.averaging import Average
 from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
+from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
 from engine.stages import Stage, StepResult
 from utils.errors import CheckpointError, UserError
-
-
-class DivergedError(UserError):
-    """A loss that is no finite number."""
-
-    exit_status = 1
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:
@@ -265,7 +260,8 @@ class Trainer:
                 # Before the backward pass: that of a sampling at NaN reads anywhere in memory on a CPU.
                 diverged, self.stop_signal = self.process.highest(not math.isfinite(losses[-1]), self.signals.received)
                 if diverged:
-                    self._refuse(losses[-1], result, batch, epoch)
+                    where = f'step {self.step + 1}, epoch {epoch}'
+                    raise diverged_error(where, losses[-1], result, batch)
                 self.scaler.scale(result.loss / len(batches)).backward()
             result = result._replace(loss=result.loss.detach())
             for means in (self.means, self.epoch_means):
@@ -281,18 +277,6 @@ class Trainer:
                 value = value.to(self.device, non_blocking=True, memory_format=memory_format)
             moved[name] = value
         return moved
-
-    def _refuse(self, loss: float, result: StepResult, batch: Mapping[str, Any], epoch: int) -> NoReturn:
-        """Raise `DivergedError` with all that helps to find out why a loss is not finite."""
-        where = f'step {self.step + 1}, epoch {epoch}'
-        if math.isfinite(loss):
-            raise DivergedError(f"{where}: another process's loss is not finite")
-        terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())
-        names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
-        raise DivergedError(
-            f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; '
-            'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or --amp off'
-        )
 
     def _report(self, result: StepResult, rates: Mapping[str, float], epoch: int, left: int) -> None:
         sample_step, print_step = self.settings.sample_step, self.settings.print_step
@@ -365,31 +349,22 @@ class Trainer:
             'scaler': self.scaler.state_dict(),
             'random': states,
         }
-        folder = self.folder / 'weights'
-        writers = {
-            folder / f'{name}_{ending}.pt': self._network_writer(name, numbers)
-            for ending in endings
-            for name in trained
-        }
+        folder, writers = self.folder / 'weights', {}
+        for name, ending in itertools.product(trained, endings):
+            writers[folder / f'{name}_{ending}.pt'] = partial(self._write_network, name, numbers)
+            if self.average is not None:
+                writers[folder / f'{name}_ema_{ending}.pt'] = partial(self._write_average, name, numbers)
         if self.average is not None:
             state['average'] = self.average.state_dict()
-            writers |= {
-                folder / f'{name}_ema_{ending}.pt': self._average_writer(name, numbers)
-                for ending in endings
-                for name in trained
-            }
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
 
-    def _network_writer(self, name: str, extra: Mapping[str, Any]) -> Writer:
-        return lambda path: self.save_network(path, name, extra)
+    def _write_network(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        self.save_network(path, name, extra)
 
-    def _average_writer(self, name: str, extra: Mapping[str, Any]) -> Writer:
-        def write(path: Path) -> None:
-            with self.average.in_place(name):
-                self.save_network(path, name, extra)
-
-        return write
+    def _write_average(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        with self.average.in_place(name):
+            self.save_network(path, name, extra)
 
     # ---- In the end
 
@@ -403,7 +378,3 @@ class Trainer:
             return f'all {self.epochs} epochs are done: {self.folder / "weights"}'
         why = signal.Signals(self.stop_signal).name if self.stop_signal else f'--max_steps {self.settings.max_steps}'
         return f'stopped after step {self.step} ({why}), all is saved; go on with: {self.command}'
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)

@@ -1,4 +1,4 @@
-"""What `--resume` continues, and the options that it was begun with."""
+"""The run that `--resume` continues, and the options that it was begun with."""
 
 import argparse
 import re
@@ -37,7 +37,7 @@ def add_resume(parser) -> None:
 
 
 class Source(NamedTuple):
-    """What a training continues: a run of ours in its folder, or checkpoints of the published code in a new one.
+    """Source of a continued training: a run of ours in its folder, or checkpoints of the published code in a new one.
 
     `place` is the folder of a run that ended before it saved anything, to start anew in.
     """
@@ -48,7 +48,7 @@ class Source(NamedTuple):
 
 
 def find_source(arguments: list[str], stage: str) -> Source:
-    """What `--resume` means, found before the other options are read, since they take the run's settings as defaults.
+    """Find the source that `--resume` names, before the other options are read: they take the run's settings as defaults.
 
     Raises `UserError` in one line for a run or file that cannot be continued.
     """
@@ -114,7 +114,7 @@ def _source_of_run(run: Path, stage: str) -> Source:
 
 
 def _source_of_path(path: Path, stage: str) -> Source:
-    """What is meant by the path to a run, to its weights folder, to what it saved last, or to a published checkpoint."""
+    """Find the source of a path: a run, its weights folder, its last checkpoint, or a published checkpoint."""
     if path.is_dir():
         return _source_of_run(path.parent if path.name == 'weights' else path, stage)
     if not path.exists():
@@ -144,7 +144,7 @@ def _with_siblings(path: Path, stage: str) -> dict[str, Path]:
 
 
 def _read_settings(run: Path) -> dict[str, Any]:
-    """What a run's settings file holds; nothing where the file is lost."""
+    """Read a run's settings file; an empty dict where the file is lost."""
     path = run / SETTINGS_FILE
     if not path.is_file():
         return {}

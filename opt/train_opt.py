@@ -78,7 +78,7 @@ def _check(settings: TrainSettings) -> None:
 
 
 def remarks(settings: TrainSettings, process: Process) -> list[str]:
-    """What a user may want to know about options that change nothing, or more than it seems."""
+    """Notes on options that change nothing, or more than they seem to."""
     texts, used = [], settings.recipe.network_names()
     for name in NETWORKS:
         if name not in used and settings.checkpoint(name):

@@ -181,6 +181,19 @@ def test_a_metric_that_fails_in_any_way_costs_that_metric_alone(run_script, comm
     assert len(list((results / 'tryon').iterdir())) == 3
 
 
+def test_scores_on_photographs_that_fail_cost_neither_pictures_nor_other_numbers(run_script, command, monkeypatch):
+    class Broken:
+        def __call__(self, batch, result):
+            raise IndexError('out of range\nand more')
+
+    monkeypatch.setitem(run_script.__wrapped__.__globals__, 'find_real_scores', lambda *_: Broken())
+    run_script(command.arguments(*SMALL, '--metrics', 'cost'))
+    results = command.project / 'exp' / 'results'
+    metrics = read_metrics(results)
+    assert metrics['scores on photographs']['reason'] == 'unavailable: out of range'
+    assert metrics['memory']['value'] > 0 and len(list((results / 'tryon').iterdir())) == 3
+
+
 def test_metrics_see_the_pictures_as_the_published_script_stores_them(run_script, command, monkeypatch, tmp_path):
     """JPEG files of Pillow's default quality for FID, KID and LPIPS; better ones for people."""
     seen = {}
