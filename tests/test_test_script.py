@@ -585,3 +585,23 @@ def test_the_script_runs_as_a_command_and_its_exit_status_is_the_errors(tmp_path
     line = [sys.executable, str(ROOT / 'test.py'), '--dataroot', str(tmp_path / 'nowhere')]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+
+
+def test_photographs_are_scored_where_there_is_parsing_and_another_list_can_be_chosen(run_script, checkpoints, tmp_path):
+    root = write_test_set(tmp_path / 'set')
+    (root / 'test_label').mkdir()
+    for number in (1, 2, 3):
+        Image.fromarray(np.full((64, 64), 4, np.uint8)).save(root / 'test_label' / f'00000{number}_0.png')
+    own = ''.join(f'00000{number}_0.jpg 00000{number}_1.jpg\n' for number in (1, 2, 3))
+    (root / 'test_pairs_own.txt').write_text(own)
+    weights = ['--pf_warp_checkpoint', str(checkpoints / 'warp.pt'), '--pf_gen_checkpoint', str(checkpoints / 'gen.pt')]
+    common = ['--dataroot', str(root), '--project', str(tmp_path), '--metrics', '--workers', '0', '--device', 'cpu', *SMALL, *weights]
+    run_script([*common, '--name', 'unpaired'])
+    run_script([*common, '--name', 'own', '--pairs', str(root / 'test_pairs_own.txt')])
+    run_script([*common, '--name', 'none', '--no-real'])
+    reports = {
+        name: json.loads((tmp_path / name / 'results' / 'metrics.json').read_text()) for name in ('unpaired', 'own', 'none')
+    }
+    assert reports['unpaired']['list'] == 'unpaired' and reports['own']['list'] == 'paired'
+    kinds = {name: {label.split()[0] for label in report['metrics']} for name, report in reports.items()}
+    assert {'worn', 'round'} <= kinds['unpaired'] and kinds['own'] == {'worn'} and not kinds['none']
