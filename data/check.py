@@ -162,8 +162,7 @@ def _look_at_person(root: Path, phase: str, kinds: list[str], name: str) -> _Fin
         if size:
             _attempt(errors, records.match_size, paths[kind], ids.shape, size, paths['img'])
         present = frozenset(np.unique(ids).tolist())
-        if unknown := sorted(present - set(known)):
-            errors.append(_unknown_ids(paths[kind], unknown, known))
+        _attempt(errors, records.require_known_ids, paths[kind], ids, known)
         if kind == 'label':
             label_ids = present
             remarks += [_LOSSY] if paths[kind].suffix == '.jpg' else []
@@ -172,17 +171,6 @@ def _look_at_person(root: Path, phase: str, kinds: list[str], name: str) -> _Fin
         remarks += [_NO_PERSON] if not points.any() else []
         remarks += [_OUTSIDE] if size and (points > (size[1], size[0])).any() else []
     return _Finding(errors, size, label_ids, remarks)
-
-
-def _unknown_ids(path: Path, unknown: list[int], known: type[Parsing] | type[DensePosePart]) -> RecordError:
-    some = ', '.join(str(number) for number in unknown[:5]) + (', ...' if len(unknown) > 5 else '')
-    if path.suffix == '.jpg':
-        hint = '; JPEG is lossy and changes ids, store the original map as PNG'
-    elif max(unknown) == 255:
-        hint = '; 255 often stands for "ignore", or the map is black and white'
-    else:
-        hint = ''
-    return RecordError(f'{path}: ids {some}, expected 0 to {max(known)}{hint}', kind=records.UNKNOWN_IDS)
 
 
 def _attempt(errors: list[RecordError], function: Callable, *arguments: Any) -> Any:

@@ -6,6 +6,29 @@ KEY_POINTS = 18
 """Body key points of the OpenPose COCO model, one pose map each."""
 
 
+class KeyPoint(IntEnum):
+    """The key points of the OpenPose COCO model, in the order of its files."""
+
+    NOSE = 0
+    NECK = 1
+    RIGHT_SHOULDER = 2
+    RIGHT_ELBOW = 3
+    RIGHT_WRIST = 4
+    LEFT_SHOULDER = 5
+    LEFT_ELBOW = 6
+    LEFT_WRIST = 7
+    RIGHT_HIP = 8
+    RIGHT_KNEE = 9
+    RIGHT_ANKLE = 10
+    LEFT_HIP = 11
+    LEFT_KNEE = 12
+    LEFT_ANKLE = 13
+    RIGHT_EYE = 14
+    LEFT_EYE = 15
+    RIGHT_EAR = 16
+    LEFT_EAR = 17
+
+
 class Parsing(IntEnum):
     """What a pixel of the parsing map shows. Ids 2 and 3 occur, but no mask uses them."""
 
@@ -70,6 +93,8 @@ OTHERS = (
 
 ARMS = (Parsing.ARM_11, Parsing.ARM_13)
 """Arms down to the finger tips; the hands among them are those that DensePose calls hands, see `DENSEPOSE_HANDS`."""
+
+DENSEPOSE_TORSO = (DensePosePart.TORSO_1, DensePosePart.TORSO_2)
 
 DENSEPOSE_HANDS = (DensePosePart.RIGHT_HAND, DensePosePart.LEFT_HAND)
 

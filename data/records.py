@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -232,13 +233,18 @@ def read_pose(path: Path) -> np.ndarray:
 
     A point that OpenPose has not found, and each point of a file without people, is (0, 0).
     """
+    return read_key_points(path)[:, :2]
+
+
+def read_key_points(path: Path) -> np.ndarray:
+    """Read what `read_pose` reads, with the score of each point: x, y, score, float64 [18, 3]."""
     with _reading(path):
         content = json.loads(path.read_text(encoding='utf-8'))
         people = content.get('people') if isinstance(content, dict) else None
         if not isinstance(people, list):
             raise RecordError(f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT)
         if not people:
-            return np.zeros((KEY_POINTS, 2))
+            return np.zeros((KEY_POINTS, 3))
         person = people[0] if isinstance(people[0], dict) else {}
         values = next((person[key] for key in POSE_KEYS if key in person), None)
         if not isinstance(values, list):
@@ -251,7 +257,7 @@ def read_pose(path: Path) -> np.ndarray:
             )
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
             raise RecordError(f'{path}: a key point that is no finite number', kind=WRONG_FORMAT)
-        return np.array(values, dtype=np.float64).reshape(KEY_POINTS, 3)[:, :2]
+        return np.array(values, dtype=np.float64).reshape(KEY_POINTS, 3)
 
 
 def match_size(path: Path, size: tuple[int, int], expected: tuple[int, int], owner: Path) -> None:
@@ -262,6 +268,21 @@ def match_size(path: Path, size: tuple[int, int], expected: tuple[int, int], own
             f'expected {expected[0]} x {expected[1]} like {owner.parent.name}/{owner.name}',
             kind=WRONG_SIZE,
         )
+
+
+def require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> None:
+    """Raise `RecordError` where a map holds ids that are none of `known`, with what may have happened to it."""
+    unknown = sorted(set(np.unique(ids).tolist()) - set(known))
+    if not unknown:
+        return
+    some = ', '.join(str(number) for number in unknown[:5]) + (', ...' if len(unknown) > 5 else '')
+    if path.suffix == '.jpg':
+        hint = '; JPEG is lossy and changes ids, store the original map as PNG'
+    elif max(unknown) == 255:
+        hint = '; 255 often stands for "ignore", or the map is black and white'
+    else:
+        hint = ''
+    raise RecordError(f'{path}: ids {some}, expected 0 to {max(known)}{hint}', kind=UNKNOWN_IDS)
 
 
 def _wrong_names(names: list[str]) -> str | None:

@@ -1,0 +1,65 @@
+"""Compared methods that are no family: whole networks of their own, inference only, by name.
+
+ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et al., ECCV 2022).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import nn
+
+from models.baselines.acgpn import ACGPN
+from models.baselines.base import BaselineNetwork, BaselineTryOn
+from models.baselines.cvton import CVTON
+from models.baselines.sdafn import SDAFN
+from models.registry import choose
+
+
+class Baseline(NamedTuple):
+    """A published method: its network, what must be known of a person beside the picture, and the files of its weights."""
+
+    name: str
+    title: str
+    network: Callable[..., BaselineNetwork]
+    needs: tuple[str, ...]  # of 'label' (parsing), 'pose' (key points), 'densepose' (body parts), as folders are called
+    files: tuple[str, ...]  # the networks that its published files hold, by name in `NETWORKS`
+
+
+BASELINES: dict[str, Baseline] = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline('acgpn', 'ACGPN', ACGPN, ('label', 'pose'), ('acgpn.G1', 'acgpn.G2', 'acgpn.U', 'acgpn.G')),
+        Baseline('cvton', 'C-VTON', CVTON, ('label', 'densepose'), ('cvton',)),
+        Baseline('sdafn', 'SDAFN', SDAFN, ('label', 'pose'), ('sdafn',)),
+    )
+}
+
+
+def _part(create: Callable[[], BaselineNetwork], name: str) -> Callable[[], nn.Module]:
+    return lambda: create().get_submodule(name)
+
+
+# What a file may hold: a whole method, or one of its networks.
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    **{f'acgpn.{part}': _part(ACGPN, part) for part in ACGPN.parts},
+    'cvton': CVTON,
+    'cvton.bpgm': _part(CVTON, 'bpgm'),
+    'sdafn': SDAFN,
+}
+
+
+def create_baseline(name: str, *, align_corners: bool | None = None) -> BaselineNetwork:
+    """Make a compared method, newly initialised, in training mode; its results are for eval mode.
+
+    `align_corners` says how ACGPN's warp samples, None as published (off); the other methods have no such choice. Raises
+    ValueError for an unknown name, with what there is.
+    """
+    network = BASELINES[choose('compared method', name, BASELINES)].network
+    if network is ACGPN:
+        return network(align_corners=bool(align_corners))
+    if align_corners is not None:
+        raise ValueError(f'align_corners: {name} samples in one way only; leave it out')
+    return network()
+
+
+__all__ = ['BASELINES', 'NETWORKS', 'Baseline', 'BaselineNetwork', 'BaselineTryOn', 'create_baseline']
