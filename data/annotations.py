@@ -19,6 +19,7 @@ from data.labels import ARMS, CLOTH, DENSEPOSE_HANDS, DENSEPOSE_TORSO, FACE, OTH
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
 from utils.errors import MissingFileError, UserError
+from utils.paths import expand
 
 SIZE = (256, 192)  # (H, W) that the published inputs are made for
 KINDS = {'label': 'the parsing maps', 'pose': 'the key points', 'densepose': 'the DensePose parts'}
@@ -106,8 +107,7 @@ class AnnotatedDataset(VITONDataset):
             raise UserError(f'size {size[0]} x {size[1]}: {method} takes inputs of {SIZE[0]} x {SIZE[1]} only; leave --size out')
         super().__init__(root, 'test', size=SIZE, check=check)
         self.method, self.needs = method, needs
-        for kind in needs:
-            require_annotations(self.root, kind, method)
+        require_folders(self.root, needs, method)
         if check:
             for person in dict.fromkeys(pair.person for pair in self.pairs):
                 self._annotations(person)
@@ -141,11 +141,14 @@ class AnnotatedDataset(VITONDataset):
         return found
 
 
-def require_annotations(root: Path, kind: str, method: str) -> None:
-    """Raise `MissingFileError` that says how to get it unless the folder `test_<kind>` is in the test set `root`."""
-    folder = root / f'test_{kind}'
-    if not os.path.isdir(folder):
+def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
+    """Raise `MissingFileError` that says how to get them unless `test_<kind>` of all kinds are in the test set `root`."""
+    root = expand(root)
+    records.find_phases(root, 'test')
+    missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
+    if missing:
+        folders, what = (', '.join(table) for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing]))
         raise MissingFileError(
-            f'{folder}: no such folder, but {method} needs {KINDS[kind]} of the persons; python -m data.convert makes them of a '
-            'VITON set with annotations, python -m synthetic draws a set that has them'
+            f'{root}: no {folders}, but {method} needs {what} of the persons; python -m data.convert makes them of a VITON set '
+            'with annotations, python -m synthetic draws a set that has them'
         )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from data.viton import VITONDataset, create_loader
@@ -20,6 +20,7 @@ from engine.distributed import Process
 from engine.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
 from engine.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from models import TryOnPipeline
+from models.baselines import BaselineTryOn
 from models.outputs import TryOn
 from utils.device import describe_device
 from utils.errors import CheckpointError, DataError
@@ -85,32 +86,43 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture.save(temporary, quality=JPEG_QUALITY)
 
 
+def student_inputs(batch: dict[str, Any]) -> tuple:
+    """What a student's pipeline takes of a batch of the loader: person, cloth and edge."""
+    return batch['image'], batch['color'], batch['edge']
+
+
+def baseline_inputs(batch: dict[str, Any]) -> tuple:
+    """What a compared method takes of a batch of an `AnnotatedDataset`: its inputs by name."""
+    return (batch['inputs'],)
+
+
 def dress_all(
-    pipeline: TryOnPipeline,
+    pipeline: nn.Module,
     batches: Iterable[dict[str, Any]],
     pairs: Sequence[tuple[str, str]],
     folder: Path,
     *,
     note: str = '',
     names: Sequence[str] | None = None,
-    compare: Callable[[dict[str, Any], TryOn], Tensor] | None = None,
+    compare: Callable[[dict[str, Any], TryOn | BaselineTryOn], Tensor] | None = None,
+    inputs: Callable[[dict[str, Any]], tuple] = student_inputs,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
 
     `tryon/` gets the try-ons, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
     rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
     `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
+    `inputs` says what the pipeline takes of a batch.
     """
     for name in ('tryon', 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
     names, done, rows = names or result_names(pairs), [], []
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
-            result = pipeline(batch['image'], batch['color'], batch['edge'])
+            result = pipeline(*inputs(batch))
             if not result.image.isfinite().all():
                 raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
-            on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
-            columns = [batch['image'], batch['color'], on_white, result.image]
+            columns = [batch['image'], batch['color'], result.warped_on_white, result.image]
             columns += [compare(batch, result)] if compare else []
             for pictures in zip(*columns, strict=True):
                 person, garment = pairs[len(done)]
@@ -191,10 +203,11 @@ class Evaluation:
         except (WeightsUnavailable, DataError, OSError) as error:  # what is measured already must not be lost
             return Score(label, None, '', protocol, f'unavailable: {error}')
 
-    def cost(self, pipeline: TryOnPipeline, person: Tensor, cloth: Tensor, edge: Tensor) -> list[Score]:
+    def cost(self, pipeline: nn.Module, *inputs: Tensor | dict[str, Tensor]) -> list[Score]:
         """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading."""
-        size = ' x '.join(map(str, person.shape[2:]))
-        inputs = [x.to(self.device) for x in (person, cloth, edge)]
+        inputs = tuple(_on(self.device, x) for x in inputs)
+        first = next(iter(inputs[0].values())) if isinstance(inputs[0], dict) else inputs[0]
+        size = ' x '.join(map(str, first.shape[2:]))
         scores = []
         if 'runtime' in self.metrics:
             time = measure_runtime(pipeline, *inputs, device=self.device)
@@ -209,6 +222,10 @@ class Evaluation:
                 Score('multiply-adds', operations / GIGA, 'G', f'convolutions, batch 1, {size}'),
             ]
         return scores
+
+
+def _on(device: torch.device, x: Tensor | dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+    return {name: value.to(device) for name, value in x.items()} if isinstance(x, dict) else x.to(device)
 
 
 class Validation:

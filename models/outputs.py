@@ -53,3 +53,8 @@ class TryOn(NamedTuple):
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
+
+    @property
+    def warped_on_white(self) -> Tensor:
+        """The warped cloth as panels show it, [N, 3, H, W] in [-1, 1]."""
+        return self.warped_cloth * self.warped_edge + (1 - self.warped_edge)

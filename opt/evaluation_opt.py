@@ -3,6 +3,7 @@
 import argparse
 
 from engine.evaluate import METRICS
+from models.baselines import BASELINES
 from models.registry import FAMILIES
 from opt.base_opt import Obsolete, add_align_corners, add_base_options, add_size_option
 from utils.cli import OptionParser
@@ -11,13 +12,19 @@ from utils.errors import UserError
 
 def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of test.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser('Dress the persons of a test list with a student, and measure the result.')
+    parser = OptionParser('Dress the persons of a test list with a student or a compared method, and measure the result.')
     add_base_options(parser, project='runs/test')
     parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)')
     parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
-    parser.add_argument('--pf_warp_checkpoint', required=True, help="the student's warp network, published or own")
-    parser.add_argument('--pf_gen_checkpoint', required=True, help="the student's generator, published or own")
-    parser.add_argument('--family', choices=list(FAMILIES), help='refuse weights of another family; None: recognise it')
+    parser.add_argument('--pf_warp_checkpoint', help="the student's warp network, published or own")
+    parser.add_argument('--pf_gen_checkpoint', help="the student's generator, published or own")
+    methods = ', '.join(BASELINES)
+    parser.add_argument('--checkpoint', nargs='+', metavar='FILE', help=f'all files of a compared method ({methods}), in any order')
+    parser.add_argument(
+        '--family',
+        choices=[*FAMILIES, *BASELINES],
+        help=f'refuse weights of another family; None: recognise it; needed for a compared method ({methods})',
+    )
     samples = 'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
     add_align_corners(parser, default=None, explanation=samples)
     add_size_option(parser)
@@ -34,4 +41,21 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     options.dataroot = options.dataroot or options.valroot
     if options.dataroot is None:
         raise UserError('--dataroot is needed: the folder of the test set; see --help')
+    _check_files(options)
     return options
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raise `UserError` unless the files given are those that the family takes."""
+    students = {f'--{name}': getattr(options, name) for name in ('pf_warp_checkpoint', 'pf_gen_checkpoint')}
+    given = [name for name, value in students.items() if value is not None]
+    if options.family in BASELINES:
+        if given:
+            raise UserError(f'{", ".join(given)}: a family has a warp network, {options.family} has none; give --checkpoint FILE ...')
+        if not options.checkpoint:
+            raise UserError(f'--family {options.family} needs --checkpoint FILE ...; bash scripts/download.sh baselines names them')
+        return
+    if options.checkpoint:
+        raise UserError(f'--checkpoint is for the compared methods: name one by --family {", ".join(BASELINES)}')
+    if missing := [name for name in students if name not in given]:
+        raise UserError(f'the following arguments are required: {", ".join(missing)}; see --help')

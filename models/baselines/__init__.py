@@ -13,6 +13,7 @@ from models.baselines.base import BaselineNetwork, BaselineTryOn
 from models.baselines.cvton import CVTON
 from models.baselines.sdafn import SDAFN
 from models.registry import choose
+from utils.errors import UserError
 
 
 class Baseline(NamedTuple):
@@ -22,29 +23,36 @@ class Baseline(NamedTuple):
     title: str
     network: Callable[..., BaselineNetwork]
     needs: tuple[str, ...]  # of 'label' (parsing), 'pose' (key points), 'densepose' (body parts), as folders are called
-    files: tuple[str, ...]  # the networks that its published files hold, by name in `NETWORKS`
+    files: tuple[tuple[str, ...], ...]  # sets of files that make it whole, the usual one first, by name in `PARTS`
+
+
+class Part(NamedTuple):
+    """What a file may hold: a whole method, or one of its networks."""
+
+    create: Callable[[], nn.Module]
+    prefix: str  # of its names in the whole method
 
 
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
     for baseline in (
-        Baseline('acgpn', 'ACGPN', ACGPN, ('label', 'pose'), ('acgpn.G1', 'acgpn.G2', 'acgpn.U', 'acgpn.G')),
-        Baseline('cvton', 'C-VTON', CVTON, ('label', 'densepose'), ('cvton',)),
-        Baseline('sdafn', 'SDAFN', SDAFN, ('label', 'pose'), ('sdafn',)),
+        Baseline('acgpn', 'ACGPN', ACGPN, ('label', 'pose'), (('acgpn.G1', 'acgpn.G2', 'acgpn.U', 'acgpn.G'),)),
+        Baseline('cvton', 'C-VTON', CVTON, ('label', 'densepose'), (('cvton',), ('cvton.oasis', 'cvton.bpgm'))),
+        Baseline('sdafn', 'SDAFN', SDAFN, ('label', 'pose'), (('sdafn',),)),
     )
 }
 
 
-def _part(create: Callable[[], BaselineNetwork], name: str) -> Callable[[], nn.Module]:
-    return lambda: create().get_submodule(name)
-
-
-# What a file may hold: a whole method, or one of its networks.
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    **{f'acgpn.{part}': _part(ACGPN, part) for part in ACGPN.parts},
-    'cvton': CVTON,
-    'cvton.bpgm': _part(CVTON, 'bpgm'),
-    'sdafn': SDAFN,
+# C-VTON's file of averaged weights may lack the matcher; names then begin with oasis. all the same.
+PARTS: dict[str, Part] = {
+    'acgpn.G1': Part(lambda: ACGPN().G1, 'G1.'),
+    'acgpn.G2': Part(lambda: ACGPN().G2, 'G2.'),
+    'acgpn.U': Part(lambda: ACGPN().U, 'U.'),
+    'acgpn.G': Part(lambda: ACGPN().G, 'G.'),
+    'cvton': Part(CVTON, ''),
+    'cvton.oasis': Part(lambda: nn.ModuleDict({'oasis': CVTON().oasis}), ''),
+    'cvton.bpgm': Part(lambda: CVTON().bpgm, 'bpgm.'),
+    'sdafn': Part(SDAFN, ''),
 }
 
 
@@ -58,8 +66,8 @@ def create_baseline(name: str, *, align_corners: bool | None = None) -> Baseline
     if network is ACGPN:
         return network(align_corners=bool(align_corners))
     if align_corners is not None:
-        raise ValueError(f'align_corners: {name} samples in one way only; leave it out')
+        raise UserError(f'align_corners: {name} samples in one way only; leave it out')
     return network()
 
 
-__all__ = ['BASELINES', 'NETWORKS', 'Baseline', 'BaselineNetwork', 'BaselineTryOn', 'create_baseline']
+__all__ = ['BASELINES', 'PARTS', 'Baseline', 'BaselineNetwork', 'BaselineTryOn', 'create_baseline']

@@ -4,6 +4,8 @@ CVPR 2020), inference: semantic layout (section 3.1), thin-plate warp (3.2), con
 Departure from the published code: each sample of a batch is treated alone, and the noise planes are inputs.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -104,6 +106,14 @@ class SpatialTransformer(nn.Module):
         return self.tps(self.loc_net['cnn'](x))
 
 
+class WarpedGarment(NamedTuple):
+    """What the garment's network makes of it."""
+
+    raw: Tensor  # [N, 4, H, W]: refined garment before tanh, its share of the warped one before sigmoid
+    cloth: Tensor  # [N, 3, H, W] in [-1, 1], as it was warped
+    flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y), float32 or wider
+
+
 class GarmentWarp(Trunk):
     """The thin-plate warp and the garment's refinement. Published weights fix the name `stn`."""
 
@@ -118,10 +128,11 @@ class GarmentWarp(Trunk):
         sampled = sample(x, flow, align_corners=self.align_corners, padding_mode='zeros')
         return sampled[:, :-1] * sampled[:, -1:]
 
-    def forward(self, mask: Tensor, region: Tensor, cloth: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw refinement [N, 4, H, W] and warped garment [N, 3, H, W] of a garment already times its mask."""
-        warped = self.warp(cloth, self.stn(torch.cat([mask, region, cloth], dim=1)))
-        return super().forward(torch.cat([region, warped], dim=1)), warped
+    def forward(self, mask: Tensor, region: Tensor, cloth: Tensor) -> WarpedGarment:
+        """Warp a garment, already times its mask, into its region, and refine it."""
+        flow = self.stn(torch.cat([mask, region, cloth], dim=1))
+        warped = self.warp(cloth, flow)
+        return WarpedGarment(super().forward(torch.cat([region, warped], dim=1)), warped, flow)
 
 
 def first_largest(scores: Tensor) -> Tensor:
@@ -168,6 +179,11 @@ class ACGPN(BaselineNetwork):
         self.U = GarmentWarp(align_corners=align_corners)
         self.G = Trunk(3 + LAYOUT_CHANNELS + 3 + 3 + 1, 3)
 
+    @property
+    def align_corners(self) -> bool:
+        """How the warp samples."""
+        return self.U.align_corners
+
     @torch.no_grad()
     def forward(
         self, *, person: Tensor, cloth: Tensor, edge: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor
@@ -189,7 +205,7 @@ class ACGPN(BaselineNetwork):
         kept, final_layout = self.preserve(person, parsing, layout, region)
         skin = self.skin_colour(person, parsing).expand_as(person)
         content = torch.cat([kept, one_hot(final_layout, kept.dtype), refined, skin, noise[:, 2:]], dim=1)  # [N, 24, H, W]
-        return BaselineTryOn(torch.tanh(self.G(content)), warped)
+        return BaselineTryOn(torch.tanh(self.G(content)), warped.cloth, warped.flow)
 
     def predict_layout(self, garment: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
         """Who will keep which pixel: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes made one."""
@@ -204,11 +220,11 @@ class ACGPN(BaselineNetwork):
         region = dilate((scores_of(logits) > 0.5).to(garment.dtype), 1)
         return region * ((layout != LEFT_ARM) & (layout != RIGHT_ARM) & (parsing > 0))
 
-    def dress_region(self, mask: Tensor, region: Tensor, cloth: Tensor) -> tuple[Tensor, Tensor]:
-        """The garment refined for its region, which is not zero outside of it, and as it was warped: [N, 3, H, W] each."""
-        raw, warped = self.U(mask, region, cloth)
-        share = torch.sigmoid(raw[:, 3:]) * region
-        return torch.tanh(raw[:, :3]) * (1 - share) + warped * share, warped
+    def dress_region(self, mask: Tensor, region: Tensor, cloth: Tensor) -> tuple[Tensor, WarpedGarment]:
+        """The garment refined for its region, [N, 3, H, W], not zero outside of it, and how it was warped."""
+        warped = self.U(mask, region, cloth)
+        share = torch.sigmoid(warped.raw[:, 3:]) * region
+        return torch.tanh(warped.raw[:, :3]) * (1 - share) + warped.cloth * share, warped
 
     def preserve(self, person: Tensor, parsing: Tensor, layout: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
         """What stays of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left empty."""

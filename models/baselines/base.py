@@ -4,7 +4,7 @@ from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from models.pipeline import check_agreement, check_picture
+from models.checks import check_agreement, check_picture
 from utils.errors import UserError
 
 FIXED_SIZE = (256, 192)  # (H, W) that a linear layer or a spline ties a network to
@@ -15,6 +15,12 @@ class BaselineTryOn(NamedTuple):
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1], the garment brought onto the person
+    flow: Tensor | None  # [N, 2, H, W], sampling grid in normalised (x, y); None where a method has no single one
+
+    @property
+    def warped_on_white(self) -> Tensor:
+        """The warped garment as panels show it; these methods have no mask of it."""
+        return self.warped_cloth
 
 
 class BaselineNetwork(nn.Module):
@@ -28,6 +34,7 @@ class BaselineNetwork(nn.Module):
     parts: ClassVar[tuple[str, ...]] = ()
     fixed_size: ClassVar[tuple[int, int] | None] = None
     multiple: ClassVar[int] = 32
+    align_corners: bool = False  # how a flow of the results is to be sampled
 
     def check_inputs(self, **tensors: Tensor) -> None:
         """Raise `UserError` unless the tensors are those of `inputs`, of one batch and of a size that the network takes."""

@@ -193,6 +193,7 @@ class CVTON(BaselineNetwork):
 
     inputs = {'agnostic': 3, 'cloth': 3, 'parts': PART_CHANNELS}
     fixed_size = FIXED_SIZE
+    align_corners = True
 
     def __init__(self):
         super().__init__()
@@ -207,5 +208,6 @@ class CVTON(BaselineNetwork):
         Raises `UserError` where something does not fit.
         """
         self.check_inputs(agnostic=agnostic, cloth=cloth, parts=parts)
-        warped = sample(cloth, self.bpgm(parts, cloth), align_corners=True)
-        return BaselineTryOn(self.oasis(parts, torch.cat([agnostic, cloth, warped], dim=1)), warped)
+        flow = self.bpgm(parts, cloth)
+        warped = sample(cloth, flow, align_corners=self.align_corners)
+        return BaselineTryOn(self.oasis(parts, torch.cat([agnostic, cloth, warped], dim=1)), warped, flow)

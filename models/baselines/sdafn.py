@@ -144,7 +144,7 @@ class SDAFN(BaselineNetwork):
         self.check_inputs(pose_picture=pose_picture, agnostic=agnostic, cloth=cloth)
         finest = self.find_flows(pose_picture, agnostic, cloth)[-1]
         shown = warp(cloth, finest.cross) / finest.cross.attention.sum(1, keepdim=True).clamp(min=1e-6).to(cloth.dtype)
-        return BaselineTryOn(self.dafnet.render(cloth, agnostic, finest).clamp(-1, 1), shown.clamp(-1, 1))
+        return BaselineTryOn(self.dafnet.render(cloth, agnostic, finest).clamp(-1, 1), shown.clamp(-1, 1), None)
 
     def find_flows(self, pose_picture: Tensor, agnostic: Tensor, cloth: Tensor) -> tuple[FlowLevel, ...]:
         """The levels of the flow network, coarse to fine."""

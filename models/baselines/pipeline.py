@@ -1,0 +1,45 @@
+"""A compared method as scripts use it: prepared inputs in, the try-on out, on the network's own device and in its precision."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.baselines.base import FIXED_SIZE, BaselineNetwork, BaselineTryOn
+from models.checkpoint import load_baseline
+
+
+class BaselinePipeline(nn.Module):
+    """Beside `models.TryOnPipeline`, for a method that is no family. Give a network in eval mode."""
+
+    def __init__(self, network: BaselineNetwork, *, family: str, is_trained: bool = True):
+        super().__init__()
+        self.network = network
+        self.family = family
+        self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
+        self.size = FIXED_SIZE  # (H, W) of the pictures it was published for
+
+    @property
+    def align_corners(self) -> bool:
+        """How the flows of the results are to be sampled."""
+        return self.network.align_corners
+
+    @classmethod
+    def from_checkpoints(
+        cls,
+        family: str,
+        files: Sequence[str | Path],
+        *,
+        align_corners: bool | None = None,
+        device: str | torch.device = 'cpu',
+    ) -> 'BaselinePipeline':
+        """Load a method, a key of `models.baselines.BASELINES`, from its published files; raises as `load_baseline`."""
+        network, infos = load_baseline(family, files, align_corners=align_corners, device=device)
+        return cls(network, family=family, is_trained=not any(info.extra.get('untrained') is True for info in infos)).eval()
+
+    @torch.no_grad()
+    def forward(self, inputs: Mapping[str, Tensor]) -> BaselineTryOn:
+        """Dress with the method's `inputs` by name, [N, C, H, W] each; raises `UserError` where they do not fit."""
+        parameter = next(self.network.parameters())
+        return self.network(**{name: x.to(parameter.device, parameter.dtype) for name, x in inputs.items()})
