@@ -184,6 +184,12 @@ class ACGPN(BaselineNetwork):
         """How the warp samples."""
         return self.U.align_corners
 
+    def made_up(self, batch: int, size: tuple[int, int] = FIXED_SIZE, *, seed: int = 0) -> dict[str, Tensor]:
+        """As that of all methods, but with whole ids, and a noise and an edge of zeros and ones."""
+        made = super().made_up(batch, size, seed=seed)
+        made['parsing'] = ((made['parsing'] + 1) / 2 * LAYOUT_CHANNELS).floor().clamp(max=LAYOUT_CHANNELS - 1)
+        return made | {name: (made[name] > 0).to(made[name].dtype) for name in ('edge', 'noise')}
+
     @torch.no_grad()
     def forward(
         self, *, person: Tensor, cloth: Tensor, edge: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from models.checks import check_agreement, check_picture
@@ -45,6 +46,11 @@ class BaselineNetwork(nn.Module):
             check_picture(name, tensors[name], channels)
             check_agreement(name, tensors[name], first, tensors[first])
         self.check_size(first, tensors[first])
+
+    def made_up(self, batch: int, size: tuple[int, int] = FIXED_SIZE, *, seed: int = 0) -> dict[str, Tensor]:
+        """Inputs of noise in [-1, 1], for measuring what the method costs."""
+        generator = torch.Generator().manual_seed(seed)
+        return {name: torch.rand(batch, n, *size, generator=generator) * 2 - 1 for name, n in self.inputs.items()}
 
     def check_size(self, name: str, x: Tensor) -> None:
         """Raise `UserError` for a picture [N, C, H, W] of a size that the network cannot take."""
