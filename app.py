@@ -17,7 +17,7 @@ from utils.device import describe_device, select_device
 from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
 
-QUICK_TO_START = {'cpu': ('native', 'winograd', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
+QUICK_TO_START = {'cpu': ('native', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
 
 
 @exit_cleanly

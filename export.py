@@ -18,10 +18,10 @@ from pathlib import Path
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from opt.export_opt import parse_export_options
-from runtime.export import MANIFEST, NEEDED, write_graphs, write_manifest
-from runtime.exported import read_manifest
-from runtime.onnx_file import require
-from runtime.parity import check, compare, load_pictures, parity_table
+from runtime.export.graphs import MANIFEST, NEEDED, write_graphs, write_manifest
+from runtime.export.onnx_file import require
+from runtime.export.parity import check, compare, load_pictures, parity_table
+from runtime.export.runtimes import read_manifest
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
 

@@ -18,7 +18,7 @@ from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
-from photo.lists import Task, dress_all
+from photo.lists import Task, dress_every_pair
 from photo.loading import load_photo
 from utils.device import select_device
 from utils.errors import exit_cleanly
@@ -43,13 +43,12 @@ def main(arguments: list[str] | None = None) -> None:
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
     runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
-    mode = getattr(runner, 'mode', options.backend)
-    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {mode} on {device})')
+    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {device})')
     remark = pipeline.family
     if not pipeline.is_trained:
         remark += ', UNTRAINED weights: the pictures mean nothing yet'
         print(f'note: {remark}')
-    for note in dress_all(runner, task, size=size, background=options.background, sheet=sheet, remark=remark):
+    for note in dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark):
         print(f'note: {note}')
     print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
 

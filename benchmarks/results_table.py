@@ -117,14 +117,15 @@ def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
         axes.scatter(result.ratio, fid, s=3 * result.memory_mb, facecolors=filled, edgecolors=colour, linewidths=1.5, alpha=0.8)
         label = f'{result.method}\n{result.median_ms:.0f} ms, {result.memory_mb:.0f} MB'
         axes.annotate(label, (result.ratio, fid), xytext=(0, 22), textcoords='offset points', ha='center', fontsize=9)
-    axes.set(xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale; left is faster)", ylabel='FID (lower is better)')
+    axes.set(xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale)", ylabel='FID (lower is better)')
     axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], labels=['0.5', '1', '2', '4', '8', '16', '32'])
     axes.minorticks_off()
     axes.margins(0.15, 0.2)
     axes.grid(alpha=0.3)
     measured = any('FID' in result.quality for result in results)
     how = 'filled: FID measured in this run, hollow: FID of the paper' if measured else 'FID of the paper'
-    axes.set_title(f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; cross: the paper, T4', fontsize=9)
+    title = f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; cross: the paper, T4'
+    axes.set_title(title, fontsize=9)
     return figure
 
 

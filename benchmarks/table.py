@@ -2,9 +2,9 @@
 
     python -m benchmarks.table --dataroot VITON_test --weights sdafn=ckpt_viton.pt dm_vton=pf_warp.pt,pf_gen.pt --out FOLDER/NAME
 
-Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). Runtime: networks alone, batch 1, 256 x 192, float32, all methods in turns, so
-that whatever else the machine does hits all of them; it does not depend on weights. Memory: the size of checkpoint files. Quality
-only of methods whose weights are given; of DM-VTON, without any, those that come with the project.
+Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). Runtime: networks alone, batch 1, 256 x 192, float32, all methods in turns,
+so that whatever else the machine does hits all of them; it does not depend on weights. Memory: the size of checkpoint files.
+Quality only of methods whose weights are given; of DM-VTON, without any, those that come with the project.
 """
 
 import argparse
@@ -18,7 +18,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.pipelines import in_turns, machine, made_up_pictures
+from benchmarks.inputs import made_up_pictures
+from benchmarks.report import machine, milliseconds, prepare
+from benchmarks.report import measure as time_in_turns
 from benchmarks.results_table import Result, as_markdown, write_table
 from data.viton import create_loader
 from engine.evaluate import METRICS, Evaluation, dress_all, result_names
@@ -31,7 +33,6 @@ from models.baselines.pipeline import BaselinePipeline
 from models.checkpoint.defaults import choose_weights
 from opt.base_opt import add_device_option, whole_number
 from utils.cli import OptionParser
-from utils.device import select_device
 from utils.errors import UserError, exit_cleanly
 
 METHODS = (*BASELINES, *FAMILIES)
@@ -87,7 +88,7 @@ def untrained(method: str, device: torch.device) -> nn.Module:
 def made_up_inputs(pipeline: nn.Module, device: torch.device) -> tuple:
     """One person and garment of noise, as the pipeline takes them."""
     if isinstance(pipeline, BaselinePipeline):
-        return ({name: x.to(device) for name, x in pipeline.network.made_up(1, SIZE).items()},)
+        return tuple(x.to(device) for x in pipeline.network.made_up(1, SIZE).values())
     return made_up_pictures(1, SIZE, device)
 
 
@@ -102,8 +103,7 @@ def measure_quality(subject: Subject, *, device: torch.device, batch: int, weigh
     with tempfile.TemporaryDirectory() as folder:
         how = {'names': result_names(dataset.pairs), 'compare': comparison, 'inputs': subject.inputs}
         dressed = dress_all(pipeline, loader, dataset.pairs, Path(folder), **how)
-        tryon = Path(folder) / 'tryon'
-        scores = evaluation.pictures(dressed, real=dataset.folder('img'), folder=tryon, list_kind=dataset.list_kind)
+        scores = evaluation.pictures(dressed, real=dataset.folder('img'), results=Path(folder), list_kind=dataset.list_kind)
     scores += comparison.scores() if comparison else []
     return {score.label: score.value for score in scores if score.value is not None}
 
@@ -153,35 +153,41 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
         candidate.method: measure_quality(candidate.subject, device=device, batch=options.batch_size, weights=metric_weights)
         for candidate in tqdm([c for c in candidates if c.subject], desc='quality', disable=None, leave=False)
     }
-    calls = [candidate.call for candidate in candidates]
-    times = in_turns(calls, device=device, repeats=options.repeats, title='runtime', warm_up=options.warm_up)
-    medians = {candidate.method: values.quantile(0.5).item() for candidate, values in zip(candidates, times, strict=True)}
-    reference = medians.get(REFERENCE)
+    calls = {candidate.method: candidate.call for candidate in candidates}
+    repeats = {'repeats': options.repeats, 'warm_up': options.warm_up}
+    measured = time_in_turns(calls, label='runtime', device=device, **repeats)
+    times = {candidate.method: milliseconds(measurement) for candidate, measurement in zip(candidates, measured, strict=True)}
+    reference = times[REFERENCE][0] if REFERENCE in times else None
     return [
         Result(
-            method=candidate.method,
-            inputs=tuple(INPUT_NAMES[need] for need in BASELINES[candidate.method].needs)
-            if candidate.method in BASELINES
-            else STUDENT_INPUTS,
-            parameters_m=count_parameters(candidate.pipeline) / MEGA,
-            memory_mb=file_bytes(*published_files(candidate.pipeline)) / MEGA,
-            multiply_adds_g=multiply_adds(candidate.call) / GIGA,
-            median_ms=medians[candidate.method],
-            p95_ms=values.quantile(0.95).item(),
-            ratio=medians[candidate.method] / reference if reference else None,
-            calls=len(values),
-            weights=tuple(Path(file).name for file in weights.get(candidate.method, ())) if candidate.subject else (),
-            quality=quality.get(candidate.method, {}),
+            method=method,
+            inputs=inputs_of(method),
+            parameters_m=count_parameters(pipeline) / MEGA,
+            memory_mb=file_bytes(*published_files(pipeline)) / MEGA,
+            multiply_adds_g=multiply_adds(call) / GIGA,
+            median_ms=times[method][0],
+            p95_ms=times[method][1],
+            ratio=times[method][0] / reference if reference else None,
+            calls=options.repeats,
+            weights=tuple(Path(file).name for file in weights.get(method, ())) if subject else (),
+            quality=quality.get(method, {}),
         )
-        for candidate, values in zip(candidates, times, strict=True)
+        for method, pipeline, subject, call in candidates
     ]
+
+
+def inputs_of(method: str) -> tuple[str, ...]:
+    """What a method sees of a person, by name."""
+    return tuple(INPUT_NAMES[need] for need in BASELINES[method].needs) if method in BASELINES else STUDENT_INPUTS
 
 
 def create_parser() -> OptionParser:
     """The options."""
     parser = OptionParser(__doc__.splitlines()[0], prog='python -m benchmarks.table')
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS), help='rows of the table')
-    parser.add_argument('--dataroot', help='test set in the VITON layout, for the quality; None: runtime, memory and counts alone')
+    parser.add_argument(
+        '--dataroot', help='test set in the VITON layout, for the quality; None: runtime, memory and counts alone'
+    )
     parser.add_argument('--weights', nargs='+', default=[], metavar='METHOD=FILE[,FILE]', help='published files, for the quality')
     add_device_option(parser)
     parser.add_argument('--batch_size', type=whole_number(1), default=4, help='persons a call where the test set is dressed')
@@ -198,9 +204,7 @@ def create_parser() -> OptionParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all methods, print the table, write it."""
     options = create_parser().parse_args(arguments)
-    device = select_device(options.device)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    device = prepare(options)
     torch.set_flush_denormal(True)  # untrained weights make numbers so small that a CPU takes ten times as long for them
     about = machine(device) | {'dataroot': options.dataroot, 'batch': 1, 'size': SIZE, 'dtype': 'float32'}
     results = measure(options, device)

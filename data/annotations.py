@@ -6,6 +6,7 @@ ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et a
 import os
 import zlib
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from data import records
 from data.agnostic import AGNOSTIC_QUALITY, SKELETON_QUALITY, draw_agnostic, draw_skeleton, through_jpeg
-from data.labels import ARMS, CLOTH, DENSEPOSE_HANDS, DENSEPOSE_TORSO, FACE, OTHERS, DensePosePart, Parsing
+from data.labels import ARMS, CLOTH, DENSEPOSE_HANDS, DENSEPOSE_TORSO, FACE, OTHERS, DensePosePart, Parsing, is_one_of
+from data.records import RecordError
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
 from utils.errors import MissingFileError, UserError
@@ -64,9 +66,9 @@ def cvton_inputs(person: Person) -> dict[str, Tensor]:
     Hands stay. The parsing has no neck: what it calls face and DensePose torso stands for it.
     """
     label, parts = person.label, person.densepose
-    arms = _among(label, ARMS) & ~_among(parts, DENSEPOSE_HANDS)
-    neck = (label == Parsing.FACE) & _among(parts, DENSEPOSE_TORSO)
-    covered = _among(label, CLOTH) | arms | neck
+    arms = is_one_of(label, ARMS) & ~is_one_of(parts, DENSEPOSE_HANDS)
+    neck = (label == Parsing.FACE) & is_one_of(parts, DENSEPOSE_TORSO)
+    covered = is_one_of(label, CLOTH) | arms | neck
     planes = torch.arange(PART_PLANES, dtype=parts.dtype)[:, None, None] == parts
     return {'agnostic': person.image.masked_fill(covered, -1), 'cloth': person.cloth, 'parts': planes.to(person.image.dtype)}
 
@@ -75,16 +77,12 @@ def sdafn_inputs(person: Person) -> dict[str, Tensor]:
     """The drawn skeleton, the person without garment and arms, and the garment."""
     label = person.label[0]
     picture = ((person.image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    agnostic = draw_agnostic(picture, _among(label, CLOTH).numpy(), _among(label, FACE + OTHERS).numpy(), person.points)
+    agnostic = draw_agnostic(picture, is_one_of(label, CLOTH).numpy(), is_one_of(label, FACE + OTHERS).numpy(), person.points)
     return {
         'pose_picture': picture_tensor(through_jpeg(draw_skeleton(person.points, SIZE), SKELETON_QUALITY), SIZE),
         'agnostic': picture_tensor(through_jpeg(agnostic, AGNOSTIC_QUALITY), SIZE),
         'cloth': person.cloth,
     }
-
-
-def _among(ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
-    return torch.isin(ids, torch.tensor(wanted, dtype=ids.dtype))
 
 
 PREPARE: dict[str, Callable[[Person], dict[str, Tensor]]] = {
@@ -102,10 +100,19 @@ class AnnotatedDataset(VITONDataset):
     looked at before the first record is made; raises `UserError` (`MissingFileError`, `DataError`) in one line for what is wrong.
     """
 
-    def __init__(self, root: str | Path, method: str, needs: tuple[str, ...], *, size: tuple[int, int] = SIZE, check: bool = True):
+    def __init__(
+        self,
+        root: str | Path,
+        method: str,
+        needs: tuple[str, ...],
+        *,
+        size: tuple[int, int] = SIZE,
+        check: bool = True,
+        pairs: str | Path | None = None,
+    ):
         if tuple(size) != SIZE:
             raise UserError(f'size {size[0]} x {size[1]}: {method} takes inputs of {SIZE[0]} x {SIZE[1]} only; leave --size out')
-        super().__init__(root, 'test', size=SIZE, check=check)
+        super().__init__(root, 'test', size=SIZE, check=check, pairs=pairs)
         self.method, self.needs = method, needs
         require_folders(self.root, needs, method)
         if check:
@@ -115,9 +122,7 @@ class AnnotatedDataset(VITONDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = super().__getitem__(index)
         person, garment = record['person_name'], record['garment_name']
-        given = Person(
-            record['image'], record['color'], record['edge'], (person, garment), **self._annotations(person)
-        )
+        given = Person(record['image'], record['color'], record['edge'], (person, garment), **self._annotations(person))
         return record | {'inputs': PREPARE[self.method](given)}
 
     def _annotations(self, person: str) -> dict[str, Any]:
@@ -133,7 +138,7 @@ class AnnotatedDataset(VITONDataset):
                 path = self._file(kind, person)
                 ids = read(path)
                 records.match_size(path, ids.shape, source, picture_path)
-                records.require_known_ids(path, ids, known)
+                _require_known_ids(path, ids, known)
                 found[kind] = ids_tensor(ids, SIZE)
         if 'pose' in self.needs:
             points = records.read_key_points(self._file('pose', person))
@@ -141,10 +146,20 @@ class AnnotatedDataset(VITONDataset):
         return found
 
 
+def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> None:
+    if unknown := sorted(set(np.unique(ids).tolist()) - set(known)):
+        some = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
+        raise RecordError(
+            f'{path}: ids {some}, expected 0 to {max(known)}; of another parsing? python -m data.convert translates them',
+            kind=records.UNKNOWN_IDS,
+        )
+
+
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
     """Raise `MissingFileError` that says how to get them unless `test_<kind>` of all kinds are in the test set `root`."""
     root = expand(root)
-    records.find_phases(root, 'test')
+    if not os.path.isdir(root):
+        records.find_phases(root, 'test')  # which says what is wrong with it
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
         folders, what = (', '.join(table) for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing]))

@@ -23,9 +23,9 @@ from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
 from models.baselines import BaselineTryOn
-from models.ops.flow import offset_to_flow
+from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
-from utils.errors import DataError, MissingFileError
+from utils.errors import DataError, MissingFileError, first_line
 
 FOLDER = 'test_gt'
 REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
@@ -165,19 +165,14 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
     return GroundTruth(folder, dataset.pairs, size=dataset.size)
 
 
-def places(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Return the pixels (x, y) [2, H, W] at which a flow [2, H, W] samples: 0, 0 is the centre of the first one."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
-    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
-
-
 def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
     """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W] sample.
 
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners` says how the first
     flow is sampled; true ones are meant with it.
     """
-    distances = (places(flow.float(), align_corners=align_corners) - places(truth, align_corners=True)).norm(dim=0)  # [H, W]
+    sampled, true = sampled_pixels(flow.float(), align_corners=align_corners), sampled_pixels(truth, align_corners=True)
+    distances = (sampled - true).norm(dim=0)  # [H, W]
     return distances[truth.isfinite().all(dim=0)].mean().item()
 
 
@@ -196,13 +191,13 @@ class Comparison:
 
     def __init__(self, truths: GroundTruth, evaluation: Evaluation, *, align_corners: bool):
         self.truths, self.align_corners = truths, align_corners
-        self.with_lpips, self.reason = 'lpips' in evaluation.metrics, evaluation.reasons.get('lpips')
+        self.with_lpips = 'lpips' in evaluation.metrics
+        self.reasons = {'LPIPS': evaluation.reasons['lpips']} if 'lpips' in evaluation.reasons else {}
         self.measures = {'SSIM': ssim, 'PSNR': psnr} | ({'LPIPS': evaluation.lpips} if evaluation.lpips else {})
         # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
         self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
         self.values: dict[str, list[float]] = defaultdict(list)
         self.pairs = 0
-        self.has_flow = False  # whether the method has one flow, which can be compared
 
     def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
         """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
@@ -217,16 +212,22 @@ class Comparison:
         return torch.stack([truth.picture for truth in truths])
 
     def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool) -> None:
-        self.has_flow |= flow is not None and not suffix
-        if flow is not None and truth.flow.isfinite().all(dim=0).any():
+        if flow is None:
+            self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
+        elif truth.flow.isfinite().all(dim=0).any():
             self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
         true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
         for name, region in regions.items():
             if region is None or region.any():
                 shown = picture if region is None else torch.where(region, picture, true)
-                for measure, compute in self.measures.items():
-                    self.values[f'{measure} {name}{suffix}'].append(compute(true, shown, region))
+                for measure in [measure for measure in self.measures if measure not in self.reasons]:
+                    try:
+                        value = self.measures[measure](true, shown, region)
+                    except Exception as error:  # a measure that fails costs that measure, not the pictures
+                        self.reasons[measure] = f'unavailable: {first_line(error)}'
+                    else:
+                        self.values[f'{measure} {name}{suffix}'].append(value)
 
     def scores(self) -> list[Score]:
         """Return the means over all pairs so far, each of the network followed by that of the baseline."""
@@ -234,19 +235,18 @@ class Comparison:
         for measure, (library, unit) in MEASURES.items():
             if measure == 'LPIPS' and not self.with_lpips:
                 continue
-            reason = self.reason if measure == 'LPIPS' else None
+            reason = self.reasons.get(measure)
             for name, region in REGIONS.items():
                 for suffix, what in (('', 'try-on before JPEG'), (BASELINE, 'unwarped garment pasted onto the person')):
                     protocol = f'{library}, {what} against truth, {region}'
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
         for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
             protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            reason = None if self.has_flow else 'not applicable: the method has no single flow'
-            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, reason))
+            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)))
         return scores
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
         values = self.values[label]
-        if not values:
+        if reason or not values:
             return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
         return Score(label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs')

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.ops.flow import rescale, second_differences
 from models.outputs import TryOn, WarpLevel
-from utils.errors import CheckpointError, MissingFileError, UserError
+from utils.errors import CheckpointError, MissingFileError, UserError, first_line
 
 # The distance of a picture from a target, [N, 3, H, W] in [-1, 1] each: a scalar.
 Perceptual = Callable[[Tensor, Tensor], Tensor]
@@ -204,7 +204,7 @@ def _imagenet_weights() -> tuple[dict[str, Tensor], str]:
     try:
         state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except Exception as error:  # network, proxy, disk, checksum, damaged cache: each has its own kind of error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"VGG19's weights could not be fetched from {published.url} ({reason}); {VGG_WAY_OUT}") from error
     return state, published.url
 

@@ -15,12 +15,28 @@ from torch import Tensor, nn
 
 from data.batch import TrainingInputs, derive_masks
 from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, warp_terms
-from models import FAMILIES, WarpOutput, compose, create_generator, create_warp
-from models.registry import choose
+from engine.panels import derived_panels, mask_panel
+from models import WarpOutput, compose, create_generator, create_warp
+from models.registry import choose, find_family
 
 SMALLEST_SIDE = 64  # on smaller pictures the coarsest flow has no neighbours to be smooth with
 FINE_TUNED = 0.2  # share of the learning rate for a warp network that the stage before has trained
 PB_E2E_WARP_FACTOR, PF_E2E_WARP_FACTOR = 0.5, 0.25
+
+
+class NetworkKind(NamedTuple):
+    """What the name of a stage's network means."""
+
+    role: str  # 'teacher' | 'student'
+    part: str  # 'warp' | 'generator'
+
+
+NETWORKS: dict[str, NetworkKind] = {
+    'pb_warp': NetworkKind('teacher', 'warp'),
+    'pb_gen': NetworkKind('teacher', 'generator'),
+    'pf_warp': NetworkKind('student', 'warp'),
+    'pf_gen': NetworkKind('student', 'generator'),
+}
 
 
 class StepResult(NamedTuple):
@@ -74,8 +90,14 @@ class Stage:
     around one. `lr_scale` is the share of the learning rate that each trained one gets.
     """
 
-    lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains
-    frozen: ClassVar[tuple[str, ...]] = ()
+    lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains; below 1: the stage before has trained it
+    frozen: ClassVar[tuple[str, ...]] = ()  # the trained teacher that the stage learns from, warp network first
+    validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
+
+    @classmethod
+    def network_names(cls) -> tuple[str, ...]:
+        """Names of the networks that the stage has: the frozen ones, which it must be given, and those that it trains."""
+        return (*cls.frozen, *cls.lr_scale)
 
     def __init__(self, networks: dict[str, nn.Module], *, niter: int, perceptual: Perceptual | None):
         self._modules = {name: networks[name] for name in self.lr_scale}
@@ -149,6 +171,7 @@ class PBWarp(Stage):
             'cloth': inputs.cloth,
             'warped_cloth': warped.cloth,
             'person_cloth': inputs.person_cloth,
+            **derived_panels(inputs),
         }
         return self.result(loss, {'warp': loss, **terms}, panels)
 
@@ -175,10 +198,12 @@ class PBEndToEnd(Stage):
         panels = {
             'person': inputs.person,
             'cloth': inputs.cloth,
-            'preserved': inputs.preserved,
             'warped_cloth': warped.cloth,
             'rendered': tryon.rendered,
             'tryon': tryon.image,
+            'mask': mask_panel(tryon.mask),
+            **derived_panels(inputs),
+            'bare_arms': mask_panel(bare_arms),
         }
         return self.result(loss, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
 
@@ -207,6 +232,7 @@ class PFWarp(Stage):
             'teacher_cloth': supervision.warped.cloth,
             'warped_cloth': warped.cloth,
             'person_cloth': inputs.person_cloth,
+            **derived_panels(inputs),
         }
         return self.result(loss, {'warp': loss, 'open_gates': gate.mean(), **terms}, panels)
 
@@ -216,6 +242,7 @@ class PFEndToEnd(Stage):
 
     lr_scale = {'pf_warp': FINE_TUNED, 'pf_gen': 1.0}
     frozen = ('pb_warp', 'pb_gen')
+    validated = True
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         inputs = self.prepare(batch)
@@ -242,6 +269,9 @@ class PFEndToEnd(Stage):
             'warped_cloth': warped.cloth,
             'rendered': tryon.rendered,
             'tryon': tryon.image,
+            'mask': mask_panel(tryon.mask),
+            **derived_panels(inputs),
+            'skin_mask': mask_panel(skin_mask),
         }
         return self.result(loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels)
 
@@ -260,19 +290,17 @@ def create_stage(
 ) -> Stage:
     """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call `to(device)`.
 
-    `name` is a key of `STAGES`; `teacher` and `student` are families (parser-based stages have no student). After `niter`
-    epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance of two pictures such as
-    `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family unknown or without the role.
+    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based stages have
+    no student). After `niter` epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance
+    of two pictures such as `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family
+    unknown or without the role.
     """
     recipe = STAGES[choose('stage', name, STAGES)]
-    families = {
-        role: FAMILIES[choose(role, family, [name for name, family in FAMILIES.items() if role in family.roles])]
-        for role, family in (('teacher', teacher), ('student', student))
-    }
+    families = {role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))}
     networks = {}
-    for network in (*recipe.frozen, *recipe.lr_scale):
-        role = 'teacher' if network.startswith('pb_') else 'student'
-        if network.endswith('_warp'):
+    for network in recipe.network_names():
+        role, part = NETWORKS[network]
+        if part == 'warp':
             networks[network] = create_warp(families[role].warp, role, align_corners=align_corners)
         else:
             networks[network] = create_generator(families[role].generator, role)

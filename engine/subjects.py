@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from data.annotations import NOISE_SEED, AnnotatedDataset, require_folders
 from data.viton import VITONDataset
-from engine.evaluate import baseline_inputs, student_inputs
+from engine.evaluate import student_inputs
 from models import TryOnPipeline
 from models.baselines import BASELINES
 from models.baselines.pipeline import BaselinePipeline
@@ -21,10 +21,10 @@ class Subject(NamedTuple):
 
     pipeline: nn.Module  # with family, size, align_corners and is_trained
     dataset: VITONDataset
-    inputs: Callable[[dict[str, Any]], tuple]  # what the pipeline takes of a batch
+    inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]]  # what the pipeline takes of a batch
     about: dict[str, Any]  # what else a report has to say
 
-    def first(self) -> tuple:
+    def first(self) -> tuple[Tensor, ...]:
         """The inputs of the first pair, a batch of one."""
         return self.inputs(default_collate([self.dataset[0]]))
 
@@ -37,9 +37,10 @@ def create_subject(
     align_corners: bool | None,
     device: torch.device,
     size: Sequence[int] | None,
+    pairs: str | Path | None = None,
 ) -> Subject:
     """What `family` names, None: the student that the files hold: warp network, then generator; or all of a compared method."""
-    settings = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size}
+    settings = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
     if family in BASELINES:
         return baseline_subject(dataroot, files=files, **settings)
     warp, gen = files
@@ -55,10 +56,11 @@ def student_subject(
     align_corners: bool | None,
     device: torch.device,
     size: Sequence[int] | None,
+    pairs: str | Path | None = None,
 ) -> Subject:
     """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises `UserError`."""
     pipeline = TryOnPipeline.from_checkpoints(warp=warp, gen=gen, family=family, align_corners=align_corners, device=device)
-    dataset = VITONDataset(dataroot, 'test', size=tuple(size or pipeline.size))
+    dataset = VITONDataset(dataroot, 'test', size=tuple(size or pipeline.size), pairs=pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     return Subject(pipeline, dataset, student_inputs, {})
 
@@ -71,10 +73,12 @@ def baseline_subject(
     align_corners: bool | None,
     device: torch.device,
     size: Sequence[int] | None,
+    pairs: str | Path | None = None,
 ) -> Subject:
     """A compared method of its files, and the test set with the annotations it needs. Raises `UserError`."""
     needs = BASELINES[family].needs
     require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
     pipeline = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
-    dataset = AnnotatedDataset(dataroot, family, needs, size=tuple(size or pipeline.size))
-    return Subject(pipeline, dataset, baseline_inputs, {'noise_seed': NOISE_SEED} if 'noise' in pipeline.network.inputs else {})
+    dataset = AnnotatedDataset(dataroot, family, needs, size=tuple(size or pipeline.size), pairs=pairs)
+    about = {'noise_seed': NOISE_SEED} if 'noise' in pipeline.network.inputs else {}
+    return Subject(pipeline, dataset, pipeline.inputs_of, about)

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_agreement, check_picture
 from models.checkpoint import load_network, match_family
+from models.checks import check_agreement, check_picture
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
@@ -25,10 +25,19 @@ def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
     The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
     cloth only where its warped edge is.
     """
-    rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+    rendered, mask = activate(generated)
     mask = mask * warped.edge
-    image = warped.cloth * mask + rendered * (1 - mask)
-    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow)
+    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow)
+
+
+def activate(generated: Tensor) -> tuple[Tensor, Tensor]:
+    """A generator's raw output [N, 4, H, W] -> the rendered picture in [-1, 1] (tanh) and the mask in [0, 1] (sigmoid)."""
+    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+
+
+def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
+    return cloth * mask + rendered * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,12 +101,13 @@ class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
 
     What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
-    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same
-    pipeline fast.
+    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same pipeline fast.
 
     Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
     """
+
+    mode = 'torch'
 
     def __init__(
         self,
@@ -107,6 +117,7 @@ class TryOnPipeline(nn.Module):
         family: str | None = None,
         is_trained: bool = True,
         size: tuple[int, int] = PUBLISHED_SIZE,
+        notes: tuple[str, ...] = (),
     ):
         super().__init__()
         self.warp = warp
@@ -114,6 +125,7 @@ class TryOnPipeline(nn.Module):
         self.family = family
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
         self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
+        self.notes = notes  # what a user may want to know of the files, a line each
 
     @property
     def align_corners(self) -> bool:
@@ -140,7 +152,8 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given. `align_corners` None takes what the file says, and True where
+        `family` is recognised from the files where it is not given; a pair of networks that is no published family is
+        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file says, and True where
         it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
         `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
@@ -148,9 +161,14 @@ class TryOnPipeline(nn.Module):
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
-        family = match_family(warp_info.network, generator_info.network)
+        if family is None:
+            family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
+        notes = [*warp_info.notes, *generator_info.notes]
+        if family not in FAMILIES:
+            notes.append(f'{family}: this pair of networks is no published method')
+        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': tuple(notes)}
+        return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
@@ -188,6 +206,15 @@ class TryOnPipeline(nn.Module):
         generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
         return compose(warped, generated)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.warp.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the networks compute in, but for flows."""
+        return next(self.warp.parameters()).dtype
+
     def _place(self, x: Tensor) -> Tensor:
-        parameter = next(self.warp.parameters())
-        return x.to(parameter.device, parameter.dtype)
+        return x.to(self.device, self.dtype)

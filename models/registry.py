@@ -53,6 +53,31 @@ def choose(kind: str, name: str, choices) -> str:
     return name
 
 
+def find_family(name: str, role: str | None = None) -> Family:
+    """Return a family by its name, or the pair of a warp network and a generator by `warp+generator`.
+
+    With a `role` it must have that. Raises ValueError with what there is.
+    """
+    warp, sign, generator = name.partition('+')
+    if sign:
+        choose('warp network', warp, WARPS), choose('generator', generator, GENERATORS)
+        family = Family(name, warp, generator, tuple(r for r in roles_of(warp) if r in roles_of(generator)))
+    else:
+        family = FAMILIES[choose('family', name, FAMILIES)]
+    if role is not None and role not in family.roles:
+        there_is = ', '.join(name for name, family in FAMILIES.items() if role in family.roles)
+        raise ValueError(f'{name} has no {role}; choose from {there_is}, or a pair such as mobile_afwm+res_unet')
+    return family
+
+
+def family_of(warp: str, generator: str) -> Family:
+    """Return the published family of a warp network and a generator, else the pair as a family of its own."""
+    for family in FAMILIES.values():
+        if (family.warp, family.generator) == (warp, generator):
+            return family
+    return find_family(f'{warp}+{generator}')
+
+
 def roles_of(network: str) -> tuple[str, ...]:
     """The roles in which a warp network or a generator was published, by registry name."""
     return tuple(

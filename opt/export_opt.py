@@ -4,7 +4,7 @@ import argparse
 
 from opt.base_opt import add_size_option
 from opt.network_opt import add_checkpoint_option, checked_size
-from runtime.export import FORMATS, PRECISIONS
+from runtime.export.graphs import FORMATS, PRECISIONS
 from utils.cli import OptionParser
 from utils.errors import UserError
 

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.ops.flow import sample
+from models.ops.flow import sample, sampled_pixels
 from models.outputs import TryOn
 from photo.framing import Box, Window, cut
 
@@ -22,7 +22,7 @@ RIM, OPAQUE = 1 / 128, 0.98  # width of a garment's rim, of its picture; alpha o
 CUBIC = -0.5  # Catmull-Rom: through the points, and straight where they are
 
 
-class Garment(NamedTuple):
+class GarmentPhoto(NamedTuple):
     """A garment at its own resolution."""
 
     picture: Image.Image  # RGB
@@ -59,12 +59,6 @@ def enlarge(maps: Tensor, window: Window, box: Box, *, cubic: bool = True) -> Te
     return rows @ maps.float() @ columns.T
 
 
-def garment_places(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Where in the networks' garment picture a flow [2, h, w] samples, in pixels (x, y); 0, 0 is the centre of the first."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=torch.float32)[:, None, None]  # width, height
-    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
-
-
 def magnification(places: Tensor, shown: Tensor) -> float:
     """How many garment pixels pass under a person's pixel, along a line: the median of places [2, h, w] where `shown`, [h, w].
 
@@ -93,12 +87,12 @@ class Composition:
     `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled.
     """
 
-    def __init__(self, result: TryOn, garment: Garment, window: Window, *, align_corners: bool):
+    def __init__(self, result: TryOn, garment: GarmentPhoto, window: Window, *, align_corners: bool):
         parts = (result.rendered, result.mask, result.warped_edge, result.flow)
         self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
         self.window = window
         height, width = flow.shape[1:]
-        places = garment_places(flow, align_corners=align_corners)
+        places = sampled_pixels(flow, align_corners=align_corners)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         self.offset = places - torch.stack([x, y])  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
         step = magnification(places, self.mask[0] > 0.5) * garment.window.height / window.height
@@ -121,7 +115,7 @@ class Composition:
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
 
 
-def _tile(garment: Garment, factor: float) -> Tensor:
+def _tile(garment: GarmentPhoto, factor: float) -> Tensor:
     """What the garment's window shows as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
 
     A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.

@@ -1,7 +1,7 @@
 """Fast inference: the pipeline of `models` folded, split into parts, and run by the fastest backend that a machine has."""
 
 from runtime.backends import MODES, create, find_problem
-from runtime.exported import create_runtime
+from runtime.export.runtimes import create_runtime
 from runtime.parts import INPUTS, OUTPUTS, Parts, split
 from runtime.pipeline import OptimizedPipeline, optimize
 

@@ -4,6 +4,8 @@ These are what compilers, exporters and CUDA graphs take: no options, no tuples 
 names of inputs and outputs are those of the constants below.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,8 @@ from models.pipeline import TryOnPipeline, clean_garment, compose
 from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork
 from runtime.fold import folded, replace
 from runtime.smooth import SmoothedPyramid
+
+Call = Callable[..., tuple[Tensor, ...]]  # a part that is ready to run: tensors in, tensors out
 
 PERSON_FEATURES = tuple(f'person_feature_{level}' for level in range(LEVELS))  # coarse to fine
 GARMENT_FEATURES = tuple(f'garment_feature_{level}' for level in range(LEVELS))

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import BLOCKS, PYRAMID_CHANNELS, MobileFPN
+from runtime.fold import bias_of, conv_of
 
 BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine taps
 
@@ -45,9 +46,12 @@ _kept_shifted_upsampling = functools.lru_cache(maxsize=64)(_shifted_upsampling)
 class Taps(nn.Module):
     """The convolution S of a chain that is upsampled first, from its nine taps."""
 
+    bias: Tensor
+    weight: Tensor
+
     def __init__(self, smooth: nn.Conv2d):
         super().__init__()
-        self.register_buffer('bias', smooth.bias.detach().clone())
+        self.register_buffer('bias', bias_of(smooth).clone())
         taps = smooth.weight.detach().permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
         self.register_buffer('weight', taps.contiguous())
 
@@ -107,9 +111,9 @@ class SmoothedPyramid(nn.Module):
         self.first_layer = pyramid.first_layer
         self.inverted_residual_blocks = pyramid.inverted_residual_blocks
         self.top_layer = pyramid.top_layer
-        laterals = list(pyramid.lateral_layers)[::-1]  # coarse to fine
+        laterals = [conv_of(layer) for layer in pyramid.lateral_layers][::-1]  # coarse to fine
         self.lateral_layers = nn.ModuleList(laterals[: BASE + 1])
-        self.smooth = pyramid.smooth_layers[0]
+        self.smooth = conv_of(pyramid.smooth_layers[0])
         self.taps = Taps(self.smooth)
         self.merged = nn.ModuleList(self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals)))
 
@@ -117,11 +121,12 @@ class SmoothedPyramid(nn.Module):
         """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a channel of ones."""
         kernel = self.smooth.weight.double()
         weights = [torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals]
-        bias = sum(lateral.bias.double() for lateral in laterals)
+        bias = torch.stack([bias_of(lateral).double() for lateral in laterals]).sum(dim=0)
         weights.append(torch.einsum('ocyx,c->oyx', kernel, bias)[:, None])
         weight = torch.cat(weights, dim=1)
         conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).requires_grad_(False)
-        conv.weight.data, conv.bias.data = weight.to(self.smooth.weight.dtype), self.smooth.bias.detach().clone()
+        conv.weight.data = weight.to(self.smooth.weight.dtype)
+        conv.bias = nn.Parameter(bias_of(self.smooth).clone(), requires_grad=False)
         return conv
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -131,13 +136,14 @@ class SmoothedPyramid(nn.Module):
             if stride == 2:
                 maps.append(x)
         maps = maps[::-1]  # coarse to fine
-        chain, features = self.top_layer(x.mean(dim=(2, 3), keepdim=True)), []
+        features: list[Tensor] = []
+        chain = self.top_layer(x.mean(dim=(2, 3), keepdim=True))
         for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
             chain = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False) + lateral(encoded)
             features.append(self.smooth(chain) if len(features) < BASE else chain)
         products = self.taps.products(features.pop())
         features.append(self.taps.place(products, None, 0))
-        inputs = []
+        inputs: list[Tensor] = []
         for doublings, (merged, encoded) in enumerate(zip(self.merged, maps[BASE + 1 :], strict=True), start=1):
             inputs = [F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False) for coarser in inputs]
             inputs.append(encoded)

@@ -1,6 +1,6 @@
 """Train the generator of an end-to-end stage further, alone: garments are warped once, so a step costs little.
 
-    python -m scripts.polish_generator pb_e2e --dataroot synthetic/VITON_traindata --out pb_gen.pt \\
+    python -m scripts.polish_generator pb_e2e --dataroot dataset/drawn/VITON_traindata --out pb_gen.pt \\
         --pb_warp_checkpoint runs/train/Teacher_e2e/weights/pb_warp_last.pt \\
         --pb_gen_checkpoint runs/train/Teacher_e2e/weights/pb_gen_last.pt
 
@@ -21,16 +21,16 @@ from tqdm import tqdm
 from data.viton import VITONDataset, create_loader
 from engine.losses import generator_terms, skin_terms
 from engine.saving import load_weights, network_writer
-from engine.stages import Stage, create_stage
+from engine.settings import TrainSettings
+from engine.stages import NETWORKS, STAGES, Stage, create_stage
 from models import FAMILIES, WarpOutput, compose
-from opt.base_opt import add_device_option, whole_number
-from opt.train_opt import positive_number
-from utils.cli import OptionParser
+from opt.base_opt import add_device_option
+from utils.cli import OptionParser, positive_number, whole_number
 from utils.device import select_device
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
 
-NEEDED = {'pb_e2e': ('pb_warp', 'pb_gen'), 'pf_e2e': ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen')}
+END_TO_END = [name for name, recipe in STAGES.items() if len(recipe.lr_scale) > 1]
 ADAM_BETAS = (0.9, 0.999)
 
 
@@ -85,10 +85,10 @@ def polish(generator: torch.nn.Module, records: dict[str, Tensor], *, steps: int
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The options; a wrong one raises `UserError` with one line."""
     parser = OptionParser(__doc__.splitlines()[0])
-    parser.add_argument('stage', choices=NEEDED)
+    parser.add_argument('stage', choices=END_TO_END)
     parser.add_argument('--dataroot', required=True, help='training set in the VITON layout')
     parser.add_argument('--out', type=expand, required=True, metavar='FILE', help='the polished generator, .pt')
-    for name in NEEDED['pf_e2e']:
+    for name in NETWORKS:
         parser.add_argument(f'--{name}_checkpoint', metavar='FILE', help='trained weights')
     parser.add_argument('--teacher', choices=FAMILIES, default='fs_vton')
     parser.add_argument('--student', choices=FAMILIES, default='dm_vton')
@@ -100,7 +100,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--lr', type=positive_number, default=1e-3)
     parser.add_argument('--seed', type=whole_number(0), default=0)
     options = parser.parse_args(arguments)
-    if missing := [f'--{name}_checkpoint' for name in NEEDED[options.stage] if not getattr(options, f'{name}_checkpoint')]:
+    names = STAGES[options.stage].network_names()
+    if missing := [f'--{name}_checkpoint' for name in names if not getattr(options, f'{name}_checkpoint')]:
         raise UserError(f'{" and ".join(missing)} needed: the stage {options.stage} is to be trained already')
     if options.out.suffix != '.pt' or not options.out.parent.is_dir():
         raise UserError(f'--out {options.out}: expected a file that ends in .pt, in a folder that exists')
@@ -112,19 +113,25 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, warp all records once, train, save."""
     options = parse(arguments)
     torch.manual_seed(options.seed)
-    device, families = select_device(options.device), {'teacher': options.teacher, 'student': options.student}
-    stage = create_stage(options.stage, **families)
-    paths = {name: getattr(options, f'{name}_checkpoint') for name in NEEDED[options.stage]}
-    for note in load_weights(stage, paths, size=options.size, align_corners=True, **families):
+    device, names = select_device(options.device), STAGES[options.stage].network_names()
+    settings = TrainSettings(
+        stage=options.stage,
+        teacher=options.teacher,
+        student=options.student,
+        size=options.size,
+        align_corners=True,
+        **{f'{name}_checkpoint': getattr(options, f'{name}_checkpoint') for name in names},
+    )
+    stage = create_stage(options.stage, **settings.families)
+    for note in load_weights(stage, settings):
         print(f'note: {note}')
     stage.to(device)
-    name = NEEDED[options.stage][-1]
+    name = names[-1]
     dataset = VITONDataset(options.dataroot, 'train', size=tuple(options.size), seed=options.seed)
     loader = create_loader(dataset, batch_size=options.batch_size, workers=options.workers)
-    settings = {name: getattr(options, name) for name in ('steps', 'batch_size', 'lr', 'seed')}
-    polish(stage.networks[name], collect(stage, stage.networks[name], loader, device), **settings)
-    save = network_writer(stage, **families, align_corners=True, size=options.size)
-    save(Path(options.out), name=name, extra={'polished': options.steps})
+    amount = {name: getattr(options, name) for name in ('steps', 'batch_size', 'lr', 'seed')}
+    polish(stage.networks[name], collect(stage, stage.networks[name], loader, device), **amount)
+    network_writer(stage, settings)(Path(options.out), name, {'polished': options.steps})
     print(options.out)
 
 

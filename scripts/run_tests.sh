@@ -4,6 +4,8 @@
 set -euo pipefail
 bash "$(dirname "${BASH_SOURCE[0]}")/install.sh" dev
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+# Requirements have lower bounds alone: a fresh environment has the newest versions that pip resolves. Say which.
+python -m pip list --disable-pip-version-check | grep -iE "^(torch|torchvision|numpy|scipy|pytorch-fid|lpips|torchmetrics) " || true
 style=0
 python -m ruff check . || style=$?
 python -m pytest -q "$@"

@@ -1,6 +1,6 @@
 """Score a teacher against the truth, as test.py scores a student: a test set with annotations and truths, as drawn sets are.
 
-    python -m scripts.score_teacher --dataroot synthetic/VITON_test \\
+    python -m scripts.score_teacher --dataroot dataset/drawn/VITON_test \\
         --pb_warp_checkpoint runs/train/Teacher_e2e/weights/pb_warp_last.pt \\
         --pb_gen_checkpoint runs/train/Teacher_e2e/weights/pb_gen_last.pt
 

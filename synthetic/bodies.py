@@ -5,6 +5,7 @@ import copy
 import cv2
 import numpy as np
 
+from data.labels import Parsing
 from synthetic.brushes import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
@@ -25,7 +26,6 @@ from synthetic.brushes import (
     tint,
 )
 from synthetic.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
-from data.labels import Parsing
 
 
 class Patch:

@@ -39,12 +39,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.records import valid_size
 from synthetic.brushes import Frame
 from synthetic.garments import Garment, draw_garment
 from synthetic.people import sample_person
 from synthetic.scenes import Scene
-from data.labels import CHANGED, GARMENT, KEPT, Parsing
-from data.records import valid_size
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand
@@ -63,7 +63,7 @@ SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 @dataclass(frozen=True)
-class Truth:
+class DrawnTruth:
     """What the right answer for an unpaired garment is.
 
     `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen) and
@@ -81,7 +81,7 @@ class Record:
 
     `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8 [H, W], ids of
     `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros where hidden or out of the picture);
-    `flow` float32 [2, H, W] as in `Truth`; `truth` the same person in another garment, where one was asked for.
+    `flow` float32 [2, H, W] as in `DrawnTruth`; `truth` the same person in another garment, where one was asked for.
     """
 
     person: np.ndarray
@@ -91,7 +91,7 @@ class Record:
     densepose: np.ndarray
     pose: np.ndarray
     flow: np.ndarray
-    truth: Truth | None
+    truth: DrawnTruth | None
 
 
 def _stream(seed: int, split: str, index: int, purpose: int) -> np.random.Generator:
@@ -133,7 +133,7 @@ def render_record(
         changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
         mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
-        truth = Truth(image, normalised_flow(new_flow), mask)
+        truth = DrawnTruth(image, normalised_flow(new_flow), mask)
     return Record(person, own.picture, own.edge, parsing, densepose, scene.key_points(densepose), normalised_flow(flow), truth)
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from data.labels import Parsing
 from synthetic.brushes import Brush, Frame, Layer, grow, mirrored, ramp, spline, tint
 from synthetic.people import WARM, Person
-from data.labels import Parsing
 
 
 class Head:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synthetic.brushes import Brush, Profile, capsule, join, ramp
 from data.labels import Parsing
+from synthetic.brushes import Brush, Profile, capsule, join, ramp
 
 BARE_TORSO = Parsing.UNUSED_2
 """Bare chest and belly: in no mask of the method, as the generator has to invent them. The neck counts as face."""

@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 
+from data.labels import DensePosePart
 from synthetic.bodies import ArmPatch, Patch, arm_layer, backdrop, leg_distances, lower_layers, torso_layers
 from synthetic.brushes import Brush, Frame, Layer, crop, grow, paint, ramp, shrink
 from synthetic.garments import RING, Garment
 from synthetic.heads import Head, curls_layers, face_layers, hair_layers, hair_locks
 from synthetic.people import UPPER_ARM, Arm, Person
 from synthetic.wearing import Warp, wear_sleeve, wear_torso
-from data.labels import DensePosePart
 
 KNEE = 206.0
 """Height of the knees in the torso frame."""

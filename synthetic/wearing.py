@@ -3,11 +3,11 @@
 import cv2
 import numpy as np
 
+from data.labels import Parsing
 from synthetic.bodies import ArmPatch, Patch
 from synthetic.brushes import Frame, Layer, Profile, grow, limb_shade, ramp, shrink, spline
 from synthetic.garments import Cut, Garment
 from synthetic.people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
-from data.labels import Parsing
 
 SHEEN = np.float32(10)
 

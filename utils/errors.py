@@ -37,6 +37,12 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that is not there."""
 
 
+def first_line(error: BaseException) -> str:
+    """First line of an exception's message; the system's own words for an OSError, the class where the message is empty."""
+    text = getattr(error, 'strerror', None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
 @contextlib.contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
     """While the block runs, SIGTERM raises SystemExit, so that half-written files are removed; unless somebody handles it."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,19 @@ def expand(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def kind_of(path: str | Path) -> str:
+    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer. Raises OSError."""
+    mode = os.stat(path).st_mode
+    return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
+
+
 @contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends well.
 
     The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the disk
-    (fsync) before the name changes, so a reader finds the old file or the new one, never half of one. Whatever the
+    (fsync) before the name changes, so a reader finds the old file or the new one, never half of one; without `sync`
+    that holds for a killed process, but not for a power failure, and thousands of files take seconds. Whatever the
     block raises, a full disk included, passes on unchanged: the temporary file is gone and the old file is untouched.
     A link is written through. Raises `MissingFileError` without the folder and `UserError` where `path` is a folder.
     """
@@ -33,8 +41,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = final.with_name(f'.{secrets.token_hex(8)}.tmp{final.suffix}')  # short, whatever the name is
     try:
         yield temporary
-        with open(temporary, 'r+b') as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(temporary, 'r+b') as file:
+                os.fsync(file.fileno())
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)

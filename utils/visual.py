@@ -1,10 +1,13 @@
 """Tensors as pictures: single ones, rows of panels, contact sheets."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from utils.paths import atomic_write
 
 GAP = 4  # pixels between the panels of a row and between rows
 SHEET_COLUMN = 192  # a sheet of narrower pictures is enlarged to about this, a whole number of times
@@ -17,6 +20,12 @@ def to_picture(tensor: Tensor) -> Image.Image:
         raise ValueError(f'a picture tensor is [3, H, W] or [1, H, W], got {list(tensor.shape)}')
     levels = ((tensor.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
     return Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels.transpose(1, 2, 0), (*levels.shape[1:], 3))))
+
+
+def save_picture(picture: Image.Image, path: Path, **options) -> None:
+    """Write a picture whole or not at all; `options` are those of Pillow, JPEG has little loss by default."""
+    with atomic_write(path) as temporary:
+        picture.save(temporary, **{'quality': JPEG_QUALITY} | options)
 
 
 def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -6,13 +6,14 @@ as flicker. The mixture is that of the flow, the mask and the rendered picture; 
 
 import statistics
 from collections import deque
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.interface import TryOnModel
 from models.ops.flow import sample
 from models.outputs import GarmentCode, PersonCode, TryOn
+from models.pipeline import blend
 
 LEAST_SHARE = 0.35  # of the new frame where nothing moves
 MOVED = 0.12  # change of a pixel, of 1, from which the new frame counts alone
@@ -22,16 +23,23 @@ AROUND = 9  # pixels a side over which changes are averaged, so that noise of th
 
 
 class SteadyPipeline:
-    """A pipeline for the frames of one camera: its calls, with `previous` to be kept from frame to frame."""
+    """A try-on model for the frames of one camera; it mixes each frame with the one before.
 
-    def __init__(self, pipeline: Any):
-        self.pipeline = pipeline
-        self.align_corners = pipeline.align_corners
+    `mode`, `size`, encoders and the like are those of the model that it wraps. Codes of one person at a time.
+    """
+
+    def __init__(self, model: TryOnModel):
+        self.model = model
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.size, self.align_corners = model.size, model.align_corners
+        self.encode_person, self.encode_garment = model.encode_person, model.encode_garment
         self.previous: tuple[Tensor, GarmentCode, TryOn] | None = None
 
-    def __call__(self, person: PersonCode, garment: GarmentCode) -> TryOn:
-        """Dress one person, `PersonCode` of a batch of one, mixed with the last frame where it showed the same garment."""
-        result = self.pipeline(person, garment)
+    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
+        """Dress one person, mixed with the last frame where that showed the same `GarmentCode`."""
+        person = person if isinstance(person, PersonCode) else self.encode_person(person)
+        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        result = self.model(person, garment)
         picture = person.person.float()
         if self.previous is not None:
             last_picture, last_garment, last = self.previous
@@ -43,13 +51,13 @@ class SteadyPipeline:
         return result
 
     def mix(self, last: TryOn, new: TryOn, garment: GarmentCode, share: Tensor) -> TryOn:
-        """`share` [1, 1, H, W] of the new try-on and the rest of the last one, composed as `models.pipeline.compose` does."""
+        """`share` [1, 1, H, W] of the new try-on and the rest of the last one, composed anew."""
         mixed = {
             name: getattr(last, name) + share.to(getattr(new, name).dtype) * (getattr(new, name) - getattr(last, name))
             for name in ('rendered', 'mask', 'warped_edge', 'flow')
         }
         cloth = sample(garment.cloth.to(new.image.dtype), mixed['flow'], align_corners=self.align_corners)
-        image = cloth * mixed['mask'] + mixed['rendered'] * (1 - mixed['mask'])
+        image = blend(cloth, mixed['rendered'], mixed['mask'])
         return TryOn(image=image, warped_cloth=cloth, **mixed)
 
 

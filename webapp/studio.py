@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from data.transforms import picture_tensor
+from models.interface import TryOnModel
 from photo.dressing import PreparedPerson, dress, prepare_person
 from photo.framing import border_colour, cut, frame_person
 from photo.loading import Photo
@@ -47,7 +48,7 @@ def _plain(message: str, *paths: str) -> str:
 class Studio:
     """Dresses photographs and camera frames by one pipeline; results lie in `folder`."""
 
-    def __init__(self, pipeline: Any, folder: Path, *, megapixels: float):
+    def __init__(self, pipeline: TryOnModel, folder: Path, *, megapixels: float):
         self.pipeline = pipeline
         self.folder = folder
         self.megapixels = megapixels

@@ -172,9 +172,7 @@ class ContextGenerator(nn.Module):
         super().__init__()
         channels = (512, 512, 512, 256, 128, 64, 32)
         self.fc = nn.Conv2d(PART_CHANNELS + PICTURE_CHANNELS, channels[0], 3, padding=1)
-        self.body = nn.ModuleList(
-            ContextBlock(before, after) for before, after in zip(channels[:-1], channels[1:], strict=True)
-        )
+        self.body = nn.ModuleList(ContextBlock(before, after) for before, after in zip(channels[:-1], channels[1:], strict=True))
         self.conv_img = nn.Conv2d(channels[-1] + PICTURE_CHANNELS, 3, 3, padding=1)
 
     def forward(self, parts: Tensor, pictures: Tensor) -> Tensor:

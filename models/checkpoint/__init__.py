@@ -4,7 +4,7 @@ A pickle is only ever read as tensors and plain values, so a file from a strange
 """
 
 from models.checkpoint.baselines import load_baseline
-from models.checkpoint.files import CheckpointInfo, load_network, read_checkpoint, save_checkpoint
+from models.checkpoint.files import CheckpointInfo, load_network, load_state, read_checkpoint, save_checkpoint
 from models.checkpoint.formats import SUFFIXES
 from models.checkpoint.identity import identify, match_family
 
@@ -14,6 +14,7 @@ __all__ = [
     'identify',
     'load_baseline',
     'load_network',
+    'load_state',
     'match_family',
     'read_checkpoint',
     'save_checkpoint',

@@ -69,7 +69,9 @@ def without_draws() -> Iterator[None]:
 @functools.cache
 def layout_of(part: str, network: str, role: str) -> Layout:
     module = create_blank(part, network, role)
-    tensors, tied, first_names = module.state_dict(keep_vars=True), {}, {}
+    tensors = module.state_dict(keep_vars=True)
+    tied: dict[str, str] = {}
+    first_names: dict[int, str] = {}
     for name, tensor in tensors.items():
         first = first_names.setdefault(id(tensor), name)
         if first != name:
@@ -126,5 +128,6 @@ def match_family(warp_network: str, generator_network: str) -> str:
             return name
     pairs = ', '.join(f'{family.warp} + {family.generator} ({name})' for name, family in FAMILIES.items())
     raise CheckpointError(
-        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}'
+        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}; '
+        f'a pair of no family has the name {warp_network}+{generator_network} (test.py: --warp and --gen)'
     )

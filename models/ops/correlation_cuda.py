@@ -10,6 +10,7 @@ import logging
 import torch
 
 from models.ops.correlation import SIDE, correlation_gradient, cost_volume, gradient_rule, save_inputs, volume_rule
+from utils.errors import first_line
 
 SCALARS = {torch.float32: 'FLOAT', torch.float64: 'DOUBLE', torch.float16: 'HALF', torch.bfloat16: 'BFLOAT16'}
 
@@ -304,7 +305,7 @@ def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | N
 
 # What torch.compiler.assume_constant_result sets, so that a compiled model holds the answer and cupy is never traced.
 # That function itself would import the whole compiler, which takes seconds, for programs that never compile.
-find_problem._dynamo_marked_constant = True
+setattr(find_problem, '_dynamo_marked_constant', True)  # noqa: B010 - functions have no such attribute for a type checker
 
 
 @functools.cache
@@ -316,14 +317,10 @@ def _probe(device: str, dtype: torch.dtype) -> str | None:
     try:
         _kernels(torch.device(device).index, dtype)
     except ImportError as error:
-        return f'cupy cannot be imported ({_first_line(error)}), install the cupy-cuda13x or cupy-cuda12x that fits PyTorch'
+        return f'cupy cannot be imported ({first_line(error)}), install the cupy-cuda13x or cupy-cuda12x that fits PyTorch'
     except Exception as error:  # whatever cupy, the compiler or the driver raise: a reason not to use them
-        return f'cupy cannot compile or load the kernels ({type(error).__name__}: {_first_line(error)})'
+        return f'cupy cannot compile or load the kernels ({type(error).__name__}: {first_line(error)})'
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ['no message'])[0]
 
 
 @functools.cache

@@ -14,9 +14,10 @@ from models import FAMILIES, TryOnPipeline
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpOutput
 from models.warp_modules.pyramid import LEVELS, WarpNetwork
-from runtime import create_runtime, export
-from runtime.export import EXAMPLES, GRAPHS, MANIFEST, PRECISIONS, write_graphs
-from runtime.parity import ParityError, check, compare, load_pictures
+from runtime import create_runtime
+from runtime.export import graphs
+from runtime.export.graphs import EXAMPLES, GRAPHS, MANIFEST, PRECISIONS, write_graphs
+from runtime.export.parity import ParityError, check, compare, load_pictures
 from utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +107,7 @@ def pictures(weights):
 @pytest.fixture(scope='module')
 def exports(toy, module_path):
     """Folders that hold an export of the toy, each made when first asked for; ONNX graphs are written once for both formats."""
-    made, write_onnx = {}, export._write_onnx
+    made, write_onnx = {}, graphs._write_onnx
 
     def write_once(network, inputs, path, graph):
         kept = module_path / f'{path.stem}_{network.dtype}.onnx'
@@ -118,7 +119,7 @@ def exports(toy, module_path):
         key = format, precision
         if key not in made:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(export, '_write_onnx', write_once)
+                patch.setattr(graphs, '_write_onnx', write_once)
                 made[key] = write(toy, module_path / format / precision, format=format, precision=precision)
         return made[key]
 

@@ -8,7 +8,7 @@ from models.ops.correlation import correlation
 from models.warp_modules.pyramid import LEVELS
 from runtime import optimize
 from runtime.backends import find_problem
-from runtime.onnx_file import correlation_by_tables, require, write_onnx
+from runtime.export.onnx_file import correlation_by_tables, require, write_onnx
 from runtime.parts import INPUTS, OUTPUTS, Parts, split
 from utils.errors import UserError
 
@@ -58,12 +58,11 @@ def test_a_part_as_a_file_has_the_names_it_should(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['garment.onnx']
 
 
-@pytest.mark.parametrize('mode', ['onnxruntime', 'openvino'])
-def test_a_runtime_encodes_a_garment_as_pytorch_does(mode, pipeline, pictures):
-    if problem := find_problem(mode, CPU):
+def test_openvino_encodes_a_garment_as_pytorch_does(pipeline, pictures):
+    if problem := find_problem('openvino', CPU):
         pytest.skip(problem)
     _, cloth, edge = pictures(pipeline)
-    code, expected = optimize(pipeline, mode).encode_garment(cloth, edge), pipeline.encode_garment(cloth, edge)
+    code, expected = optimize(pipeline, 'openvino').encode_garment(cloth, edge), pipeline.encode_garment(cloth, edge)
     assert torch.equal(code.cloth, expected.cloth) and torch.equal(code.edge, expected.edge)
     for got, feature in zip(code.features, expected.features, strict=True):
         torch.testing.assert_close(got, feature, rtol=0, atol=1e-4)

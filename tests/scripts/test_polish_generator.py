@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from engine.saving import network_writer
-from engine.stages import create_stage
+from engine.settings import TrainSettings
+from engine.stages import STAGES, create_stage
 from models.checkpoint import load_network, read_checkpoint
 from scripts import polish_generator
 from synthetic.dataset import write_dataset
@@ -19,7 +20,7 @@ def folder(module_path):
     write_dataset(module_path / 'set', train=2, test=0, seed=3, size=SIZE, progress=False)
     torch.manual_seed(0)
     stage = create_stage('pf_e2e', **FAMILIES)
-    write = network_writer(stage, **FAMILIES, align_corners=True, size=SIZE)
+    write = network_writer(stage, TrainSettings(stage='pf_e2e', **FAMILIES, align_corners=True, size=SIZE))
     for name in stage.networks:
         write(module_path / f'{name}.pt', name=name, extra={})
     return module_path
@@ -28,14 +29,14 @@ def folder(module_path):
 def command(stage, folder, **more):
     options = {'dataroot': folder / 'set' / 'VITON_traindata', 'out': 'out.pt', 'teacher': 'dm_vton', 'device': 'cpu'}
     options |= {'workers': 0, 'batch_size': 2, 'steps': 12, 'lr': 2e-3}
-    options |= {f'{name}_checkpoint': folder / f'{name}.pt' for name in polish_generator.NEEDED[stage]} | more
+    options |= {f'{name}_checkpoint': folder / f'{name}.pt' for name in STAGES[stage].network_names()} | more
     words = [stage, '--size', *SIZE]
     for name, value in options.items():
         words += [f'--{name}', value]
     return [str(word) for word in words]
 
 
-@pytest.mark.parametrize('stage', polish_generator.NEEDED)
+@pytest.mark.parametrize('stage', polish_generator.END_TO_END)
 def test_a_polished_generator_draws_its_records_better_and_is_a_checkpoint_like_any(stage, folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     losses = []
@@ -49,7 +50,7 @@ def test_a_polished_generator_draws_its_records_better_and_is_a_checkpoint_like_
 
     polish = polish_generator.polish
     monkeypatch.setattr(polish_generator, 'polish', watched)
-    name = polish_generator.NEEDED[stage][-1]
+    name = STAGES[stage].network_names()[-1]
     assert not polish_generator.main(command(stage, folder))
     assert losses[1] < 0.9 * losses[0]
     role = 'teacher' if stage == 'pb_e2e' else 'student'

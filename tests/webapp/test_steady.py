@@ -13,12 +13,20 @@ SIZE = (32, 24)
 class Flickering:
     """Warps and renders the same again and again, with noise in everything."""
 
+    family, is_trained, mode = 'flicker', True, 'test'
+    size = SIZE
     align_corners = True
 
     def __init__(self):
         self.noise = torch.Generator().manual_seed(0)
 
-    def __call__(self, person, garment):
+    def encode_person(self, person):
+        return PersonCode(person, ())
+
+    def encode_garment(self, cloth, edge):
+        return GarmentCode(cloth, edge, ())
+
+    def __call__(self, person, garment, edge=None):
         def noisy(x, scale):
             return x + scale * torch.randn(x.shape, generator=self.noise)
 

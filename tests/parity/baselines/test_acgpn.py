@@ -68,9 +68,7 @@ def test_a_trunk_computes_the_published_function(name, dtype, network, rules, nu
 
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('align_corners', [False, True])
-def test_the_warp_computes_the_published_function(
-    align_corners, dtype, network, rules, numbers, outputs_of, monkeypatch
-):
+def test_the_warp_computes_the_published_function(align_corners, dtype, network, rules, numbers, outputs_of, monkeypatch):
     warp = network.to(dtype).U
     layers = [f'stn.loc_net.cnn.model.{number}' for number in LOCALISER_LAYERS]
     out = outputs_of(warp, [*TRUNK_BLOCKS, *layers, 'stn.loc_net.cnn', 'stn.loc_net.cnn.fc1'])

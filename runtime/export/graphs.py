@@ -1,4 +1,4 @@
-"""A pipeline as files that run without Python, in ONNX or in OpenVINO's own format; `runtime.exported` reads them back.
+"""A pipeline as files that run without Python, in ONNX or in OpenVINO's own format; `runtime.export.runtimes` reads them back.
 
 A folder holds three graphs for pictures of one size (H, W) and batches of any, and `export.json`, which says what they are:
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
-from runtime.onnx_file import make_portable, require, write_network
+from runtime.export.onnx_file import make_portable, require, write_network
 from runtime.parts import INPUTS, OUTPUTS, Parts, save_arithmetic, split
 from utils.paths import atomic_write
 

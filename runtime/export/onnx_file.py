@@ -1,4 +1,4 @@
-"""Parts of a pipeline as ONNX: the form that ONNX Runtime and OpenVINO read, and any other program.
+"""ONNX files: parts of a pipeline written, and read into ONNX Runtime and OpenVINO.
 
 What ONNX lacks, or what its runtimes do slowly, is written in other operations here; the numbers are the same but for rounding.
 """
@@ -18,7 +18,7 @@ from models.ops.correlation import RADIUS, SIDE
 from models.warp_modules.afwm import CorrelationFlow
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import replace
-from runtime.parts import INPUTS, OUTPUTS, Parts, WrappedFlow
+from runtime.parts import INPUTS, OUTPUTS, Call, Parts, WrappedFlow
 from utils.errors import UserError
 
 OPSET = 18  # GridSample came with 16; 18 is what the exporter writes without converting
@@ -87,6 +87,43 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def load_onnx(path: Path) -> Call:
+    """Read an ONNX file into ONNX Runtime on the CPU, with as many threads as PyTorch has."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry('session.set_denormal_as_zero', '1')
+    session = ort.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    names = [entry.name for entry in session.get_inputs()]
+
+    def call(*inputs: Tensor) -> tuple[Tensor, ...]:
+        arrays = {name: x.contiguous().numpy() for name, x in zip(names, inputs, strict=True)}
+        return tuple(torch.from_numpy(array) for array in session.run(None, arrays))
+
+    return call
+
+
+def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
+    """Read an ONNX file, or OpenVINO's own format, into OpenVINO on the CPU, with as many threads as PyTorch has."""
+    import openvino as ov
+
+    core = ov.Core()
+    settings = {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+        'INFERENCE_PRECISION_HINT': {torch.bfloat16: 'bf16', torch.float16: 'f16'}.get(dtype, 'f32'),
+    }
+    model = core.compile_model(core.read_model(path), 'CPU', settings)
+
+    def call(*inputs: Tensor) -> tuple[Tensor, ...]:
+        results = model([x.contiguous().numpy() for x in inputs], share_inputs=True, share_outputs=False)
+        return tuple(torch.from_numpy(results[output]) for output in model.outputs)
+
+    return call
 
 
 def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:

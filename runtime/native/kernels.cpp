@@ -1,4 +1,4 @@
-// The kernels of runtime/native.py: float32 on a CPU, maps [N, C, H, W] with their channels last in memory.
+// The kernels of `layers.py`: float32 on a CPU, maps [N, C, H, W] with their channels last in memory.
 //
 // Vectors are those of GCC and Clang, as wide as the flags of the compiler allow. The channels of a pixel lie beside each other, so
 // that everything is done to a vector of channels at a time, and edges need no other code than pointers to zeros.

@@ -1,23 +1,7 @@
-"""Own kernels in C++ for float32 on a CPU (`kernels.cpp`), built when first wanted, and the modules that call them.
-
-- 3x3 convolutions by the algorithm of Winograd, which keep what they transform in the processor's cache, take in the sums and
-  activations after them and the doublings before them.
-- Inverted residuals of MobileNetV2 in one go, whose wide maps never leave that cache.
-- RMGN's denormalisations, whose gammas and betas are spent where they are computed, and instance norms.
-- Sampling at a flow, the cost volume with the LeakyReLU after it, and the sums of the rearranged pyramid (`runtime.smooth`).
-"""
+"""Modules that call the kernels of `kernels.cpp`, each in the place of a module of the networks; float32 on a CPU."""
 
 import functools
-import hashlib
-import logging
 import math
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -30,85 +14,15 @@ from models.generators.rmgn import AAD, AADResBlock
 from models.outputs import WarpOutput
 from models.warp_modules.afwm import CorrelationFlow
 from runtime import cpu
-from runtime.cpu import RowSamplingFlow, channels_last, fits_winograd, fuse
-from runtime.fold import merge_neighbours, replace
+from runtime.cpu import RowSamplingFlow, channels_last, fuse
+from runtime.fold import bias_of, merge_neighbours, replace
+from runtime.native.binding import load_kernels
+from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
-from runtime.winograd import bias_of, transform_kernels
-from utils.errors import UserError
-from utils.paths import atomic_write
 
-_log = logging.getLogger(__name__)
-_loading = threading.Lock()
-
-SOURCE = Path(__file__).with_name('kernels.cpp')
-FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
 SMALLEST_KERNEL = 1000  # input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores
 SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below zero
-COMPILER = os.environ.get('CXX') or 'c++'
-NAME = 'dm_vton_cpu'  # that of the operations, too
-
-
-def library_path() -> Path:
-    """Where the built kernels are kept: a file for each state of their source, PyTorch and kind of processor."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    state = hashlib.sha256(SOURCE.read_bytes() + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
-    return Path(torch.hub.get_dir()).parent / 'dm_vton' / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
-
-
-def find_problem() -> str | None:
-    """Say in a few words why the kernels cannot run here, None if they can as far as one can know beforehand."""
-    if sys.platform != 'linux':
-        return f'its kernels are built on Linux only, not on {sys.platform}'
-    if library_path().is_file():
-        return None
-    if missing := [tool for tool in (COMPILER, 'ninja') if shutil.which(tool) is None]:
-        where = ', or correct CXX' if 'CXX' in os.environ and missing[0] == COMPILER else ''
-        return f'there is no program {missing[0]!r}, which builds its kernels; install g++ and ninja{where}'
-    return None
-
-
-def load_kernels() -> None:
-    """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
-    with _loading:  # a second thread waits: PyTorch ends the process where operations are defined twice
-        if not _is_loaded():
-            path = library_path()
-            if not path.is_file():
-                _build(path)
-            _load(path)
-
-
-def _is_loaded() -> bool:
-    return hasattr(torch.ops.dm_vton_cpu, 'panel_columns')
-
-
-def _load(path: Path) -> None:
-    try:
-        torch.ops.load_library(path)
-    except OSError as error:
-        reason = str(error.__cause__ or error).partition('\n')[0]
-        raise UserError(f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew') from error
-
-
-def _build(path: Path) -> None:
-    """Build the kernels in a process of its own, which loads what it built to see whether it works, and keep them as `path`."""
-    _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
-    flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
-    with tempfile.TemporaryDirectory() as folder:
-        options = {'name': NAME, 'sources': [str(SOURCE)], 'extra_cflags': flags, 'extra_ldflags': ['-fopenmp']}
-        options |= {'build_directory': folder, 'is_python_module': False}
-        code = f'from torch.utils.cpp_extension import load; load(**{options!r})'
-        done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f'code {done.returncode}']
-            reason = next((line for line in lines if 'error:' in line), lines[-1])
-            raise UserError(f'the kernels of mode native could not be built: {reason}')
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(path) as temporary:
-                shutil.copyfile(Path(folder) / f'{NAME}.so', temporary)
-        except OSError as error:
-            raise UserError(f'the kernels of mode native cannot be kept: {error}; TORCH_HOME names another folder') from error
 
 
 def panels(matrix: Tensor) -> Tensor:
@@ -140,8 +54,6 @@ class NativeConv(nn.Module):
 
     Off by 1.3e-5 at 512 input channels and outputs up to 2.7, where oneDNN is off by 7e-6.
     """
-
-    takes_several = True
 
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
@@ -291,6 +203,15 @@ class NativeFlow(RowSamplingFlow):
         # One code that serves a batch comes as a view whose pictures are all the same memory.
         features = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
         return super().forward(*features, *args, **kwargs)
+
+    def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
+        first, *others = self.netRefine[level]
+        if not isinstance(first, NativeConv):
+            return super().refine_offset(level, aligned, condition_feature)
+        x = first(aligned, condition_feature)  # both maps as they are: no concatenation
+        for layer in others:
+            x = layer(x)
+        return x
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
         return torch.ops.dm_vton_cpu.sample(cloth_feature, flow, self.align_corners)

@@ -1,5 +1,6 @@
 """Exported graphs beside the pipeline they come from: how far their pictures are off, and how fast they are."""
 
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,17 +9,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.pipelines import in_turns
 from data.viton import VITONDataset
 from engine.metrics import psnr
-from engine.profiling import MEGA
+from engine.profiling import MEGA, WARM_UP_CALLS
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
-from runtime.export import SUFFIXES
-from runtime.exported import LOADERS, create_runtime
+from runtime.export.graphs import SUFFIXES
+from runtime.export.runtimes import LOADERS, create_runtime
 from synthetic.dataset import SPLITS, write_dataset
 from utils.errors import UserError
 from utils.log import format_table
+from utils.timing import time_calls
 
 LARGEST_DIFFERENCE = 1e-3  # of float32, in pictures from -1 to 1
 SMALLEST_PSNR = 40.0  # dB, of float16
@@ -35,7 +36,7 @@ class ParityError(UserError):
     exit_status = 1
 
 
-class Comparison(NamedTuple):
+class GraphParity(NamedTuple):
     """One output of exported graphs beside the pipeline's, over all pictures, and the time of a call at batch 1."""
 
     graph: str  # 'whole', or 'split' with the garment encoded beforehand
@@ -70,7 +71,7 @@ def _first(dataset: VITONDataset, count: int) -> tuple[Tensor, ...]:
 
 def compare(
     pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...], *, format: str, timed_calls: int = TIMED_CALLS
-) -> list[Comparison]:
+) -> list[GraphParity]:
     """Run the graphs in `folder`, and `pipeline`, which is on the CPU in float32, on the same pictures."""
     whole, runtime = LOADERS[format][1](folder / f'whole{SUFFIXES[format]}'), create_runtime(format, folder)
     expected = _in_two_batches(pipeline, pictures)
@@ -80,7 +81,8 @@ def compare(
     codes = {network: network.encode_garment(*one[1:]) for network in (pipeline, runtime)}
     calls = [lambda: pipeline(*one), lambda: whole(*one)]
     calls += [lambda network=network, code=code: network(one[0], code) for network, code in codes.items()]
-    times = [values.quantile(0.5).item() for values in in_turns(calls, device=CPU, repeats=timed_calls, title='timing')]
+    times = time_calls(calls, device=CPU, repeats=timed_calls, warm_up=WARM_UP_CALLS, title='timing')
+    times = [1000 * statistics.median(values) for values in times]
     files = {'whole': folder.glob('whole.*'), 'split': [*folder.glob('garment.*'), *folder.glob('try_on.*')]}
     rows = []
     for graph, (eager, exported) in zip(results, (times[:2], times[2:]), strict=True):
@@ -88,7 +90,7 @@ def compare(
         for field, got in zip(COMPARED, results[graph], strict=True):
             wanted = expected[TryOn._fields.index(field)]
             name = 'tryon' if field == 'image' else field
-            rows.append(Comparison(graph, name, *differences(got, wanted), exported, eager, megabytes))
+            rows.append(GraphParity(graph, name, *differences(got, wanted), exported, eager, megabytes))
     return rows
 
 
@@ -106,7 +108,7 @@ def differences(got: Tensor, wanted: Tensor) -> tuple[float, float, float]:
     return difference.max().item(), difference.mean().item(), worst
 
 
-def parity_table(rows: dict[str, Sequence[Comparison]]) -> str:
+def parity_table(rows: dict[str, Sequence[GraphParity]]) -> str:
     """The comparisons of each precision for the screen."""
     header = ['precision', 'graph', 'MB', 'output', 'max', 'mean', 'PSNR dB', 'ms', 'eager ms', 'speed-up']
     lines = []
@@ -119,7 +121,7 @@ def parity_table(rows: dict[str, Sequence[Comparison]]) -> str:
     return format_table(header, lines)
 
 
-def check(rows: dict[str, Sequence[Comparison]]) -> None:
+def check(rows: dict[str, Sequence[GraphParity]]) -> None:
     """Raise `ParityError` unless every output is the pipeline's but for rounding."""
     off = [(precision, row) for precision, comparisons in rows.items() for row in comparisons if row.is_off(precision)]
     if off:

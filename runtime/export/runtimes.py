@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.checkpoint.defaults import choose_weights
+from models.interface import TryOnModel
 from models.pipeline import TryOnPipeline
-from runtime.backends import Call, load_onnx, load_openvino
-from runtime.export import MANIFEST, PRECISIONS, SUFFIXES, digest
-from runtime.onnx_file import require
+from runtime.export.graphs import MANIFEST, PRECISIONS, SUFFIXES, digest
+from runtime.export.onnx_file import load_onnx, load_openvino, require
+from runtime.parts import Call
 from runtime.pipeline import About, OptimizedPipeline
 from utils.errors import CheckpointError, MissingFileError, UserError
 from utils.paths import expand
@@ -25,8 +27,8 @@ LOADERS: dict[str, tuple[str, Callable[[Path], Call]]] = {
 
 def create_runtime(
     kind: str, source: str | Path | Sequence[str | Path] = (), *, precision: str = 'float32', device: str | torch.device = 'cpu'
-) -> TryOnPipeline | OptimizedPipeline:
-    """Make something that dresses people: `runtime(person, cloth, edge)` and codes, as `TryOnPipeline` has them.
+) -> TryOnModel:
+    """Make a try-on model from checkpoints or from an export.
 
     kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default the published
     weights if they are there, else the shipped ones. 'onnx' and 'openvino' run on the CPU: `source` is the folder that export.py
@@ -36,10 +38,6 @@ def create_runtime(
     if kind not in RUNTIMES:
         raise UserError(f'there is no runtime {kind!r}; choose from {", ".join(RUNTIMES)}')
     if kind == 'torch':
-        from models.checkpoint.defaults import (
-            choose_weights,  # knows where weights lie; opens pictures too, which the others do without
-        )
-
         weights = choose_weights([source] if isinstance(source, str | Path) else source)
         return TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     if not isinstance(source, str | Path):
