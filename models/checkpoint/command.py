@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.baselines import BASELINES
+from models.checkpoint.baselines import load_baseline
 from models.checkpoint.files import check_asked, read_checkpoint, save_checkpoint
 from models.checkpoint.formats import SUFFIXES
 from models.checkpoint.identity import BASELINE_ROLE, PARTS, create_network, families_of, layout_of
@@ -64,6 +65,8 @@ def _table(path: Path) -> list[tuple[str, str]]:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    if options.family:
+        load_baseline(options.family, options.files)
     for number, path in enumerate(options.files):
         rows = _table(path)
         print(f'{"" if number == 0 else chr(10)}{path}')
@@ -190,6 +193,7 @@ def _parser() -> OptionParser:
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
     inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
+    inspect.add_argument('--family', choices=BASELINES, help='an error unless the files are all of this compared method')
     inspect.set_defaults(run=_inspect)
     convert = commands.add_parser('convert', help='rewrite any known file so that it describes itself')
     convert.add_argument('source', type=expand, metavar='IN')
