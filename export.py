@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Write, compare, report."""
     options = parse_export_options(arguments)
     require(*NEEDED[options.format])
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
     size, out = options.size or pipeline.size, expand(options.out)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     for person in persons:  # a broken file shall not end an hour of work
         load_photo(person)
 
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))

@@ -1,4 +1,4 @@
-"""How fast the pipelines are: every family in every mode, beside plain PyTorch in the same run.
+"""Speed of the pipelines: every family in every mode, beside plain PyTorch in the same run.
 
     python -m benchmarks.pipelines [--families dm_vton] [--modes native openvino] [--batch 1 8] [--out FOLDER/NAME]
 

@@ -4,7 +4,7 @@
 
 Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). Runtime: networks alone, batch 1, 256 x 192, float32, all methods in turns,
 so that whatever else the machine does hits all of them; it does not depend on weights. Memory: the size of checkpoint files.
-Quality only of methods whose weights are given; of DM-VTON, without any, those that come with the project.
+Quality only of methods whose weights are given or at hand: in the box, or where `scripts/download.sh` puts and looks for them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from engine.subjects import Subject, create_subject
 from models import FAMILIES, TryOnPipeline
 from models.baselines import BASELINES, create_baseline
 from models.baselines.pipeline import BaselinePipeline
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import DEFAULTS, DRAWINGS, FOLDER, PHOTOGRAPHS
 from opt.base_opt import add_device_option, whole_number
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
@@ -40,6 +40,7 @@ SIZE = (256, 192)
 REFERENCE = 'dm_vton'  # whose runtime the others are compared with
 PICTURE_METRICS = ('fid', 'kid', 'lpips', 'ssim')
 STUDENT_INPUTS = ('picture',)
+STUDENT_WEIGHTS = {'dm_vton': ('published',), 'dm_vton_lite': (PHOTOGRAPHS, DRAWINGS)}  # the first set that is there counts
 INPUT_NAMES = {'label': 'parsing', 'pose': 'pose', 'densepose': 'DensePose'}
 
 
@@ -121,6 +122,15 @@ def parse_weights(texts: Sequence[str]) -> dict[str, list[str]]:
     return weights
 
 
+def weights_at_hand(folder: Path = FOLDER) -> dict[str, list[str]]:
+    """Files by method, of the methods whose weights lie in the folder of checkpoints."""
+    found = {method: sorted((folder / method).glob('*.p*t*')) for method in BASELINES}
+    for method, sets in STUDENT_WEIGHTS.items():
+        pairs = [[folder / name for name in DEFAULTS[weights]] for weights in sets]
+        found[method] = next((pair for pair in pairs if all(path.is_file() for path in pair)), [])
+    return {method: [str(path) for path in files] for method, files in found.items() if files}
+
+
 class Candidate(NamedTuple):
     """One method, ready to be timed, and its test set where weights and data are at hand."""
 
@@ -143,9 +153,7 @@ def find_candidate(method: str, files: Sequence[str], *, dataroot: str | None, d
 
 def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
     """One row a method, in the order of the registries."""
-    weights = parse_weights(options.weights)
-    if not weights and REFERENCE in options.methods and options.dataroot:
-        weights[REFERENCE] = [str(path) for path in choose_weights()[:2]]
+    weights = weights_at_hand() | parse_weights(options.weights)
     settings = {'dataroot': options.dataroot, 'device': device}
     candidates = [find_candidate(method, weights.get(method, ()), **settings) for method in options.methods]
     metric_weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}

@@ -40,7 +40,9 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """What a check has found: problems, and a summary of what there is. `error` is set where no check was possible."""
+    """What a check has found: problems, and a summary of what there is. `error` is set where no check was
+    possible.
+    """
 
     root: Path
     problems: list[Problem] = field(default_factory=list)
@@ -53,7 +55,9 @@ class Report:
         return self.error is None and not self.problems
 
     def raise_if_bad(self) -> None:
-        """Raise a one-line `UserError` (a `DataError` where files are bad) unless the data set can be used."""
+        """Raise a one-line `UserError` (a `DataError` where files are bad) unless the data set can be
+        used.
+        """
         if self.error:
             raise self.error
         if len(self.problems) == 1:
@@ -79,7 +83,8 @@ class Report:
 
 
 class _Finding(NamedTuple):
-    """What one person or garment gave: problems, the picture's (height, width), label ids, remarks with a file each.
+    """What one person or garment gave: problems, the picture's (height, width), label ids, remarks with a
+    file each.
 
     `bare`: the file of a label map in which hardly a pixel shows upper clothes.
     """
@@ -92,7 +97,9 @@ class _Finding(NamedTuple):
 
 
 class _Looking(NamedTuple):
-    """Where one check looks: the folder, the phase, the kinds of files that are there, and what earlier checks found."""
+    """Where one check looks: the folder, the phase, the kinds of files that are there, and what earlier
+    checks found.
+    """
 
     root: Path
     phase: str
@@ -115,11 +122,12 @@ def check_dataset(
 ) -> Report:
     """Look at each file that the pair lists name, and report all that would break a run or spoil it silently.
 
-    phase is 'train', 'test', or None for those whose lists are there; pairs is another list, which needs a phase. size is the
-    (height, width) that the records are to be resized to. annotated: also at parsing, DensePose and pose of a test set; None: if
-    it has them. Pictures are decoded wholly, for a truncated one shows only then. Files that have not changed since an earlier
-    check (size and time) are not opened again, unless `anew`. Bad data raises nothing here (`Report.raise_if_bad` does); a size
-    that no data set could have raises `UserError`.
+    phase is 'train', 'test', or None for those whose lists are there; pairs is another list, which needs a
+    phase. size is the (height, width) that the records are to be resized to. annotated: also at parsing,
+    DensePose and pose of a test set; None: if it has them. Pictures are decoded wholly, for a truncated one
+    shows only then. Files that have not changed since an earlier check (size and time) are not opened again,
+    unless `anew`. Bad data raises nothing here (`Report.raise_if_bad` does); a size that no data set could
+    have raises `UserError`.
     """
     size = records.valid_size(size)
     report = Report(expand(root))
@@ -303,7 +311,9 @@ def _summary(
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is not."""
+    """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is
+    not.
+    """
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
     parser.add_argument('--phase', choices=records.PHASES, help='check this list only (default: those that are there)')

@@ -1,4 +1,6 @@
-"""What a check found about files that have not changed since, so that a run that goes on looks at none of them again."""
+"""What a check found about files that have not changed since, so that a run that goes on looks at none of
+them again.
+"""
 
 import hashlib
 import json
@@ -12,7 +14,9 @@ _SOURCES = ('check.py', 'labels.py', 'masks.py', 'records.py')
 
 
 def cache_folder() -> Path:
-    """Return where this project keeps what can be had again, by the rules of freedesktop.org: XDG_CACHE_HOME or ~/.cache."""
+    """Return where this project keeps what can be had again, by the rules of freedesktop.org: XDG_CACHE_HOME
+    or ~/.cache.
+    """
     base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
     return Path(base) / 'dm-vton'
 
@@ -31,9 +35,11 @@ def _state(path: Path) -> list:
 
 
 class Memory:
-    """Findings (what JSON holds) by key and signature, for one folder of a data set; kept in the user's cache folder.
+    """Findings (what JSON holds) by key and signature, for one folder of a data set; kept in the user's cache
+    folder.
 
-    Another version of the checking code begins anew. A cache that cannot be read or written costs time and nothing else.
+    Another version of the checking code begins anew. A cache that cannot be read or written costs time and
+    nothing else.
     """
 
     def __init__(self, root: Path):
@@ -50,7 +56,7 @@ class Memory:
             if content['version'] == self.version:
                 self.known = content['known']
         except (OSError, ValueError, KeyError, TypeError):
-            pass    # none yet, or a damaged one
+            pass  # none yet, or a damaged one
 
     def recall(self, key: str, state: list) -> Any | None:
         """Return the finding kept under a key, or None where there is none or a file has changed."""
@@ -73,6 +79,8 @@ class Memory:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path) as temporary:
-                temporary.write_text(json.dumps({'version': self.version, 'known': self.known}), encoding='utf-8')
+                temporary.write_text(
+                    json.dumps({'version': self.version, 'known': self.known}), encoding='utf-8'
+                )
         except OSError:
-            pass    # a home that is read-only or full: the next check takes its time
+            pass  # a home that is read-only or full: the next check takes its time

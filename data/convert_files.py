@@ -1,4 +1,6 @@
-"""Brings single files of another layout into ours: pictures are linked, parsing ids translated, maps drawn where there are none."""
+"""Brings single files of another layout into ours: links pictures, translates parsing ids, draws missing
+maps.
+"""
 
 import json
 import os
@@ -21,7 +23,9 @@ _LARGEST_COLOUR_ERROR = 40
 
 
 def place(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Put a file at `target` as a hard link, or as a copy where the disk takes no link or `copy` is asked for."""
+    """Put a file at `target` as a hard link, or as a copy where the disk takes no link or `copy` is asked
+    for.
+    """
     if _is_done(source, target, same=True):
         return
     if not copy:
@@ -30,7 +34,7 @@ def place(source: Path, target: Path, *, copy: bool = False) -> None:
             os.link(source, target)
             return
         except OSError:
-            pass    # another disk, a file system without links, or somebody else's file: copied instead
+            pass  # another disk, a file system without links, or somebody else's file: copied instead
     with atomic_write(target, sync=False) as temporary:
         shutil.copyfile(source, temporary)
     _keep_time(source, target)
@@ -44,34 +48,47 @@ def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
     present = set(np.unique(label).tolist())
     if unknown := sorted(present - set(ids)):
         raise RecordError(
-            f'{source}: parsing id {unknown[0]}, expected 0 to {max(ids)}; another parsing than that of this layout? '
-            'choose another --layout, or replace the file', kind=records.UNKNOWN_IDS
+            f'{source}: parsing id {unknown[0]}, expected 0 to {max(ids)} as this layout has them; '
+            'choose another --layout, or replace the file',
+            kind=records.UNKNOWN_IDS,
         )
     table = np.zeros(max(ids) + 1, np.uint8)
     table[list(ids)] = list(ids.values())
     _save(Image.fromarray(table[label]), target)
 
 
-def convert_pose(source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool) -> None:
-    """Put OpenPose's JSON at `target`; DressCode's list of key points, meant in `frame` (height, width), becomes one."""
+def convert_pose(
+    source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool
+) -> None:
+    """Put OpenPose's JSON at `target`; DressCode's list of key points, meant in `frame` (height, width),
+    becomes one.
+    """
     if frame is None:
         place(source, target, copy=copy)
     elif not _is_done(source, target):
         height, width = records.read_size(picture)
         points = _read_key_points(source) * (width / frame[1], height / frame[0])
-        values = [number for x, y in points.round(2).tolist() for number in (x, y, 1.0 if x > 0 and y > 0 else 0.0)]
+        values = [
+            number for x, y in points.round(2).tolist() for number in (x, y, 1.0 if x > 0 and y > 0 else 0.0)
+        ]
         with atomic_write(target, sync=False) as temporary:
-            temporary.write_text(json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}), encoding='utf-8')
+            temporary.write_text(
+                json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}), encoding='utf-8'
+            )
 
 
 def draw_densepose(pose: Path, target: Path, picture: Path) -> None:
-    """Write the body parts that the key points of `pose` (our layout) give for `picture`: see `data.densepose`."""
+    """Write the body parts that the key points of `pose` (our layout) give for `picture`: see
+    `data.densepose`.
+    """
     if not _is_done(pose, target):
         _save_parts(draw_body_parts(records.read_pose(pose), records.read_size(picture)), target)
 
 
 def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Write a DensePose map, given as ids in an array or a picture, or in the colours that DensePose's own drawing has."""
+    """Write a DensePose map, given as ids in an array or a picture, or in the colours that DensePose's own
+    drawing has.
+    """
     if source.suffix == '.npy':
         place(source, target, copy=copy)
         return
@@ -82,11 +99,19 @@ def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None
     if not coloured:
         parts = records.read_label(source)
         if parts.max() > max(DensePosePart):
-            raise RecordError(f'{source}: id {parts.max()}, expected part ids 0 to {max(DensePosePart)}', kind=records.UNKNOWN_IDS)
+            raise RecordError(
+                f'{source}: id {parts.max()}, expected part ids 0 to {max(DensePosePart)}',
+                kind=records.UNKNOWN_IDS,
+            )
     else:
-        parts, error = parts_of_colours(np.asarray(records.read_picture(source)), lossy=source.suffix != '.png')
+        parts, error = parts_of_colours(
+            np.asarray(records.read_picture(source)), lossy=source.suffix != '.png'
+        )
         if error > _LARGEST_COLOUR_ERROR:
-            raise RecordError(f"{source}: colours that DensePose's drawing has not, expected its 24 on black", kind=records.WRONG_FORMAT)
+            raise RecordError(
+                f"{source}: colours that DensePose's drawing has not, expected its 24 on black",
+                kind=records.WRONG_FORMAT,
+            )
     _save_parts(parts.astype(np.uint8), target)
 
 
@@ -99,7 +124,9 @@ def convert_edge(source: Path, target: Path, *, copy: bool = False) -> None:
 
 
 def draw_edge(garment: Path, target: Path) -> None:
-    """Write the mask of a garment on a white background: all but the white that reaches the picture's border."""
+    """Write the mask of a garment on a white background: all but the white that reaches the picture's
+    border.
+    """
     if _is_done(garment, target):
         return
     pixels = np.asarray(records.read_picture(garment)).astype(int)
@@ -107,7 +134,7 @@ def draw_edge(garment: Path, target: Path) -> None:
     regions, _ = ndimage.label(white)
     outside = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     inside = ~np.isin(regions, outside[outside > 0])
-    regions, count = ndimage.label(inside)    # dust and compression noise go
+    regions, count = ndimage.label(inside)  # dust and compression noise go
     sizes = ndimage.sum_labels(inside, regions, range(1, count + 1)) if count else []
     large = [number for number, size in enumerate(sizes, 1) if size >= _SPECK * inside.size]
     _save(Image.fromarray(np.isin(regions, large).astype(np.uint8) * 255), target)
@@ -125,11 +152,15 @@ def _read_key_points(path: Path) -> np.ndarray:
     with records.reading(path):
         values = np.array(json.loads(path.read_text(encoding='utf-8'))['keypoints'], dtype=np.float64)
         points = values.reshape(KEY_POINTS, -1)[:, :2]
-        return np.where((points > 0).all(axis=1, keepdims=True), points, 0.0)    # -1 stands for a point that was not found
+        return np.where(
+            (points > 0).all(axis=1, keepdims=True), points, 0.0
+        )  # -1 stands for a point that was not found
 
 
 def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
-    """Whether an earlier run has made `target` of `source` as it is now; with `same`, as a link or copy of it."""
+    """Whether an earlier run has made `target` of `source` as it is now; with `same`, as a link or copy of
+    it.
+    """
     try:
         before, after = os.stat(source), os.stat(target)
     except FileNotFoundError:

@@ -1,7 +1,8 @@
 """A map of body parts drawn from OpenPose key points, for data sets that come without DensePose.
 
-A stand-in, not DensePose: limbs are capsules, torso and head polygons, in DensePose's ids, with widths from the distance of
-the shoulders. The map depends on the pose alone, so nothing of the worn garment reaches the teacher through it.
+A stand-in, not DensePose: limbs are capsules, torso and head polygons, in DensePose's ids, with widths from
+the distance of the shoulders. The map depends on the pose alone, so nothing of the worn garment reaches the
+teacher through it.
 """
 
 import math
@@ -22,13 +23,15 @@ _THIGH, _KNEE, _ANKLE = 0.30, 0.21, 0.14
 _FOOT_LENGTH, _FOOT = 0.35, 0.14
 _SHOULDER_RIM, _HIP_RIM, _CROTCH = 0.08, 0.24, 0.18
 _TORSO = 1.35
-_HEAD_WIDTH, _HEAD_HEIGHT, _NECK = 0.33, 0.46, 0.17
+_HEAD_WIDTH, _HEAD_HEIGHT, _NECK, _NECK_FOOT = 0.33, 0.46, 0.17, 0.05
 _TORSO_TO_SHOULDERS, _NOSE_TO_SHOULDERS = 0.6, 0.9
 _ELLIPSE_CORNERS = 32
 
 
 class Limb(NamedTuple):
-    """A capsule between two key points: its ids seen from the front and from behind, its radius at both ends."""
+    """A capsule between two key points: its ids seen from the front and from behind, its radius at both
+    ends.
+    """
 
     first: KeyPoint
     second: KeyPoint
@@ -38,20 +41,56 @@ class Limb(NamedTuple):
 
 
 _LEGS = (
-    Limb(KeyPoint.RIGHT_HIP, KeyPoint.RIGHT_KNEE, Part.RIGHT_UPPER_LEG_2, Part.RIGHT_UPPER_LEG_1, (_THIGH, _KNEE)),
-    Limb(KeyPoint.LEFT_HIP, KeyPoint.LEFT_KNEE, Part.LEFT_UPPER_LEG_2, Part.LEFT_UPPER_LEG_1, (_THIGH, _KNEE)),
-    Limb(KeyPoint.RIGHT_KNEE, KeyPoint.RIGHT_ANKLE, Part.RIGHT_LOWER_LEG_2, Part.RIGHT_LOWER_LEG_1, (_KNEE, _ANKLE)),
-    Limb(KeyPoint.LEFT_KNEE, KeyPoint.LEFT_ANKLE, Part.LEFT_LOWER_LEG_2, Part.LEFT_LOWER_LEG_1, (_KNEE, _ANKLE)),
+    Limb(
+        KeyPoint.RIGHT_HIP,
+        KeyPoint.RIGHT_KNEE,
+        Part.RIGHT_UPPER_LEG_2,
+        Part.RIGHT_UPPER_LEG_1,
+        (_THIGH, _KNEE),
+    ),
+    Limb(
+        KeyPoint.LEFT_HIP, KeyPoint.LEFT_KNEE, Part.LEFT_UPPER_LEG_2, Part.LEFT_UPPER_LEG_1, (_THIGH, _KNEE)
+    ),
+    Limb(
+        KeyPoint.RIGHT_KNEE,
+        KeyPoint.RIGHT_ANKLE,
+        Part.RIGHT_LOWER_LEG_2,
+        Part.RIGHT_LOWER_LEG_1,
+        (_KNEE, _ANKLE),
+    ),
+    Limb(
+        KeyPoint.LEFT_KNEE, KeyPoint.LEFT_ANKLE, Part.LEFT_LOWER_LEG_2, Part.LEFT_LOWER_LEG_1, (_KNEE, _ANKLE)
+    ),
 )
 _ARMS = (
-    Limb(KeyPoint.RIGHT_SHOULDER, KeyPoint.RIGHT_ELBOW, Part.RIGHT_UPPER_ARM_2, Part.RIGHT_UPPER_ARM_1,
-         (_UPPER_ARM, _LOWER_ARM)),
-    Limb(KeyPoint.LEFT_SHOULDER, KeyPoint.LEFT_ELBOW, Part.LEFT_UPPER_ARM_2, Part.LEFT_UPPER_ARM_1,
-         (_UPPER_ARM, _LOWER_ARM)),
-    Limb(KeyPoint.RIGHT_ELBOW, KeyPoint.RIGHT_WRIST, Part.RIGHT_LOWER_ARM_2, Part.RIGHT_LOWER_ARM_1,
-         (_LOWER_ARM, _WRIST)),
-    Limb(KeyPoint.LEFT_ELBOW, KeyPoint.LEFT_WRIST, Part.LEFT_LOWER_ARM_2, Part.LEFT_LOWER_ARM_1,
-         (_LOWER_ARM, _WRIST)),
+    Limb(
+        KeyPoint.RIGHT_SHOULDER,
+        KeyPoint.RIGHT_ELBOW,
+        Part.RIGHT_UPPER_ARM_2,
+        Part.RIGHT_UPPER_ARM_1,
+        (_UPPER_ARM, _LOWER_ARM),
+    ),
+    Limb(
+        KeyPoint.LEFT_SHOULDER,
+        KeyPoint.LEFT_ELBOW,
+        Part.LEFT_UPPER_ARM_2,
+        Part.LEFT_UPPER_ARM_1,
+        (_UPPER_ARM, _LOWER_ARM),
+    ),
+    Limb(
+        KeyPoint.RIGHT_ELBOW,
+        KeyPoint.RIGHT_WRIST,
+        Part.RIGHT_LOWER_ARM_2,
+        Part.RIGHT_LOWER_ARM_1,
+        (_LOWER_ARM, _WRIST),
+    ),
+    Limb(
+        KeyPoint.LEFT_ELBOW,
+        KeyPoint.LEFT_WRIST,
+        Part.LEFT_LOWER_ARM_2,
+        Part.LEFT_LOWER_ARM_1,
+        (_LOWER_ARM, _WRIST),
+    ),
 )
 # The joint before the end, the end, the part beyond it, its length and radius.
 _FEET = (
@@ -67,8 +106,9 @@ _HANDS = (
 def draw_body_parts(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Draw the body parts of one person, part ids uint8 [H, W] of `DensePosePart`, 0 where there is none.
 
-    points [18, 2] holds x, y in pixels of a picture of (height, width) `size`, in the order of `KeyPoint`; (0, 0) is a point
-    that was not found, and what hangs on it is left out. Legs lie below the torso, arms and hands above it.
+    points [18, 2] holds x, y in pixels of a picture of (height, width) `size`, in the order of `KeyPoint`;
+    (0, 0) is a point that was not found, and what hangs on it is left out. Legs lie below the torso, arms and
+    hands above it.
     """
     canvas = Image.new('L', (size[1], size[0]))
     _Body(points, ImageDraw.Draw(canvas)).draw()
@@ -76,17 +116,21 @@ def draw_body_parts(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def parts_of_colours(pixels: np.ndarray, *, lossy: bool = False) -> tuple[np.ndarray, float]:
-    """Return the part ids uint8 [H, W] of a picture that DensePose's own tool has drawn, and how far its colours lie off.
+    """Return the part ids uint8 [H, W] of a picture that DensePose's own tool has drawn, and how far its
+    colours lie off.
 
-    pixels [H, W, 3] is RGB, 0 to 255: OpenCV's Parula map at id * 255 / 24 (`dp_segm` of detectron2's DensePose), whole or at
-    the tool's default of 70 % on black. Each pixel gets the id of the nearest colour; `lossy` takes the commonest id of each
-    3 x 3 pixels, since JPEG smears outlines. The second result is the mean distance of the colours, in levels.
+    pixels [H, W, 3] is RGB, 0 to 255: OpenCV's Parula map at id * 255 / 24 (`dp_segm` of detectron2's
+    DensePose), whole or at the tool's default of 70 % on black. Each pixel gets the id of the nearest colour;
+    `lossy` takes the commonest id of each 3 x 3 pixels, since JPEG smears outlines. The second result is the
+    mean distance of the colours, in levels.
     """
     levels = np.floor(np.arange(len(Part)) * (255 / max(Part))).astype(np.uint8)
-    colours = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].astype(np.float64)    # [25, 3] RGB
+    colours = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].astype(
+        np.float64
+    )  # [25, 3] RGB
     colours[Part.BACKGROUND] = 0
     fits = [cKDTree(colours * strength).query(pixels.astype(np.float64)) for strength in (1.0, 0.7)]
-    distances, parts = min(fits, key=lambda fit: fit[0].mean())    # [H, W] both
+    distances, parts = min(fits, key=lambda fit: fit[0].mean())  # [H, W] both
     parts = parts.astype(np.uint8)
     if lossy:
         parts = np.array(Image.fromarray(parts).filter(ImageFilter.ModeFilter(3)))
@@ -98,7 +142,9 @@ class _Body:
 
     def __init__(self, points: np.ndarray, canvas: ImageDraw.ImageDraw):
         self.canvas = canvas
-        self.at = {point: np.array(xy, float) for point, xy in zip(KeyPoint, points, strict=True) if min(xy) > 0}
+        self.at = {
+            point: np.array(xy, float) for point, xy in zip(KeyPoint, points, strict=True) if min(xy) > 0
+        }
         self.unit = self._unit()
         right, left = self.at.get(KeyPoint.RIGHT_SHOULDER), self.at.get(KeyPoint.LEFT_SHOULDER)
         self.from_behind = right is not None and left is not None and right[0] > left[0]
@@ -119,9 +165,13 @@ class _Body:
         return 0.0
 
     def _unit(self) -> float:
-        """The distance of the shoulders; for somebody in profile or cut off, what the other distances say it should be."""
+        """The distance of the shoulders; for somebody in profile or cut off, what the other distances say it
+        should be.
+        """
         hips = max(self._distance(KeyPoint.NECK, hip) for hip in (KeyPoint.RIGHT_HIP, KeyPoint.LEFT_HIP))
-        halves = (self._distance(KeyPoint.NECK, side) for side in (KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER))
+        halves = (
+            self._distance(KeyPoint.NECK, side) for side in (KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER)
+        )
         return max(
             self._distance(KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER),
             2 * max(halves),
@@ -137,7 +187,12 @@ class _Body:
             self.canvas.ellipse([x - radius, y - radius, x + radius, y + radius], fill=int(part))
         along = second - first
         across = np.array([-along[1], along[0]]) / (np.linalg.norm(along) or 1)
-        sides = (first + across * radii[0], second + across * radii[1], second - across * radii[1], first - across * radii[0])
+        sides = (
+            first + across * radii[0],
+            second + across * radii[1],
+            second - across * radii[1],
+            first - across * radii[0],
+        )
         self._polygon(list(sides), part)
 
     def _limbs(self, limbs: tuple[Limb, ...]) -> None:
@@ -168,15 +223,21 @@ class _Body:
         )
         step = across / (np.linalg.norm(across) or 1) * self.unit
         corners = [
-            right - step * _SHOULDER_RIM, (right + left) / 2 - down * 0.12 * self.unit, left + step * _SHOULDER_RIM,
-            hips[1] + step * _HIP_RIM, (hips[0] + hips[1]) / 2 + down * _CROTCH * self.unit, hips[0] - step * _HIP_RIM,
+            right - step * _SHOULDER_RIM,
+            (right + left) / 2 - down * 0.12 * self.unit,
+            left + step * _SHOULDER_RIM,
+            hips[1] + step * _HIP_RIM,
+            (hips[0] + hips[1]) / 2 + down * _CROTCH * self.unit,
+            hips[0] - step * _HIP_RIM,
         ]
         self._polygon(corners, Part.TORSO_1 if self.from_behind else Part.TORSO_2)
 
     def _sides(
         self, right: KeyPoint, left: KeyPoint, middle: KeyPoint | None, half: float
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Both points of a pair; a missing one mirrored at `middle`, or level with it at the distance `half`."""
+        """Both points of a pair; a missing one mirrored at `middle`, or level with it at the distance
+        `half`.
+        """
         if right in self.at and left in self.at:
             return self.at[right], self.at[left]
         if middle not in self.at:
@@ -197,7 +258,7 @@ class _Body:
         neck = self.at.get(KeyPoint.NECK)
         up = centre - neck if neck is not None else np.array([0.0, -1.0])
         up = up / (np.linalg.norm(up) or 1)
-        right = np.array([up[1], -up[0]])    # the person's right-hand side as the camera sees it
+        right = np.array([up[1], -up[0]])  # the person's right-hand side as the camera sees it
         right = -right if self.from_behind else right
         width, height = _HEAD_WIDTH * self.unit, _HEAD_HEIGHT * self.unit
         for side, part in ((right, Part.HEAD_1), (-right, Part.HEAD_2)):
@@ -205,7 +266,8 @@ class _Body:
             for step in range(_ELLIPSE_CORNERS // 2 + 1):
                 angle = 2 * math.pi * step / _ELLIPSE_CORNERS
                 corners.append(centre + up * height * math.cos(angle) + side * width * math.sin(angle))
-            if neck is not None:    # half of the neck
-                foot = neck - up * 0.05 * self.unit
-                corners += [foot, foot + side * _NECK * self.unit, centre + side * _NECK * self.unit]
+            if neck is not None:
+                foot = neck - up * _NECK_FOOT * self.unit
+                beside = side * _NECK * self.unit
+                self._polygon([foot, foot + beside, centre + beside, centre], part)
             self._polygon(corners, part)

@@ -39,7 +39,7 @@ BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 
 
 class Parsing(IntEnum):
-    """What a pixel of the parsing map shows. Ids 2 and 3 occur, but no mask uses them."""
+    """Classes of the parsing map. Ids 2 and 3 occur, but no mask uses them."""
 
     BACKGROUND = 0
     HAIR = 1
@@ -58,7 +58,7 @@ class Parsing(IntEnum):
 
 
 class DensePosePart(IntEnum):
-    """Which part of the body surface a pixel of the DensePose map shows; _1 is the back of torso and limbs, _2 the front.
+    """Parts of the DensePose map; _1 is the back of torso and limbs, _2 the front.
 
     HEAD_1 is the right half of the head, HEAD_2 the left one. Left and right are the person's.
     """
@@ -91,7 +91,7 @@ class DensePosePart(IntEnum):
 
 
 CLOTH = (Parsing.UPPER_CLOTHES, Parsing.DRESS)
-"""What the garment replaces: a dress counts as upper clothes."""
+"""Classes that the garment replaces: a dress counts as upper clothes."""
 
 FACE = (Parsing.HAIR, Parsing.FACE)
 

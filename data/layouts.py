@@ -1,4 +1,5 @@
-"""The layouts in which people have try-on data: where each file of a record lies, and how a folder is recognised.
+"""The layouts in which people have try-on data: where each file of a record lies, and how a folder is
+recognised.
 
 CP-VTON (Wang et al., ECCV 2018), VITON-HD (Choi et al., CVPR 2021), DressCode (Morelli et al., ECCV 2022).
 """
@@ -21,8 +22,9 @@ _NO_TOPS = 'lower_body'
 class Layout:
     """How one published data set is laid out.
 
-    `lists` and `files` hold path patterns below the source folder; of several the first that exists counts. `{part}` is train
-    or test, `{stem}` the name of a picture without its suffix, `{number}` that without its last two signs.
+    `lists` and `files` hold path patterns below the source folder; of several the first that exists counts.
+    `{part}` is train or test, `{stem}` the name of a picture without its suffix, `{number}` that without its
+    last two signs.
     """
 
     title: str
@@ -34,7 +36,9 @@ class Layout:
     marks: tuple[str, ...]
     """Folders that no other layout has together."""
     own_suffix: str = '_1'
-    """What replaces _0 in the name of a person for its own garment; empty: the garment has the person's name."""
+    """What replaces _0 in the name of a person for its own garment; empty: the garment has the person's
+    name.
+    """
     pose_frame: tuple[int, int] | None = None
     """(height, width) that its key points are meant in; None: their picture's."""
 
@@ -47,7 +51,9 @@ class Layout:
         return _first(self.candidates(source, part, kind, name))
 
     def candidates(self, source: Path, part: str, kind: str, name: str) -> list[Path]:
-        """Return where the file of a kind for the picture called `name` may lie, the preferred place first."""
+        """Return where the file of a kind for the picture called `name` may lie, the preferred place
+        first.
+        """
         stem = Path(name).stem
         words = {'part': part, 'name': name, 'stem': stem, 'number': stem[:-2]}
         return [source / pattern.format(**words) for pattern in self.files[kind]]
@@ -59,7 +65,7 @@ class Layout:
 
     def recognises(self, root: Path) -> bool:
         """Whether a folder is laid out like this."""
-        return any(all((root / mark.format(part=part)).is_dir() for mark in self.marks) for part in PARTS)
+        return any(all(os.path.isdir(root / mark.format(part=part)) for mark in self.marks) for part in PARTS)
 
 
 LAYOUTS = {
@@ -86,8 +92,13 @@ LAYOUTS = {
             'color': ('{part}/cloth/{name}',),
             'edge': ('{part}/cloth-mask/{name}', '{part}/cloth-mask/{stem}.png'),
             'label': ('{part}/image-parse-v3/{stem}.png', '{part}/image-parse/{stem}.png'),
-            'pose': ('{part}/openpose_json/{stem}_keypoints.json', '{part}/openpose-json/{stem}_keypoints.json'),
-            'densepose': tuple(f'{{part}}/image-densepose/{{stem}}.{suffix}' for suffix in ('npy', 'png', 'jpg')),
+            'pose': (
+                '{part}/openpose_json/{stem}_keypoints.json',
+                '{part}/openpose-json/{stem}_keypoints.json',
+            ),
+            'densepose': tuple(
+                f'{{part}}/image-densepose/{{stem}}.{suffix}' for suffix in ('npy', 'png', 'jpg')
+            ),
         },
         ('{part}/image', '{part}/cloth', '{part}/openpose_json'),
         own_suffix='',
@@ -111,7 +122,9 @@ LAYOUTS = {
 
 
 def recognise(root: Path) -> tuple[str, Path] | None:
-    """Return which layout a folder belongs to and the folder to convert, or None. Its train or test folder counts as well."""
+    """Return which layout a folder belongs to and the folder to convert, or None. Its train or test folder
+    counts as well.
+    """
     for folder in (root, root.parent):
         for name, layout in LAYOUTS.items():
             if layout.recognises(folder):
@@ -128,7 +141,8 @@ def conversion_hint(root: Path) -> str | None:
         return None
     name, folder = found
     command = f'python -m data.convert {shlex.quote(str(folder))} TARGET --layout {name}'
-    return f'the layout of {LAYOUTS[name].title}, expected that of VITON (<phase>_img, <phase>_color, ...); run `{command}`'
+    expected = 'expected that of VITON (<phase>_img, <phase>_color, ...)'
+    return f'the layout of {LAYOUTS[name].title}, {expected}; run `{command}`'
 
 
 def _first(paths) -> Path | None:
@@ -144,7 +158,7 @@ def suggest_names(path: Path) -> list[str]:
     """Return the names beside a missing file that differ from its own in case or suffix alone."""
     try:
         changed = path.parent.stat().st_mtime_ns
-    except OSError:    # without the folder there is nothing beside the file
+    except OSError:  # without the folder there is nothing beside the file
         return []
     stems = _names_by_stem(path.parent, changed)
     return stems.get(path.stem.casefold(), [])

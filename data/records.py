@@ -204,7 +204,7 @@ def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None 
     folder = root / f'{phase}_{kind}'
     if kind == 'label' and suffix is None:
         candidates = [folder / f'{Path(name).stem}{suffix}' for suffix in LABEL_SUFFIXES]
-        return next((path for path in candidates if os.path.exists(path)), candidates[0])
+        return next((path for path in candidates if os.path.exists(path)), candidates[-1])
     suffix = suffix or {'densepose': '.npy', 'pose': '.json'}.get(kind)
     return folder / (f'{Path(name).stem}{suffix}' if suffix else name)
 

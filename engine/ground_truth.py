@@ -54,7 +54,8 @@ def _read_mask(path: Path) -> np.ndarray:
     return mask
 
 
-def _read_flow(path: Path) -> np.ndarray:
+def read_flow(path: Path) -> np.ndarray:
+    """Read a flow, float32 [2, H, W]. Raises `DataError` with one line."""
     try:
         flow = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -73,7 +74,7 @@ def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
     return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
 
 
-READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', _read_flow), 'mask': ('.png', _read_mask)}
+READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', read_flow), 'mask': ('.png', _read_mask)}
 """Folder of each part of a `Truth`, in its order: suffix, and what reads a file."""
 
 
@@ -105,14 +106,14 @@ def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 class GroundTruth:
     """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment stem>`.
 
-    They come at `size` (height, width), resized as the pictures are where they have another. Every file is read once now.
-    Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
+    They come at `size` (height, width), resized as the pictures are where they have another. With `check` every file is read once
+    now. Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
     """
 
-    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int]):
+    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True):
         self.folder, self.size = folder, tuple(size)
         problems = []
-        for pair in tqdm(pairs, 'checking truths', leave=False, disable=None, delay=1):
+        for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
             for problem in self._problems(*pair):
                 problems.append(problem.removeprefix(f'{folder}{os.sep}'))
         if problems:

@@ -72,7 +72,7 @@ def warp_terms(
     """
     by_level = []
     for n, level in enumerate(levels):
-        factor = 0.5 ** (len(levels) - 1 - n)
+        factor = level.cloth.shape[2] / person_cloth.shape[2]
         cloth, mask = (x if factor == 1 else rescale(x, factor) for x in (person_cloth, person_cloth_mask))
         terms = {
             'offset_tv': OFFSET_TV * (total_variation(level.coarse_offset) + total_variation(level.refine_offset)),
@@ -102,13 +102,19 @@ def distillation_terms(
 ) -> dict[str, Tensor]:
     """The distillation loss: the student's features and flows against the teacher's, for samples whose `gate` [N] is 1.
 
-    Coarse features and fine flows weigh more. PF-AFN.
+    Coarse features and fine flows weigh more. PF-AFN. Networks of different pyramids are compared where there is something to
+    compare: flows of equal size, features of equal shape.
     """
-    feature_terms, flow_terms = [], []
-    for n, (wanted, level) in enumerate(zip(teacher, student, strict=True)):
-        features = (wanted.condition_feature, level.condition_feature), (wanted.cloth_feature, level.cloth_feature)
-        squares = sum((widen(x) - widen(y)).square().mean(dim=(1, 2, 3)) for x, y in features)  # [N]
-        feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
+    by_size = {level.flow.shape[2:]: level for level in student}
+    feature_terms, flow_terms = [gate.sum() * 0], [gate.sum() * 0]
+    for n, wanted in enumerate(teacher):
+        level = by_size.get(wanted.flow.shape[2:])
+        if level is None:
+            continue
+        if level.condition_feature.shape == wanted.condition_feature.shape:
+            features = (wanted.condition_feature, level.condition_feature), (wanted.cloth_feature, level.cloth_feature)
+            squares = sum((widen(x) - widen(y)).square().mean(dim=(1, 2, 3)) for x, y in features)  # [N]
+            feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
         if n >= FIRST_DISTILLED_FLOW:
             # Where the flows agree, vector_norm has a gradient of zero; a square root would have none.
             distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1).mean(dim=(1, 2))  # [N]

@@ -21,7 +21,9 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
     """
     settings.check_device(process)
     seed_everything(settings.seed + process.rank)
-    perceptual = None if settings.vgg_weights == 'none' else VGGLoss(settings.vgg_weights)
+    perceptual = None
+    if settings.recipe.has_perceptual_terms and settings.vgg_weights != 'none':
+        perceptual = VGGLoss(settings.vgg_weights)
     stage = create_stage(
         settings.stage,
         **settings.families,
@@ -38,7 +40,11 @@ def create_training_loader(settings: TrainSettings, process: Process) -> DataLoa
     Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
     """
     root, check = settings.dataroot or '', process.is_first
-    dataset = VITONDataset(root, 'train', size=settings.size, seed=settings.seed, check=check)
+    return loader_of(VITONDataset(root, 'train', size=settings.size, seed=settings.seed, check=check), settings, process)
+
+
+def loader_of(dataset: VITONDataset, settings: TrainSettings, process: Process) -> DataLoader:
+    """Return the loader of this process's share of `dataset`, in an order that depends on seed and epoch alone."""
     return create_loader(
         dataset,
         batch_size=settings.batch_size,

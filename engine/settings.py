@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from engine.distributed import Process
-from engine.schedule import OPTIMIZERS
+from engine.schedule import OPTIMIZERS, SCHEDULES
 from engine.stages import NETWORKS, STAGES, Stage
 from models.registry import GENERATORS, WARPS, family_of, find_family
 from utils.cli import positive_number, run_name, share, whole_number
@@ -84,6 +84,15 @@ class TrainSettings:
     niter: int = option(50, 'epochs at the full learning rate', group=OPTIMISATION, type=whole_number(0))
     niter_decay: int = option(
         50, 'epochs after them, while it decays towards 0', group=OPTIMISATION, type=whole_number(0)
+    )
+    schedule: str = option(
+        'linear', 'shape of the decay: linear changes by epoch, cosine by step', group=OPTIMISATION, choices=list(SCHEDULES)
+    )
+    warm_up: int = option(
+        0, 'steps in which the learning rate rises to its full value', group=OPTIMISATION, type=whole_number(0), metavar='N'
+    )
+    ema: float | None = option(
+        None, 'also keep the exponential average of the weights; None: no average', group=OPTIMISATION, type=share, metavar='DECAY'
     )
     accumulate: int = option(
         1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'

@@ -1,4 +1,4 @@
-"""The frozen teacher and the four training stages, side by side.
+"""The frozen teacher and the training stages, side by side: the four published ones, and one that the truth teaches.
 
 PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3. Parser-based stages (pb) train
 the teacher. Parser-free stages (pf) train the student, who never sees a parsing: the teacher puts another garment on the
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import TrainingInputs, derive_masks
+from engine.augment import augment, truth_inputs
 from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, warp_terms
 from engine.panels import derived_panels, mask_panel
+from engine.truth_losses import truth_picture_terms, truth_warp_terms
 from models import WarpOutput, compose, create_generator, create_warp
 from models.registry import choose, find_family
 
@@ -79,11 +81,11 @@ class Teacher(nn.Module):
         warped = self.warp.aflow_net(condition, self.warp.encode_cloth(paired[0]), *paired, keep_levels=True)
         bare_arms = inputs.arms * (1 - fake.edge)
         generated = self.generator(torch.cat([inputs.preserved, fake.cloth, fake.edge, bare_arms], dim=1))
-        return Supervision(compose(fake, generated).image, fake.edge, warped)
+        return Supervision(compose(fake, generated, inputs.preserved).image, fake.edge, warped)
 
 
 class Stage:
-    """What the four stages share: their networks, and which of them learn.
+    """What the stages share: their networks, and which of them learn.
 
     `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save. `modules` are the
     trained ones as a step calls them, once each and by their forward: `wrap` puts something like DistributedDataParallel
@@ -92,6 +94,7 @@ class Stage:
 
     lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains; below 1: the stage before has trained it
     frozen: ClassVar[tuple[str, ...]] = ()  # the trained teacher that the stage learns from, warp network first
+    has_perceptual_terms: ClassVar[bool] = True
     validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
 
     @classmethod
@@ -188,7 +191,7 @@ class PBEndToEnd(Stage):
 
         bare_arms = inputs.arms * (1 - inputs.person_cloth_mask)
         generated = self.modules['pb_gen'](torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, inputs.preserved)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
@@ -251,7 +254,7 @@ class PFEndToEnd(Stage):
         warped = self.modules['pf_warp'](supervision.fake_person, inputs.cloth, inputs.edge, keep_levels=True)
 
         generated = self.modules['pf_gen'](torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, supervision.fake_person)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gate = is_closer(supervision.warped.cloth, warped.cloth, inputs.person_cloth)
@@ -276,7 +279,49 @@ class PFEndToEnd(Stage):
         return self.result(loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels)
 
 
-STAGES: dict[str, type[Stage]] = {'pb_warp': PBWarp, 'pb_e2e': PBEndToEnd, 'pf_warp': PFWarp, 'pf_e2e': PFEndToEnd}
+class PFTruth(Stage):
+    """The student learns from people whose picture in another garment is known, in both directions of a pair.
+
+    Not part of the published recipe: it needs no teacher, and a set with truths (see `engine.truth_data`).
+    """
+
+    lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
+    has_perceptual_terms = False
+    augments = True  # False: the pictures as they come, every pair as listed
+
+    def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
+        count = len(batch['image'])
+        reversed_pairs = torch.rand(count, device=batch['image'].device) < 0.5
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments)
+        if self.augments:
+            inputs = augment(inputs)
+
+        warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+        generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
+        tryon = compose(warped, generated, inputs.person)
+
+        terms = truth_warp_terms(warped, inputs)
+        gen_terms = truth_picture_terms(tryon, generated, inputs)
+        warp, gen = sum(terms.values()), sum(gen_terms.values())
+
+        panels = {
+            'person': inputs.person,
+            'cloth': inputs.cloth,
+            'warped_cloth': warped.cloth,
+            'rendered': tryon.rendered,
+            'tryon': tryon.image,
+            'truth': inputs.target,
+        }
+        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
+
+
+STAGES: dict[str, type[Stage]] = {
+    'pb_warp': PBWarp,
+    'pb_e2e': PBEndToEnd,
+    'pf_warp': PFWarp,
+    'pf_e2e': PFEndToEnd,
+    'pf_truth': PFTruth,
+}
 
 
 def create_stage(

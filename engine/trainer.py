@@ -22,12 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from engine.averaging import Average
 from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
 from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
-from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
+from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
 from engine.stages import Stage, StepResult
@@ -87,6 +88,7 @@ class Trainer:
             settings.optimizer, trained, lr=settings.lr, momentum=settings.momentum, lr_scale=stage.lr_scale
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == 'fp16')
+        self.average = None if settings.ema is None else Average(trained, decay=settings.ema)
         if settings.run is not None:
             self._load_state(read_state(self.folder))
         elif settings.begun:
@@ -141,6 +143,8 @@ class Trainer:
             ) from error
         if self.scaler.is_enabled() and state['scaler']:
             self.scaler.load_state_dict(state['scaler'])
+        if self.average is not None and state.get('average'):
+            self.average.load_state_dict(state['average'])
         for name in ('step', 'epoch', 'records', 'validated', 'best'):
             setattr(self, name, state[name])
         self.epoch_means = Means(**state.get('means', {}))
@@ -202,13 +206,12 @@ class Trainer:
         self.loader.dataset.set_epoch(epoch)
         self.loader.sampler.start = self.records
         left = len(self.loader)
-        factor = decay_factor(self.epoch, niter=self.settings.niter, niter_decay=self.settings.niter_decay)
-        rates = set_learning_rates(self.optimizer, factor)
         self.stage.train()
         self.journal.lap()
         steps, done = (math.ceil(count / self.settings.accumulate) for count in (self.batches, self.batches - left))
         with self.journal.progress(f'epoch {epoch}/{self.epochs}', total=steps, done=done) as progress:
             for batches in _groups(self.loader, self.settings.accumulate):
+                rates = self._set_learning_rates(self.batches - left)
                 result = self._step(batches, epoch)
                 left -= len(batches)
                 self.records += len(batches) * self.loader.batch_size * self.process.world
@@ -219,6 +222,20 @@ class Trainer:
                     break
         return left <= 0
 
+    def _set_learning_rates(self, done: int) -> dict[str, float]:
+        """Set the rates of the next step, `done` batches into the epoch."""
+        settings = self.settings
+        factor = rate_factor(
+            self.epoch,
+            done / self.batches,
+            self.step,
+            schedule=settings.schedule,
+            warm_up=settings.warm_up,
+            niter=settings.niter,
+            niter_decay=settings.niter_decay,
+        )
+        return set_learning_rates(self.optimizer, factor)
+
     def _step(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
         result = self.backward(batches, epoch)
         if self.settings.grad_clip is not None:
@@ -226,6 +243,8 @@ class Trainer:
             nn.utils.clip_grad_norm_(parameters_of(self.optimizer), self.settings.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update()
         self.step += 1
         return result
 
@@ -352,11 +371,25 @@ class Trainer:
             for ending in endings
             for name in trained
         }
+        if self.average is not None:
+            state['average'] = self.average.state_dict()
+            writers |= {
+                folder / f'{name}_ema_{ending}.pt': self._average_writer(name, numbers)
+                for ending in endings
+                for name in trained
+            }
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
 
     def _network_writer(self, name: str, extra: Mapping[str, Any]) -> Writer:
         return lambda path: self.save_network(path, name, extra)
+
+    def _average_writer(self, name: str, extra: Mapping[str, Any]) -> Writer:
+        def write(path: Path) -> None:
+            with self.average.in_place(name):
+                self.save_network(path, name, extra)
+
+        return write
 
     # ---- In the end
 

@@ -1,4 +1,4 @@
-"""What every try-on model offers, whatever runs its networks: PyTorch, a fast mode of `runtime`, or an exported graph."""
+"""The interface of try-on models, in PyTorch, in a fast mode of `runtime`, or from an exported graph."""
 
 from typing import Protocol, runtime_checkable
 
@@ -33,7 +33,7 @@ class TryOnModel(Protocol):
 
     @property
     def mode(self) -> str:
-        """What runs the networks: 'torch', a mode of `runtime.MODES`, or an exported format."""
+        """Execution of the networks: 'torch', a mode of `runtime.MODES`, or an exported format."""
 
     def encode_person(self, person: Tensor) -> PersonCode:
         """Compute once what any garment needs of `person`."""

@@ -8,7 +8,8 @@ from torch import Tensor
 class WarpLevel(NamedTuple):
     """One level of the coarse-to-fine loop, kept for training. (h, w) is the level's feature size; level 0 is the coarsest.
 
-    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by upsampling its flow.
+    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by upsampling its flow. The last
+    level of the small model enlarges it to the picture's size. C is 256, of the small model 64.
     """
 
     cloth: Tensor  # [N, 3, 2h, 2w] in [-1, 1], the scaled cloth sampled at this level's flow
@@ -16,8 +17,8 @@ class WarpLevel(NamedTuple):
     flow: Tensor  # [N, 2, 2h, 2w], sampling grid in normalised (x, y)
     coarse_offset: Tensor  # [N, 2, h, w] in pixels of this level
     refine_offset: Tensor  # [N, 2, h, w] in pixels of this level
-    condition_feature: Tensor  # [N, 256, h, w]
-    cloth_feature: Tensor  # [N, 256, h, w]
+    condition_feature: Tensor  # [N, C, h, w]
+    cloth_feature: Tensor  # [N, C, h, w]
 
 
 class WarpOutput(NamedTuple):
@@ -33,7 +34,7 @@ class PersonCode(NamedTuple):
     """What a pipeline needs to know of a person, for any number of garments. Only the pipeline that made it can read it."""
 
     person: Tensor  # [N, 3, H, W] in [-1, 1]
-    features: tuple[Tensor, ...]  # the condition's half of the pyramid: five maps [N, 256, h, w], coarse to fine
+    features: tuple[Tensor, ...]  # the condition's half of the pyramid: maps [N, C, h, w], coarse to fine
 
 
 class GarmentCode(NamedTuple):
@@ -41,7 +42,7 @@ class GarmentCode(NamedTuple):
 
     cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth times its edge
     edge: Tensor  # [N, 1, H, W] in {0, 1}
-    features: tuple[Tensor, ...]  # the cloth's half of the pyramid: five maps [N, 256, h, w], coarse to fine
+    features: tuple[Tensor, ...]  # the cloth's half of the pyramid: maps [N, C, h, w], coarse to fine
 
 
 class TryOn(NamedTuple):
@@ -53,6 +54,7 @@ class TryOn(NamedTuple):
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
+    keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where what is not cloth shows the person; None: no such mask
 
     @property
     def warped_on_white(self) -> Tensor:

@@ -19,25 +19,32 @@ from utils.errors import UserError
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
 
-def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
-    """Merge the warped cloth with the generator's raw output [N, 4, H, W] into the try-on.
+def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W].
 
-    The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
-    cloth only where its warped edge is.
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid), which may show
+    the cloth only inside its warped edge. A fifth channel, of generators that have one, becomes the keep mask (sigmoid): pixels
+    that show `kept`, for a student the person, for a teacher the preserved picture. Without it `kept` is not shown.
     """
-    rendered, mask = activate(generated)
+    rendered, mask, keep = activate(generated)
     mask = mask * warped.edge
-    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow)
+    image = blend(warped.cloth, rendered, mask, keep, kept)
+    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
 
 
-def activate(generated: Tensor) -> tuple[Tensor, Tensor]:
-    """A generator's raw output [N, 4, H, W] -> the rendered picture in [-1, 1] (tanh) and the mask in [0, 1] (sigmoid)."""
-    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
+def activate(generated: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1] (tanh), composite mask, keep mask or None.
+
+    Masks are [N, 1, H, W] in [0, 1] (sigmoid).
+    """
+    keep = torch.sigmoid(generated[:, 4:5]) if generated.shape[1] > 4 else None
+    return torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4]), keep
 
 
-def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
-    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
-    return cloth * mask + rendered * (1 - mask)
+def blend(cloth: Tensor, rendered: Tensor, mask: Tensor, keep: Tensor | None, kept: Tensor) -> Tensor:
+    """The warped cloth inside `mask`; outside it the picture `kept` inside `keep`, the rendered picture elsewhere."""
+    background = rendered if keep is None else rendered + keep * (kept - rendered)
+    return cloth * mask + background * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,8 +210,8 @@ class TryOnPipeline(nn.Module):
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return compose(warped, generated)
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return compose(warped, generated, person.person)
 
     @property
     def device(self) -> torch.device:

@@ -1,17 +1,19 @@
 """The networks by name: families of a warp network and a generator, in two roles.
 
 PF-AFN (Ge et al., CVPR 2021), FS-VTON (He et al., CVPR 2022), RMGN (Lin et al., IJCAI 2022), DM-VTON (Nguyen-Ngoc et al.,
-ISMAR 2023).
+ISMAR 2023), and the small model of this project.
 """
 
 from typing import NamedTuple
 
 from torch import nn
 
+from models.generators.lite_unet import LiteUnet
 from models.generators.mobile_unet import MobileUnet
 from models.generators.res_unet import ResUnet
 from models.generators.rmgn import RMGN
 from models.warp_modules.afwm import AFWM
+from models.warp_modules.lite_afwm import LiteAFWM
 from models.warp_modules.mobile_afwm import MobileAFWM
 from models.warp_modules.pyramid import WarpNetwork
 from models.warp_modules.style_afwm import StyleAFWM
@@ -22,17 +24,18 @@ CONDITION_CHANNELS = {'teacher': 45, 'student': 3}
 # preserved picture or person 3, warped cloth 3, warped edge 1, and for the teacher the DensePose preserve mask 1
 GENERATOR_CHANNELS = {'teacher': 8, 'student': 7}
 
-WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM}
-GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet}
+WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM, 'lite_afwm': LiteAFWM}
+GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet, 'lite_unet': LiteUnet}
 
 
 class Family(NamedTuple):
-    """A published method: its warp network, its generator and the roles it was published in."""
+    """A method: its warp network, its generator and the roles that it has."""
 
     name: str
     warp: str
     generator: str
     roles: tuple[str, ...]
+    published: bool = True  # False: this project's own
 
 
 FAMILIES: dict[str, Family] = {
@@ -42,6 +45,7 @@ FAMILIES: dict[str, Family] = {
         Family('fs_vton', 'style_afwm', 'res_unet', ROLES),
         Family('rmgn', 'afwm', 'rmgn', ('student',)),
         Family('dm_vton', 'mobile_afwm', 'mobile_unet', ROLES),
+        Family('dm_vton_lite', 'lite_afwm', 'lite_unet', ROLES, published=False),
     )
 }
 
@@ -97,8 +101,9 @@ def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetw
 
 
 def create_generator(name: str, role: str) -> nn.Module:
-    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4, H, W].
+    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4 or 5, H, W].
 
+    Rendered picture 3, composite mask 1 and, of the small model, keep mask 1, as `compose` takes them.
     Raises ValueError for an unknown name or role, with what there is.
     """
     network = GENERATORS[choose('generator', name, GENERATORS)]

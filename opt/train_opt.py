@@ -1,4 +1,4 @@
-"""The command line of the four training scripts, made from the fields of `engine.settings.TrainSettings`; the run folder."""
+"""The command line of the training scripts, made from the fields of `engine.settings.TrainSettings`; the run folder."""
 
 import argparse
 import dataclasses
@@ -91,7 +91,7 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
             texts.append(f'{role} {settings.families[role]}: this pair of networks is no published method')
     if settings.begun:
         texts.append(f'continuing a run of the published code: {", ".join(settings.begun.values())}')
-    if settings.vgg_weights == 'none':
+    if settings.recipe.has_perceptual_terms and settings.vgg_weights == 'none':
         texts.append('--vgg_weights none: training without the perceptual terms, which is not the published recipe')
     if settings.amp == 'fp16' and process.device.type == 'cpu':
         texts.append('--amp fp16: a CPU computes in 16 bits many times slower than in 32; --amp off is faster there')

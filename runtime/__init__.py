@@ -1,4 +1,4 @@
-"""Fast inference: the pipeline of `models` folded, split into parts, and run by the fastest backend that a machine has."""
+"""Fast inference: the pipeline of `models` folded, split into parts, and run in the fastest mode of the machine."""
 
 from runtime.backends import MODES, create, find_problem
 from runtime.export.runtimes import create_runtime

@@ -1,7 +1,7 @@
 """The modes in which the parts of a pipeline run: PyTorch's operations, own kernels, OpenVINO, CUDA graphs.
 
-A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.INPUTS` and `OUTPUTS`. What
-depends on shapes is made when a shape first comes. Nothing beyond PyTorch is imported before it is asked for.
+A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.INPUTS` and `OUTPUTS`. Shape-
+dependent parts are made at the first call of a shape. Optional packages are imported on use.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ PARTS = tuple(OUTPUTS)
 
 
 def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Bring parts to device and dtype: on a GPU with channels last, which tensor cores want, on a CPU with less arithmetic."""
+    """Move parts to device and dtype: channels last on a GPU (tensor cores), rearranged for less arithmetic on a CPU."""
     if device.type != 'cpu':
         return parts.to(device, dtype, memory_format=torch.channels_last)
     return save_arithmetic(parts).to(dtype)
@@ -46,7 +46,7 @@ def graphed(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str,
 
 
 class _PerShape:
-    """A call that is made anew for each combination of shapes: `make(inputs)` returns it."""
+    """A call compiled once per combination of input shapes by `make(inputs)`."""
 
     def __init__(self, make: Callable[[tuple[Tensor, ...]], Call]):
         self.make = make
@@ -94,7 +94,7 @@ PACKAGES = {'openvino': ('openvino', 'onnx', 'onnxscript')}
 
 
 def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.float32) -> str | None:
-    """Say in a few words why `mode` cannot run on this machine, None if it can as far as one can know beforehand."""
+    """Return the reason why `mode` cannot run on this machine, None if no reason is known beforehand."""
     if mode in CPU_ONLY and device.type != 'cpu':
         return f'it runs on a CPU, not on {device}'
     if mode in CUDA_ONLY and device.type != 'cuda':
@@ -108,7 +108,7 @@ def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.flo
 
 
 def create(mode: str, parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
-    """Make the calls of `mode` from `parts`, which are used up. Raises `UserError` for a mode that is unknown or cannot run."""
+    """Make the calls of `mode` from `parts`, which are modified. Raises `UserError` for a mode that is unknown or cannot run."""
     if mode not in MODES:
         raise UserError(f'there is no mode {mode!r}; choose from auto, {", ".join(MODES)}')
     if problem := find_problem(mode, device, dtype):

@@ -22,7 +22,7 @@ ACTIVATIONS = {nn.ReLU: 'relu', nn.ReLU6: 'hardtanh', nn.LeakyReLU: 'leaky_relu'
 
 @functools.cache
 def has_fused_convs() -> bool:
-    """Whether this PyTorch can convolve and activate in one oneDNN call."""
+    """Return True if this PyTorch build has oneDNN's fused convolution and activation."""
     if not torch.backends.mkldnn.is_available():
         return False
     x = torch.zeros(1, 1, 1, 1)
@@ -34,7 +34,7 @@ def has_fused_convs() -> bool:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same tensor with its channels last in memory."""
+    """The tensor in channels-last memory format."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -46,7 +46,7 @@ def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor
         x, y = (x + 1) * ((width - 1) / 2), (y + 1) * ((height - 1) / 2)
     else:
         x, y = ((x + 1) * width - 1) / 2, ((y + 1) * height - 1) / 2
-    # NaN has no pixel: the comparison's order sends it to the first one, as the sampling of PyTorch does.
+    # NaN is sent to pixel 0 by the order of the comparison, as in PyTorch's sampling.
     x, y = (torch.where(at > 0, at, 0).clamp(max=side - 1) for at, side in ((x, width), (y, height)))
     left, top = x.floor().clamp(max=max(width - 2, 0)), y.floor().clamp(max=max(height - 2, 0))
     right, below = x - left, y - top
@@ -96,14 +96,14 @@ class RowSamplingFlow(WrappedFlow):
 
 
 class ChannelsLastMaps(nn.Module):
-    """Hands on five maps with their channels last."""
+    """Converts five maps to channels last."""
 
     def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(channels_last(x) for x in maps)
 
 
 class Operations(NamedTuple):
-    """Which modules take the places of the usual ones. `convolve(conv, activation)` returns None to leave a convolution alone."""
+    """Replacements for the usual modules. `convolve(conv, activation)` returns None to keep a convolution."""
 
     convolve: Callable[[nn.Conv2d, nn.Module | None], nn.Module | None]
     taps: Callable[[Taps], nn.Module]

@@ -1,6 +1,6 @@
-"""What inference can do once instead of in every call: norms folded into convolutions, scales into weights.
+"""Folding for inference: norms into convolutions, scales into weights.
 
-Everything here is exact algebra: a folded network computes the same function, and differs by rounding only.
+A folded network computes the same function; results differ by rounding only.
 """
 
 import copy
@@ -21,7 +21,7 @@ Old = TypeVar('Old', bound=nn.Module)
 
 
 def folded(network: Network) -> Network:
-    """A copy of `network` for inference: eval mode, no gradients, everything folded that can be.
+    """A copy of `network` for inference: eval mode, no gradients, folded as far as possible.
 
     Batch norms that follow a convolution go into it (one before a ReLU cannot), spectral norms into their weights, the equalised
     scales and the demodulation's sums of `ModulatedConv` into constants. Shared convolutions stay shared.
@@ -92,7 +92,7 @@ def conv_of(module: nn.Module) -> nn.Conv2d:
 
 
 class ConstantModulatedConv(nn.Module):
-    """`ModulatedConv` with what does not depend on the style computed beforehand; the same call."""
+    """`ModulatedConv` with all style-independent terms precomputed; the same call."""
 
     energy: Tensor
     bias: Tensor

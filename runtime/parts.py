@@ -1,7 +1,7 @@
-"""A pipeline as three networks of plain tensors: what is computed of the person, of the garment, and of both.
+"""A pipeline as three networks of plain tensors: person encoder, garment encoder, and the rest.
 
-These are what compilers, exporters and CUDA graphs take: no options, no tuples of tuples, each weight in one part only. Order and
-names of inputs and outputs are those of the constants below.
+Compilers, exporters and CUDA graphs need this form: no options, no nested tuples, each weight in one part only. Order and names
+of inputs and outputs are those of the constants below.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ class Dresser(nn.Module):
 
 
 class TryOnPart(nn.Module):
-    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: what is left to do for each frame of a video."""
+    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: the work per frame of a video."""
 
     def __init__(self, person: nn.Module, dress: nn.Module):
         super().__init__()
@@ -101,7 +101,7 @@ class Parts(nn.Module):
 
 
 class WrappedFlow(FlowNetwork):
-    """A flow network that goes its own way: `network` says how the coarse offset is estimated, and holds the weights."""
+    """Base of flow networks with replaced operations; `network` holds the weights and estimates the coarse offset."""
 
     def __init__(self, network: FlowNetwork):
         nn.Module.__init__(self)  # the weights are those of `network`
@@ -123,5 +123,5 @@ def split(pipeline: TryOnPipeline) -> Parts:
 
 
 def save_arithmetic(parts: Parts) -> Parts:
-    """Rearrange `parts` in place so that they multiply less, which pays where arithmetic is what takes the time; returns them."""
+    """Replace mobile pyramids by ones with a third of the arithmetic, in place, and return `parts`. Faster on CPUs."""
     return replace(parts, MobileFPN, SmoothedPyramid)

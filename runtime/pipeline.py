@@ -1,4 +1,4 @@
-"""The optimised pipeline: the calls of `TryOnPipeline` over parts that a backend runs, and the choice of a backend by timing."""
+"""The optimised pipeline: the calls of `TryOnPipeline` over the parts of a mode, and the choice of a mode by timing."""
 
 import functools
 import logging
@@ -18,15 +18,15 @@ from utils.timing import time_calls
 
 _log = logging.getLogger(__name__)
 
-# What 'auto' compares.
+# Modes that 'auto' times, by device.
 CANDIDATES = {'cpu': ('native', 'fused', 'openvino'), 'cuda': ('graph', 'fused'), 'mps': ('fused',)}
 TIMED_CALLS = 5
 
-_chosen: dict[tuple, str] = {}  # what 'auto' chose in this process
+_chosen: dict[tuple, str] = {}  # results of 'auto' in this process
 
 
 class About(NamedTuple):
-    """What a pipeline knows of itself beside its weights."""
+    """Properties of a pipeline beside its weights."""
 
     family: str | None
     is_trained: bool
@@ -38,8 +38,8 @@ class About(NamedTuple):
 class OptimizedPipeline:
     """Person, cloth and edge in, the try-on out, as `TryOnPipeline`: `encode_garment`, `encode_person` and codes work alike.
 
-    A code can be read by the pipeline that made it only. Results and codes are the caller's own: no later call changes them.
-    Flows are float32, all else has the pipeline's dtype. `mode` says how it runs.
+    Codes fit the pipeline that made them only. Results and codes are not changed by later calls. Flows are float32, all else
+    has the pipeline's dtype.
     """
 
     def __init__(self, about: About, calls: dict[str, Call], *, mode: str, device: torch.device, dtype: torch.dtype):
@@ -134,7 +134,7 @@ def _fastest(
                 made = optimize(pipeline, mode, dtype=dtype)
                 made(*pictures)
                 ready[mode] = made
-            except Exception as error:  # whatever an exporter or a runtime raises: a reason to take another one
+            except Exception as error:  # exporters and runtimes raise all kinds: try the next mode
                 problem = f'{type(error).__name__}: {first_line(error)}'
         if problem is not None:
             _log.info('mode %s is left out: %s', mode, problem)

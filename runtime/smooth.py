@@ -1,15 +1,15 @@
-"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is moved to where the maps are small.
+"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is applied to small maps.
 
 At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus a 1x1 lateral
-convolution of few channels. All of it is linear, so that S may be taken apart and applied before anything is upsampled:
+convolution of few channels. All of it is linear, so S can be split and applied before the upsampling:
 
 - S of a lateral convolution is one 3x3 convolution of 24 or 32 channels in place of 256.
 - S of an upsampled chain: each of the nine taps of S is a 1x1 convolution, which commutes with the upsampling. The nine products
   are computed at the level `BASE`, once for all finer levels. Upsampling them, shifting each to its tap's place and summing is a
   matrix product along the rows and one along the columns.
 
-The result is the same but for rounding, borders included: what S sees outside the map is zero in the shifts, and the lateral
-convolution's bias is the weight of one more channel, of ones.
+The result differs by rounding only, borders included: the shifts are zero-padded as S is, and the lateral convolution's bias is
+the weight of an additional channel of ones.
 """
 
 import functools
@@ -26,7 +26,7 @@ BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine 
 
 def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and 1, and sums."""
-    # While a compiler or an exporter traces, tensors hold no numbers: none of those may be kept for later calls.
+    # Tensors made while a compiler or an exporter traces hold no numbers and must not be cached.
     make = _shifted_upsampling if torch.compiler.is_compiling() else _kept_shifted_upsampling
     return make(size, doublings, dtype, device)
 
@@ -75,7 +75,7 @@ class Taps(nn.Module):
 
 
 class ChannelsLastTaps(Taps):
-    """The same for maps with their channels last: what is summed over rows and columns are whole pixels."""
+    """The same for channels-last maps: sums over rows and columns are of whole pixels."""
 
     def __init__(self, taps: Taps):
         nn.Module.__init__(self)

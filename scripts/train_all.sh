@@ -11,19 +11,6 @@ export DATAROOT=${1:-${DATAROOT:-$(find_set train)}}
 export PROJECT=${2:-${PROJECT:-runs/train}}
 here=$(dirname "$0")
 
-train() { # stage, name of its run, further options
-    local run="$PROJECT/$2"
-    if [ -e "$run/weights/state_last.pt" ]; then
-        python "$here/../train_$1.py" --resume "$run" "${@:3}"
-    elif [ -e "$run" ]; then
-        echo "error: $run ended before it saved anything; delete it and start again" >&2
-        return 2
-    else
-        bash "$here/train_$1.sh" "${@:3}"
-    fi
-}
-
-train pb_warp Teacher_warp "${@:3}"
-train pb_e2e Teacher_e2e "${@:3}"
-train pf_warp Student_warp "${@:3}"
-train pf_e2e Student_e2e "${@:3}"
+for stage in pb_warp pb_e2e pf_warp pf_e2e; do
+    bash "$here/train_$stage.sh" --resume auto "${@:3}"
+done

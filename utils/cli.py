@@ -1,4 +1,4 @@
-"""The parser of every command line, and the types of its options: a wrong option is one line, an abbreviated one is none."""
+"""The parser of all command lines and the types of its options: errors in one line, no abbreviated options."""
 
 import argparse
 import math
@@ -9,7 +9,7 @@ from utils.errors import UserError
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows each default in the help, but for None, which only says that an option was not given."""
+    """Shows defaults in the help, except None."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default is None else super()._get_help_string(action)

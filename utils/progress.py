@@ -13,12 +13,14 @@ MOST_THREADS = 8
 def map_in_threads(function: Callable, items: Iterable, description: str) -> Iterator[Any]:
     """Yield function(item) for each item in order, while threads work ahead; the bar shows after a second.
 
-    Pillow and NumPy work outside the interpreter lock, so threads do. Whatever is raised, an interrupt included, cancels what has
-    not begun.
+    Pillow and NumPy work outside the interpreter lock, so threads do. Whatever is raised, an interrupt
+    included, cancels what has not begun.
     """
     items = list(items)
     pool = ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1))
     try:
-        yield from tqdm(pool.map(function, items), description, len(items), leave=False, disable=None, delay=1)
+        yield from tqdm(
+            pool.map(function, items), description, len(items), leave=False, disable=None, delay=1
+        )
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -40,9 +40,9 @@ def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def contact_sheet(rows: Sequence[Image.Image], *, titles: Sequence[str], note: str = '') -> Image.Image:
-    """Rows of equally wide panels under one another, a title above each column, a note below: something to show to a stranger.
+    """Rows of equally wide panels under one another, a title above each column, a note below.
 
-    Small pictures are enlarged, so that titles fit and faces can be seen.
+    Small pictures are enlarged, so that titles fit and details are visible.
     """
     scale = max(1, round(SHEET_COLUMN * len(titles) / max(row.width for row in rows)))
     if scale > 1:

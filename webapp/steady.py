@@ -46,19 +46,19 @@ class SteadyPipeline:
             if last_garment is garment and last_picture.shape == picture.shape:
                 change = (picture - last_picture).abs().amax(dim=1, keepdim=True) / 2  # [1, 1, H, W]
                 if change.mean() < CUT:
-                    result = self.mix(last, result, garment, share_of_new(change))
+                    result = self.mix(last, result, person, garment, share_of_new(change))
         self.previous = picture, garment, result
         return result
 
-    def mix(self, last: TryOn, new: TryOn, garment: GarmentCode, share: Tensor) -> TryOn:
+    def mix(self, last: TryOn, new: TryOn, person: PersonCode, garment: GarmentCode, share: Tensor) -> TryOn:
         """`share` [1, 1, H, W] of the new try-on and the rest of the last one, composed anew."""
         mixed = {
             name: getattr(last, name) + share.to(getattr(new, name).dtype) * (getattr(new, name) - getattr(last, name))
             for name in ('rendered', 'mask', 'warped_edge', 'flow')
         }
         cloth = sample(garment.cloth.to(new.image.dtype), mixed['flow'], align_corners=self.align_corners)
-        image = blend(cloth, mixed['rendered'], mixed['mask'])
-        return TryOn(image=image, warped_cloth=cloth, **mixed)
+        image = blend(cloth, mixed['rendered'], mixed['mask'], new.keep, person.person)
+        return TryOn(image=image, warped_cloth=cloth, keep=new.keep, **mixed)
 
 
 def share_of_new(change: Tensor) -> Tensor:

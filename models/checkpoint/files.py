@@ -19,7 +19,7 @@ from utils.paths import atomic_write, expand
 
 
 class CheckpointInfo(NamedTuple):
-    """What a checkpoint holds: part, network and role as the tensors tell; None is what the file does not say."""
+    """Description of a checkpoint: part, network and role from its tensors; None for entries that the file lacks."""
 
     part: str  # 'warp' | 'generator' | 'baseline'
     network: str  # name in the registry
@@ -161,6 +161,7 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
 
 
 def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
+    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role that were asked for."""
     if info.part != part:
         raise CheckpointError(
             f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the two files swapped?'
@@ -265,7 +266,7 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
     except UserError:
         raise
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
-        # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
+        # After a failed write torch's writer raises an error about positions; the OSError is its context.
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         raise CheckpointError(f'{path} cannot be written ({reason_of(cause)}); what was there before is untouched') from error
 

@@ -102,7 +102,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _allowed_globals() -> list:
-    """What a training checkpoint may name beside tensors: NumPy scalars (`best_fid`), under NumPy 1's and 2's names."""
+    """Globals that a training checkpoint may use beside tensors: NumPy scalars (`best_fid`), by NumPy 1's and 2's names."""
     make_scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     names = [(make_scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')]
@@ -202,7 +202,7 @@ def bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def read_description(
     path: Path, rest: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a file says of itself (empty where it says nothing) and what else stands beside the weights."""
+    """The description in a file (empty if there is none) and the other entries beside the weights."""
     description, extra = rest.get('description'), rest
     if 'description' in metadata:
         try:

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to: part, registry name and role, told by tensor names and shapes."""
+"""Identification of a state dict: part, registry name and role, from tensor names and shapes."""
 
 import contextlib
 import functools
@@ -46,6 +46,7 @@ class _WithoutDraws(TorchFunctionMode):
 
 
 def create_network(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
+    """A newly initialised network of the registry, or of a compared method."""
     if choose('part', part, PARTS) == 'baseline':
         return BASELINE_PARTS[choose('network of a compared method', network, BASELINE_PARTS)].create()
     if part == 'warp':
@@ -54,7 +55,7 @@ def create_network(part: str, network: str, role: str, align_corners: bool = Tru
 
 
 def create_blank(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
-    """A network to be filled: its weights are whatever was in memory. The caller's random numbers are not touched."""
+    """A network with uninitialised weights, to be loaded. The random state is not changed."""
     with without_draws():
         return create_network(part, network, role, align_corners)
 
@@ -68,6 +69,7 @@ def without_draws() -> Iterator[None]:
 
 @functools.cache
 def layout_of(part: str, network: str, role: str) -> Layout:
+    """Names and shapes of a network's tensors; cached."""
     module = create_blank(part, network, role)
     tensors = module.state_dict(keep_vars=True)
     tied: dict[str, str] = {}

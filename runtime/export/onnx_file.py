@@ -1,6 +1,6 @@
 """ONNX files: parts of a pipeline written, and read into ONNX Runtime and OpenVINO.
 
-What ONNX lacks, or what its runtimes do slowly, is written in other operations here; the numbers are the same but for rounding.
+Operations that ONNX lacks, or that its runtimes execute slowly, are rewritten here; results differ by rounding only.
 """
 
 import contextlib
@@ -68,14 +68,14 @@ class PortableFlow(WrappedFlow):
 
 
 def make_portable(parts: Parts) -> Parts:
-    """Replace in place what ONNX cannot say, and return `parts`."""
+    """Replace operations that ONNX lacks, in place, and return `parts`."""
     parts.dress = replace(parts.dress, FlowNetwork, PortableFlow)
     return parts
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's own warnings are about its own future."""
+    """Silence the exporter's deprecation warnings and log."""
     loggers = [logging.getLogger(name) for name in ('torch.onnx', 'torch.export', 'onnxscript', 'onnx_ir')]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Exported graphs beside the pipeline they come from: how far their pictures are off, and how fast they are."""
+"""Exported graphs compared with the pipeline they come from: differences of pictures, and time."""
 
 import statistics
 import tempfile
@@ -26,12 +26,12 @@ SMALLEST_PSNR = 40.0  # dB, of float16
 PICTURES = 4
 DRAWN_SEED = 2026
 TIMED_CALLS = 10
-COMPARED = ('image', 'warped_cloth')  # of TryOn: the pictures that people look at
+COMPARED = ('image', 'warped_cloth')  # fields of TryOn
 CPU = torch.device('cpu')
 
 
 class ParityError(UserError):
-    """An export whose pictures are not those of the pipeline."""
+    """An export that differs from its pipeline by more than rounding."""
 
     exit_status = 1
 
@@ -49,14 +49,14 @@ class GraphParity(NamedTuple):
     megabytes: float  # of the files
 
     def is_off(self, precision: str) -> bool:
-        """Whether this is more than rounding."""
+        """Return True if the difference exceeds rounding in `precision`."""
         if precision == 'float32':
             return not self.max_difference <= LARGEST_DIFFERENCE  # NaN is off, too
         return not self.psnr_db >= SMALLEST_PSNR
 
 
 def load_pictures(dataroot: str | Path | None, size: tuple[int, int], count: int = PICTURES) -> tuple[Tensor, ...]:
-    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set in the VITON layout; None: drawn ones."""
+    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set in the VITON layout; None: synthetic ones."""
     if dataroot is not None:
         return _first(VITONDataset(dataroot, 'test', size=size), count)
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def compare(
 
 
 def _in_two_batches(network: Callable, pictures: tuple[Tensor, ...]) -> list[Tensor]:
-    """What a network makes of the first pictures alone and of the rest together: graphs must take any batch."""
+    """Results for the first picture alone and for the rest as one batch: a graph must take any batch size."""
     batches = [tuple(x[part] for x in pictures) for part in (slice(1), slice(1, None))]
     results = [network(*batch) for batch in batches if len(batch[0])]
     return [torch.cat(tensors) for tensors in zip(*results, strict=True)]

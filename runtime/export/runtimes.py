@@ -1,4 +1,4 @@
-"""One call for every way to run a try-on: PyTorch from checkpoints, ONNX Runtime and OpenVINO from what export.py wrote."""
+"""Try-on models by kind: PyTorch from checkpoints, ONNX Runtime and OpenVINO from the output of export.py."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def create_runtime(
     kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default the published
     weights if they are there, else the shipped ones. 'onnx' and 'openvino' run on the CPU: `source` is the folder that export.py
     wrote, of which `precision` is taken, or one precision's folder in it. An export takes pictures of its own size only. Raises
-    `UserError` with one line for anything that is missing, damaged or does not fit.
+    `UserError` for missing, damaged or mismatching files.
     """
     if kind not in RUNTIMES:
         raise UserError(f'there is no runtime {kind!r}; choose from {", ".join(RUNTIMES)}')
@@ -60,7 +60,7 @@ def find_export(folder: Path, precision: str) -> Path:
 
 
 def read_manifest(folder: Path) -> dict:
-    """What a folder of graphs says about itself, after a look at its files. Raises `CheckpointError`."""
+    """Read the manifest of an export and verify its files by their sums. Raises `CheckpointError` or `MissingFileError`."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))
@@ -91,7 +91,7 @@ def _load(kind: str, folder: Path) -> OptimizedPipeline:
     garment, try_on = (load(folder / f'{name}{suffix}') for name in ('garment', 'try_on'))
     size = manifest['size']
     about = About(manifest.get('family'), manifest['trained'], size, manifest['align_corners'], partial(_check_size, size))
-    # The graphs have no part for the person alone, so a person's code is the person.
+    # The graphs have no part for the person alone: a person's code holds the picture only.
     calls = {'garment': garment, 'try_on': try_on, 'person': lambda person: (), 'dress': try_on}
     return OptimizedPipeline(about, calls, mode=kind, device=torch.device('cpu'), dtype=torch.float32)
 

@@ -19,21 +19,22 @@ from utils.paths import atomic_write
 _log = logging.getLogger(__name__)
 _loading = threading.Lock()
 
-SOURCE = Path(__file__).with_name('kernels.cpp')
+SOURCE = Path(__file__).with_name('kernels.cpp')  # includes the headers beside it
 FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
 COMPILER = os.environ.get('CXX') or 'c++'
 NAME = 'dm_vton_cpu'  # that of the operations, too
 
 
 def library_path() -> Path:
-    """Where the built kernels are kept: a file for each state of their source, PyTorch and kind of processor."""
+    """Path of the built library: one file per hash of source, flags, PyTorch version and processor."""
     capability = torch.backends.cpu.get_cpu_capability()
-    state = hashlib.sha256(SOURCE.read_bytes() + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
+    source = b''.join(path.read_bytes() for path in sorted(SOURCE.parent.glob('*.h'))) + SOURCE.read_bytes()
+    state = hashlib.sha256(source + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
     return Path(torch.hub.get_dir()).parent / 'dm_vton' / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
 
 
 def find_problem() -> str | None:
-    """Say in a few words why the kernels cannot run here, None if they can as far as one can know beforehand."""
+    """Return the reason why the kernels cannot run here, None if no reason is known before building."""
     if sys.platform != 'linux':
         return f'its kernels are built on Linux only, not on {sys.platform}'
     if library_path().is_file():
@@ -46,7 +47,7 @@ def find_problem() -> str | None:
 
 def load_kernels() -> None:
     """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
-    with _loading:  # a second thread waits: PyTorch ends the process where operations are defined twice
+    with _loading:  # PyTorch aborts the process if operations are defined twice
         if not _is_loaded():
             path = library_path()
             if not path.is_file():
@@ -67,7 +68,7 @@ def _load(path: Path) -> None:
 
 
 def _build(path: Path) -> None:
-    """Build the kernels in a process of its own, which loads what it built to see whether it works, and keep them as `path`."""
+    """Build the kernels in a subprocess, which also loads the library once, and store it as `path`."""
     _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
     with tempfile.TemporaryDirectory() as folder:

@@ -75,7 +75,7 @@ def split_pixels(conv: DoublingConv) -> nn.Conv2d:
     """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts in their places."""
     low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
     low.bias.data = bias_of(conv).repeat_interleave(4)
-    # Which of three taps of the undoubled map each of three taps of the doubled one falls on, for even and for odd outputs.
+    # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the same pixel.
     fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(conv.weight)
     low.weight.data = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
     return low
@@ -200,7 +200,7 @@ class NativeFlow(RowSamplingFlow):
     """A flow network that samples and compares by the kernels."""
 
     def forward(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs) -> WarpOutput:
-        # One code that serves a batch comes as a view whose pictures are all the same memory.
+        # A code expanded to a batch is a view with stride 0, which the kernels do not take.
         features = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
         return super().forward(*features, *args, **kwargs)
 
@@ -223,7 +223,7 @@ class NativeFlow(RowSamplingFlow):
 
 
 def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
-    """A kernel where it is faster, else oneDNN."""
+    """Replace a convolution by a kernel if that is faster, else by oneDNN's."""
     if isinstance(conv, DoublingConv):
         if 4 * conv.out_channels <= torch.ops.dm_vton_cpu.panel_columns():
             return nn.Sequential(NativeConv(split_pixels(conv), activation), nn.PixelShuffle(2))

@@ -103,7 +103,7 @@ def kill_stage(folder: Path, stage: str, *, kills: int, seconds: float, draw: ra
     killed = loaded = ended = 0
     while killed < kills or has_state(run) or not ended:
         child = start(folder, stage, 'killed')
-        if wait(child, draw.uniform(0, 1.1 * seconds) if killed < kills else None):
+        if wait(child, draw.uniform(0, seconds) if killed < kills else None):
             killed += 1
             if has_state(run):
                 state = read_state(run)

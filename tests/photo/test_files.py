@@ -108,15 +108,17 @@ def touch(folder, *names):
     return folder
 
 
-def test_published_weights_come_before_shipped_ones_and_it_is_said_which(tmp_path):
-    with pytest.raises(MissingFileError, match='download.sh checkpoints'):
+def test_weights_are_taken_by_name_and_it_is_said_what_they_are(tmp_path):
+    with pytest.raises(MissingFileError, match=f'{DEFAULTS["viton"][0]}.*download.sh checkpoints'):
         choose_weights(folder=tmp_path)
-    touch(tmp_path, *DEFAULTS['shipped'], DEFAULTS['published'][0])
-    weights = choose_weights(folder=tmp_path)
-    assert weights.warp.name == DEFAULTS['shipped'][0] and 'come with the project' in weights.about
-    touch(tmp_path, *DEFAULTS['published'])
-    weights = choose_weights(folder=tmp_path)
-    assert (weights.warp.name, weights.gen.name) == DEFAULTS['published'] and 'published' in weights.about
+    for name, words in (('viton', '--weights drawn'), ('drawn', 'drawings alone'), ('published', 'published weights')):
+        touch(tmp_path, *DEFAULTS[name])
+        weights = choose_weights(weights=name, folder=tmp_path)
+        assert (weights.warp.name, weights.gen.name) == DEFAULTS[name] and words in weights.about
+    assert choose_weights(folder=tmp_path).warp.name == DEFAULTS['viton'][0]
+    assert 'non-commercial' in choose_weights(folder=tmp_path).about
+    with pytest.raises(ValueError, match='choose from viton, drawn, published'):
+        choose_weights(weights='mine', folder=tmp_path)
 
 
 def test_a_folder_of_weights_means_its_one_student(tmp_path):
