@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from torch import nn
 
+from models.baselines import acgpn
 from models.baselines.acgpn import ACGPN
 from models.baselines.base import BaselineNetwork, BaselineTryOn
-from models.baselines.cvton import CVTON
+from models.baselines.cvton import CVTON, BodyPartMatcher, ContextGenerator
 from models.baselines.sdafn import SDAFN
 from models.registry import choose
 from utils.errors import UserError
@@ -45,13 +46,10 @@ BASELINES: dict[str, Baseline] = {
 
 # C-VTON's file of averaged weights may lack the matcher; names then begin with oasis. all the same.
 PARTS: dict[str, Part] = {
-    'acgpn.G1': Part(lambda: ACGPN().G1, 'G1.'),
-    'acgpn.G2': Part(lambda: ACGPN().G2, 'G2.'),
-    'acgpn.U': Part(lambda: ACGPN().U, 'U.'),
-    'acgpn.G': Part(lambda: ACGPN().G, 'G.'),
+    **{f'acgpn.{name}': Part(create, f'{name}.') for name, create in acgpn.NETWORKS.items()},
     'cvton': Part(CVTON, ''),
-    'cvton.oasis': Part(lambda: nn.ModuleDict({'oasis': CVTON().oasis}), ''),
-    'cvton.bpgm': Part(lambda: CVTON().bpgm, 'bpgm.'),
+    'cvton.oasis': Part(lambda: nn.ModuleDict({'oasis': ContextGenerator()}), ''),
+    'cvton.bpgm': Part(BodyPartMatcher, 'bpgm.'),
     'sdafn': Part(SDAFN, ''),
 }
 

@@ -4,6 +4,8 @@ CVPR 2020), inference: semantic layout (section 3.1), thin-plate warp (3.2), con
 Departure from the published code: each sample of a batch is treated alone, and the noise planes are inputs.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -117,10 +119,10 @@ class WarpedGarment(NamedTuple):
 class GarmentWarp(Trunk):
     """The thin-plate warp and the garment's refinement. Published weights fix the name `stn`."""
 
-    def __init__(self, *, align_corners: bool = False):
+    def __init__(self):
         super().__init__(4, 4)
         self.stn = SpatialTransformer()
-        self.align_corners = align_corners
+        self.align_corners = False
 
     def warp(self, x: Tensor, flow: Tensor) -> Tensor:
         """Sample `x` [N, C, H, W] at `flow`, times a sampled plane of ones: a pixel partly outside is attenuated twice."""
@@ -161,6 +163,17 @@ def scores_of(logits: Tensor) -> Tensor:
     return torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32)))
 
 
+LAYOUT_INPUTS = 1 + 3 + LAYOUT_CHANNELS + POSE_CHANNELS + 1  # garment mask, garment, ids, pose, noise
+FUSION_INPUTS = 3 + LAYOUT_CHANNELS + 3 + 3 + 1  # what is kept, ids, garment, skin, noise
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    'G1': partial(Trunk, LAYOUT_INPUTS, LAYOUT_CHANNELS),
+    'G2': partial(Trunk, LAYOUT_INPUTS, 1),
+    'U': GarmentWarp,
+    'G': partial(Trunk, FUSION_INPUTS, 3),
+}
+"""Semantic layout, target region, warp and content fusion, by the names of their files."""
+
+
 class ACGPN(BaselineNetwork):
     """The four networks and what the method does between them. Published files fix the names G1, G2, U and G.
 
@@ -168,16 +181,14 @@ class ACGPN(BaselineNetwork):
     """
 
     inputs = {'person': 3, 'cloth': 3, 'edge': 1, 'parsing': 1, 'pose': POSE_CHANNELS, 'noise': 3}
-    parts = ('G1', 'G2', 'U', 'G')
+    parts = tuple(NETWORKS)
     fixed_size = FIXED_SIZE
 
     def __init__(self, *, align_corners: bool = False):
         super().__init__()
-        layout_inputs = 1 + 3 + LAYOUT_CHANNELS + POSE_CHANNELS + 1
-        self.G1 = Trunk(layout_inputs, LAYOUT_CHANNELS)
-        self.G2 = Trunk(layout_inputs, 1)
-        self.U = GarmentWarp(align_corners=align_corners)
-        self.G = Trunk(3 + LAYOUT_CHANNELS + 3 + 3 + 1, 3)
+        for name, create in NETWORKS.items():
+            self.add_module(name, create())
+        self.U.align_corners = align_corners
 
     @property
     def align_corners(self) -> bool:

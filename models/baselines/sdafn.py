@@ -139,7 +139,7 @@ class SDAFN(BaselineNetwork):
     def forward(self, *, pose_picture: Tensor, agnostic: Tensor, cloth: Tensor) -> BaselineTryOn:
         """Dress the person of `agnostic` (without the old garment) and `pose_picture` (a drawn skeleton) in `cloth`.
 
-        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError` where an input does not fit.
+        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError` for what does not fit.
         """
         self.check_inputs(pose_picture=pose_picture, agnostic=agnostic, cloth=cloth)
         finest = self.find_flows(pose_picture, agnostic, cloth)[-1]

@@ -111,6 +111,8 @@ def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the stat
         score = (len(common) / len(tensors.keys() | state_dict.keys()), agreeing)
         if score > best_score:
             best, best_score = candidate, score
+        if score == (1, len(tensors)):  # nothing fits better, and the layouts of large networks take time
+            break
     if best is None:
         raise CheckpointError(
             f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: {", ".join(GENERATORS)}; '

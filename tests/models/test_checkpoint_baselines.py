@@ -18,7 +18,7 @@ def tensors_of(name):
     """A state dict of one number a tensor, repeated: large networks, small files."""
     layout = layout_of('baseline', name, 'parser-based')
     numbers = {key: 0.01 * (index % 7) for index, key in enumerate(layout.tensors)}
-    return {key: torch.full((1,), numbers[key], dtype=x.dtype).expand(x.shape) for key, x in layout.tensors.items()}
+    return {key: torch.tensor(numbers[key], dtype=x.dtype).expand(x.shape) for key, x in layout.tensors.items()}
 
 
 @pytest.fixture(scope='module')

@@ -102,7 +102,7 @@ def test_compared_methods_are_named_where_they_are_missing_and_checked_where_the
         assert text in done.stderr, text
 
     tensors = layout_of('baseline', 'sdafn', 'parser-based').tensors
-    state = {name: torch.ones(1, dtype=x.dtype).expand(x.shape) for name, x in tensors.items()}  # large network, small file
+    state = {name: torch.tensor(1, dtype=x.dtype).expand(x.shape) for name, x in tensors.items()}  # large network, small file
     torch.save(state, project / 'checkpoints' / 'sdafn' / 'ckpt_viton.pt')
     (project / 'checkpoints' / 'cvton' / 'best_EMA.pth').write_text('<html>Quota exceeded</html>')
     done = run(project, 'download.sh', 'baselines')
