@@ -22,6 +22,7 @@ from data.transforms import ids_tensor, picture_tensor
 from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
+from models.baselines import BaselineTryOn
 from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
 from utils.errors import DataError, MissingFileError, first_line
@@ -199,19 +200,22 @@ class Comparison:
         self.values: dict[str, list[float]] = defaultdict(list)
         self.pairs = 0
 
-    def __call__(self, batch: dict[str, Any], result: TryOn) -> Tensor:
+    def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
         """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
         truths = [self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
         baseline = paste(batch['image'], batch['color'], batch['edge'])
         unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
-        for truth, made, flow, pasted in zip(truths, result.image, result.flow, baseline, strict=True):
+        flows = [None] * len(truths) if result.flow is None else result.flow
+        for truth, made, flow, pasted in zip(truths, result.image, flows, baseline, strict=True):
             self._add('', truth, made, flow, align_corners=self.align_corners)
             self._add(BASELINE, truth, pasted, unwarped, align_corners=True)
             self.pairs += 1
         return torch.stack([truth.picture for truth in truths])
 
-    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor, *, align_corners: bool) -> None:
-        if truth.flow.isfinite().all(dim=0).any():
+    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool) -> None:
+        if flow is None:
+            self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
+        elif truth.flow.isfinite().all(dim=0).any():
             self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
         true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
@@ -239,7 +243,7 @@ class Comparison:
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
         for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
             protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol))
+            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)))
         return scores
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:

@@ -55,3 +55,8 @@ class TryOn(NamedTuple):
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
     keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
+
+    @property
+    def warped_on_white(self) -> Tensor:
+        """The warped cloth as panels show it, [N, 3, H, W] in [-1, 1]."""
+        return self.warped_cloth * self.warped_edge + (1 - self.warped_edge)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
+from models.checks import check_agreement, check_picture
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
@@ -54,18 +55,6 @@ def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     return cloth * edge, edge
 
 
-def check_picture(name: str, x: Tensor, channels: int) -> None:
-    """Raise ValueError unless `x` is a floating-point picture [N, channels, H, W] of at least one sample."""
-    if not isinstance(x, Tensor):
-        raise UserError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
-    if x.shape[:1] == (0,):
-        raise UserError(f'{name} is {list(x.shape)}: batch size is 0')
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise UserError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
-    if not x.is_floating_point():
-        raise UserError(f'{name} is {x.dtype}, expected a floating-point picture: [-1, 1], an edge [0, 1]')
-
-
 def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
     """Raise ValueError unless `cloth` and `edge` are pictures of one batch and size."""
     if edge is None:
@@ -73,14 +62,6 @@ def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
     check_picture('cloth', cloth, 3)
     check_picture('edge', edge, 1)
     check_agreement('edge', edge, 'cloth', cloth)
-
-
-def check_agreement(name: str, x: Tensor, other_name: str, other: Tensor, *, one_for_all: bool = False) -> None:
-    """Raise ValueError unless batch, height and width agree; with `one_for_all`, a batch of one fits any other."""
-    batches_fit = x.shape[0] == other.shape[0] or (one_for_all and 1 in (x.shape[0], other.shape[0]))
-    if not batches_fit or x.shape[2:] != other.shape[2:]:
-        rule = '; batch, height and width must agree' + (', or one batch be 1' if one_for_all else '')
-        raise UserError(f'{name} is {list(x.shape)} but {other_name} is {list(other.shape)}{rule}')
 
 
 def check_inputs(
