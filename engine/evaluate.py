@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -132,7 +133,9 @@ def dress_all(
     """
     for name in ('tryon', MEASURED, 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    names, done, rows = names or result_names(pairs), [], []
+    names = names or result_names(pairs)
+    done: list[Dressed] = []
+    rows: list[Image.Image] = []
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
             result = pipeline(*inputs(batch))
@@ -313,8 +316,8 @@ class Validation:
         mine = range(self.process.rank, len(self.dataset), self.process.world)
         if not mine:
             return None
-        names = result_names(self.dataset.pairs)
-        pairs, names = ([whole[index] for index in mine] for whole in (self.dataset.pairs, names))
+        all_names = result_names(self.dataset.pairs)
+        pairs, names = [self.dataset.pairs[index] for index in mine], [all_names[index] for index in mine]
         try:
             loader = create_loader(
                 self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine

@@ -6,7 +6,7 @@ Not part of any paper: VITON has no picture of a person in another garment. Flow
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +74,12 @@ def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
     return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
 
 
-READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', read_flow), 'mask': ('.png', _read_mask)}
+Part = Image.Image | np.ndarray
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    'img': ('.png', records.read_picture),
+    'flow': ('.npy', read_flow),
+    'mask': ('.png', _read_mask),
+}
 """Folder of each part of a `Truth`, in its order: suffix, and what reads a file."""
 
 
@@ -111,7 +116,7 @@ class GroundTruth:
     """
 
     def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True):
-        self.folder, self.size = folder, tuple(size)
+        self.folder, self.size = folder, (size[0], size[1])
         problems = []
         for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
             for problem in self._problems(*pair):
@@ -124,14 +129,16 @@ class GroundTruth:
 
     def __call__(self, person: str, garment: str) -> Truth:
         """Return the truth of one pair, by the file names of its person and its garment."""
-        picture, flow, mask = (self._read(kind, person, garment) for kind in READERS)
+        picture = records.read_picture(self._path('img', person, garment))
+        flow, mask = (READERS[kind][1](self._path(kind, person, garment)) for kind in ('flow', 'mask'))
         if mask.shape != self.size:
             flow, mask = resize_flow(flow, self.size), resize_mask(mask, self.size)
         return Truth(picture_tensor(picture, self.size), torch.from_numpy(flow), ids_tensor(mask, self.size))
 
     def _problems(self, person: str, garment: str) -> list[str]:
         """What is wrong with the files of one pair."""
-        sides, problems = {}, []
+        sides: dict[str, tuple[int, int]] = {}
+        problems = []
         for kind in READERS:
             try:
                 sides[kind] = _sides(self._read(kind, person, garment))
@@ -139,7 +146,7 @@ class GroundTruth:
                 problems.append(str(error))
         expected = Counter(sides.values()).most_common(1)[0][0] if sides else None
         for kind, found in sides.items():
-            if found != expected:
+            if expected and found != expected:
                 problems.append(
                     f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x width), expected '
                     f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
@@ -149,7 +156,7 @@ class GroundTruth:
     def _path(self, kind: str, person: str, garment: str) -> Path:
         return self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{READERS[kind][0]}'
 
-    def _read(self, kind: str, person: str, garment: str) -> Image.Image | np.ndarray:
+    def _read(self, kind: str, person: str, garment: str) -> Part:
         return READERS[kind][1](self._path(kind, person, garment))
 
 
