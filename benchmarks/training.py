@@ -60,7 +60,8 @@ def training_step(
     optimiser = torch.optim.Adam([p for module in stage.modules.values() for p in module.parameters()], lr=5e-5)
     if compiled:
         for name in stage.modules:
-            stage.wrap(name, torch.compile)
+            # The overloads of torch.compile do not say that a module stays one.
+            stage.wrap(name, torch.compile)  # type: ignore[arg-type]
     precision = torch.autocast(device.type, AMP[amp]) if AMP[amp] else contextlib.nullcontext()
     scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
 
