@@ -13,7 +13,8 @@ from torch.utils.benchmark import Compare
 
 from benchmarks.report import create_parser, machine, measure, prepare
 from engine.profiling import MEGA, peak_memory
-from models.ops.correlation import correlation, cost_volume
+from models.ops.correlation import correlation
+from models.ops.correlation_torch import cost_volume
 from utils.errors import exit_cleanly
 from utils.log import format_table
 

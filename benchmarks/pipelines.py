@@ -9,6 +9,7 @@ for before and after each call. All modes take turns, and a speed-up is a ratio 
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -71,8 +72,8 @@ def measure_family(
     calls: dict[tuple[int, bool], Callable[[], Any]] = {}
     for index, model in enumerate(models):
         code = model.encode_garment(cloth, edge)
-        calls[index, False] = lambda model=model: model(person, cloth, edge)
-        calls[index, True] = lambda model=model, code=code: model(person, code)
+        calls[index, False] = partial(model, person, cloth, edge)
+        calls[index, True] = partial(model, person, code)
     operations = {cached: multiply_adds(calls[0, cached]) for cached in (False, True)}
     named = {f'{(PLAIN, *modes)[index]}{", cached" if cached else ""}': call for (index, cached), call in calls.items()}
     measured = measure(named, label=f'{family}, batch {batch}', device=device, repeats=repeats, warm_up=warm_up)

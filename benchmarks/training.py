@@ -53,14 +53,15 @@ def training_step(
 ) -> Callable[[], None]:
     """One step of a stage with new networks, without perceptual terms: loss, gradients, Adam."""
     torch.manual_seed(0)
-    stage = create_stage(stage_name, **families).to(device)
+    stage = create_stage(stage_name, teacher=families['teacher'], student=families['student']).to(device)
     if channels_last:
         stage.to(memory_format=torch.channels_last)
         batch = {name: x.contiguous(memory_format=torch.channels_last) for name, x in batch.items()}
     optimiser = torch.optim.Adam([p for module in stage.modules.values() for p in module.parameters()], lr=5e-5)
     if compiled:
         for name in stage.modules:
-            stage.wrap(name, torch.compile)
+            # The overloads of torch.compile do not say that a module stays one.
+            stage.wrap(name, torch.compile)  # type: ignore[arg-type]
     precision = torch.autocast(device.type, AMP[amp]) if AMP[amp] else contextlib.nullcontext()
     scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
 
@@ -93,7 +94,8 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
                 rates = 1000 * count / median, measured[0].median / measurement.median
                 memory = peak_memory(step, device=device) / MEGA
                 place = describe_device(device), way, count, size
-                rows.append(Row(stage, *families.values(), *place, median, p95, *rates, memory, options.repeats))
+                names = options.teacher, options.student
+                rows.append(Row(stage, *names, *place, median, p95, *rates, memory, options.repeats))
             yield rows
 
 

@@ -106,6 +106,8 @@ OTHERS = (
 ARMS = (Parsing.ARM_11, Parsing.ARM_13)
 """Arms down to the finger tips; the hands among them are those that DensePose calls hands, see `DENSEPOSE_HANDS`."""
 
+DENSEPOSE_TORSO = (DensePosePart.TORSO_1, DensePosePart.TORSO_2)
+
 DENSEPOSE_HANDS = (DensePosePart.RIGHT_HAND, DensePosePart.LEFT_HAND)
 
 DENSEPOSE_ARMS = (

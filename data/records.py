@@ -278,13 +278,18 @@ def read_pose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     A point that OpenPose has not found, and each point of a file without people, is (0, 0). Of the model of 25 points those of
     the COCO model are taken.
     """
+    return read_key_points(path, notes=notes)[:, :2]
+
+
+def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
+    """Read what `read_pose` reads, with the score of each point: x, y, score, float64 [18, 3]."""
     with reading(path):
         content = json.loads(path.read_text(encoding='utf-8'))
         people = content.get('people') if isinstance(content, dict) else None
         if not isinstance(people, list):
             raise RecordError(f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT)
         if not people:
-            return np.zeros((KEY_POINTS, 2))
+            return np.zeros((KEY_POINTS, 3))
         person = people[0] if isinstance(people[0], dict) else {}
         values = next((person[key] for key in POSE_KEYS if key in person), None)
         if not isinstance(values, list):
@@ -300,7 +305,7 @@ def read_pose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
             values = [0 if value is None else value for value in values]
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
             raise RecordError(f'{path}: a key point that is no finite number', kind=WRONG_FORMAT)
-        points = np.array(values, dtype=np.float64).reshape(-1, 3)[:, :2]
+        points = np.array(values, dtype=np.float64).reshape(-1, 3)
         if len(points) == KEY_POINTS:
             return points
         _note(notes, BODY_25_POINTS)

@@ -170,7 +170,7 @@ def create_loader(
     shuffle: bool = False,
     drop_last: bool = False,
     seed: int = 0,
-    sampler: Sampler | None = None,
+    sampler: Sampler | range | None = None,
     pin_memory: bool = False,
 ) -> DataLoader:
     """Return a loader of batches: tensors [N, C, H, W] and lists of file names, under the names of the records.

@@ -5,6 +5,7 @@ places, light, noise and backgrounds here.
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -137,10 +138,9 @@ def move_flow(flow: Tensor, grid: Tensor) -> Tensor:
     """Sample a flow that is NaN in places at a grid; NaN where a neighbour is NaN or on another side of a fold."""
     known = flow.isfinite().all(dim=1, keepdim=True)
     filled = torch.where(known, flow, 0)
-    options = {'align_corners': True, 'padding_mode': 'zeros'}
-    share = sample(known.to(flow.dtype), grid, **options)
-    moved = sample(filled, grid, **options)
-    spread = (sample(filled.square(), grid, **options) - moved.square()).clamp(min=0).sum(dim=1, keepdim=True)
+    take = partial(sample, flow=grid, align_corners=True, padding_mode='zeros')
+    share, moved = take(known.to(flow.dtype)), take(filled)
+    spread = (take(filled.square()) - moved.square()).clamp(min=0).sum(dim=1, keepdim=True)
     return torch.where((share > 0.999) & (spread < FOLD**2), moved, math.nan)
 
 
@@ -173,7 +173,7 @@ def move(inputs: TruthInputs) -> TruthInputs:
 def texture(like: Tensor) -> Tensor:
     """Random pictures [N, 3, H, W] in [-1, 1]: a colour, a slope of light, and noise of three grains, soft or in steps."""
     count, _, height, width = like.shape
-    options = {'device': like.device, 'dtype': like.dtype}
+    options: dict[str, Any] = {'device': like.device, 'dtype': like.dtype}
     y, x = (torch.linspace(-1, 1, n, **options) for n in (height, width))
     picture = uniform(like, -0.9, 0.95) + uniform(like, -0.25, 0.25, channels=3)
     picture = picture + uniform(like, -0.4, 0.4, channels=3) * x + uniform(like, -0.4, 0.4, channels=3) * y[:, None]
@@ -200,7 +200,7 @@ def replace_background(inputs: TruthInputs) -> TruthInputs:
 
 def colour_change(like: Tensor, strength: float) -> tuple[Tensor, Tensor]:
     """A random affine map of colours, [N, 3, 3] and [N, 3, 1]: contrast, saturation, tint, brightness."""
-    options = {'device': like.device, 'dtype': like.dtype}
+    options: dict[str, Any] = {'device': like.device, 'dtype': like.dtype}
     eye, grey = torch.eye(3, **options), torch.full((3, 3), 1 / 3, **options)
     saturation = uniform(like, 1 - 2 * strength, 1 + 2 * strength)[:, 0]
     contrast = uniform(like, 1 - strength, 1 + strength)[:, 0]

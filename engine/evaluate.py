@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from data.viton import VITONDataset, create_loader
@@ -20,6 +21,7 @@ from engine.distributed import Process
 from engine.metrics import WeightsUnavailable, check_file, create_inception, create_lpips, mean_over, ssim
 from engine.profiling import GIGA, MEGA, Timed, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from models import TryOnPipeline
+from models.baselines import BaselineTryOn
 from models.outputs import TryOn
 from utils.device import describe_device
 from utils.errors import CheckpointError, DataError, UserError, first_line
@@ -104,16 +106,22 @@ class Guarded:
         return self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
 
 
+def student_inputs(batch: dict[str, Any]) -> tuple:
+    """What a student's pipeline takes of a batch of the loader: person, cloth and edge."""
+    return batch['image'], batch['color'], batch['edge']
+
+
 def dress_all(
-    pipeline: Callable[[Tensor, Tensor, Tensor], TryOn],
+    pipeline: Callable[..., TryOn | BaselineTryOn],
     batches: Iterable[dict[str, Any]],
     pairs: Sequence[tuple[str, str]],
     folder: Path,
     *,
     note: str = '',
     names: Sequence[str] | None = None,
-    compare: Callable[[dict[str, Any], TryOn], Tensor] | None = None,
+    compare: Callable[[dict[str, Any], TryOn | BaselineTryOn], Tensor] | None = None,
     observe: Callable[[dict[str, Any], TryOn], None] | None = None,
+    inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]] = student_inputs,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
 
@@ -121,20 +129,21 @@ def dress_all(
     measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
     rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
     `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
-    `observe` is called with the same and returns nothing.
+    `observe` is called with the same and returns nothing. `inputs` says what the pipeline takes of a batch.
     """
     for name in ('tryon', MEASURED, 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    names, done, rows = names or result_names(pairs), [], []
+    names = names or result_names(pairs)
+    done: list[Dressed] = []
+    rows: list[Image.Image] = []
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
-            result = pipeline(batch['image'], batch['color'], batch['edge'])
-            if not (result.image.isfinite().all() and result.flow.isfinite().all()):
+            result = pipeline(*inputs(batch))
+            if not all(x is None or x.isfinite().all() for x in (result.image, result.flow)):
                 raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
             if observe:
                 observe(batch, result)
-            on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
-            columns = [batch['image'], batch['color'], on_white, result.image]
+            columns = [batch['image'], batch['color'], result.warped_on_white, result.image]
             columns += [compare(batch, result)] if compare else []
             for pictures in zip(*columns, strict=True):
                 person, garment = pairs[len(done)]
@@ -222,15 +231,13 @@ class Evaluation:
         except Exception as error:  # whatever a library raises, what is measured already must not be lost
             return Score(label, None, unit, protocol, f'unavailable: {first_line(error)}')
 
-    def cost(
-        self, pipeline: TryOnPipeline, person: Tensor, cloth: Tensor, edge: Tensor, *, listed: Timed | None = None
-    ) -> list[Score]:
+    def cost(self, pipeline: nn.Module, *inputs: Tensor, listed: Timed | None = None) -> list[Score]:
         """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading.
 
         `listed` has timed the whole list, which is the published protocol of the runtime.
         """
-        size = ' x '.join(map(str, person.shape[2:]))
-        inputs = [x.to(self.device) for x in (person, cloth, edge)]
+        size = ' x '.join(map(str, inputs[0].shape[2:]))
+        inputs = tuple(x.to(self.device) for x in inputs)
         scores = []
         if 'runtime' in self.metrics:
             scores += self._runtime(pipeline, inputs, size)
@@ -249,7 +256,7 @@ class Evaluation:
                 scores.append(self._score(label, 'cost', protocol, compute, unit))
         return scores
 
-    def _runtime(self, pipeline: TryOnPipeline, inputs: Sequence[Tensor], size: str) -> list[Score]:
+    def _runtime(self, pipeline: nn.Module, inputs: Sequence[Tensor], size: str) -> list[Score]:
         try:
             time = measure_runtime(pipeline, *inputs, device=self.device)
         except Exception as error:  # as in `_score`
@@ -309,8 +316,8 @@ class Validation:
         mine = range(self.process.rank, len(self.dataset), self.process.world)
         if not mine:
             return None
-        names = result_names(self.dataset.pairs)
-        pairs, names = ([whole[index] for index in mine] for whole in (self.dataset.pairs, names))
+        all_names = result_names(self.dataset.pairs)
+        pairs, names = [self.dataset.pairs[index] for index in mine], [all_names[index] for index in mine]
         try:
             loader = create_loader(
                 self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine

@@ -6,7 +6,7 @@ Not part of any paper: VITON has no picture of a person in another garment. Flow
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from data.transforms import ids_tensor, picture_tensor
 from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
+from models.baselines import BaselineTryOn
 from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
 from utils.errors import DataError, MissingFileError, first_line
@@ -73,7 +74,12 @@ def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
     return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
 
 
-READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', read_flow), 'mask': ('.png', _read_mask)}
+Part = Image.Image | np.ndarray
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    'img': ('.png', records.read_picture),
+    'flow': ('.npy', read_flow),
+    'mask': ('.png', _read_mask),
+}
 """Folder of each part of a `Truth`, in its order: suffix, and what reads a file."""
 
 
@@ -110,7 +116,7 @@ class GroundTruth:
     """
 
     def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True):
-        self.folder, self.size = folder, tuple(size)
+        self.folder, self.size = folder, (size[0], size[1])
         problems = []
         for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
             for problem in self._problems(*pair):
@@ -123,14 +129,16 @@ class GroundTruth:
 
     def __call__(self, person: str, garment: str) -> Truth:
         """Return the truth of one pair, by the file names of its person and its garment."""
-        picture, flow, mask = (self._read(kind, person, garment) for kind in READERS)
+        picture = records.read_picture(self._path('img', person, garment))
+        flow, mask = (READERS[kind][1](self._path(kind, person, garment)) for kind in ('flow', 'mask'))
         if mask.shape != self.size:
             flow, mask = resize_flow(flow, self.size), resize_mask(mask, self.size)
         return Truth(picture_tensor(picture, self.size), torch.from_numpy(flow), ids_tensor(mask, self.size))
 
     def _problems(self, person: str, garment: str) -> list[str]:
         """What is wrong with the files of one pair."""
-        sides, problems = {}, []
+        sides: dict[str, tuple[int, int]] = {}
+        problems = []
         for kind in READERS:
             try:
                 sides[kind] = _sides(self._read(kind, person, garment))
@@ -138,7 +146,7 @@ class GroundTruth:
                 problems.append(str(error))
         expected = Counter(sides.values()).most_common(1)[0][0] if sides else None
         for kind, found in sides.items():
-            if found != expected:
+            if expected and found != expected:
                 problems.append(
                     f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x width), expected '
                     f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
@@ -148,7 +156,7 @@ class GroundTruth:
     def _path(self, kind: str, person: str, garment: str) -> Path:
         return self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{READERS[kind][0]}'
 
-    def _read(self, kind: str, person: str, garment: str) -> Image.Image | np.ndarray:
+    def _read(self, kind: str, person: str, garment: str) -> Part:
         return READERS[kind][1](self._path(kind, person, garment))
 
 
@@ -199,19 +207,22 @@ class Comparison:
         self.values: dict[str, list[float]] = defaultdict(list)
         self.pairs = 0
 
-    def __call__(self, batch: dict[str, Any], result: TryOn) -> Tensor:
+    def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
         """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
         truths = [self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
         baseline = paste(batch['image'], batch['color'], batch['edge'])
         unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
-        for truth, made, flow, pasted in zip(truths, result.image, result.flow, baseline, strict=True):
+        flows = [None] * len(truths) if result.flow is None else result.flow
+        for truth, made, flow, pasted in zip(truths, result.image, flows, baseline, strict=True):
             self._add('', truth, made, flow, align_corners=self.align_corners)
             self._add(BASELINE, truth, pasted, unwarped, align_corners=True)
             self.pairs += 1
         return torch.stack([truth.picture for truth in truths])
 
-    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor, *, align_corners: bool) -> None:
-        if truth.flow.isfinite().all(dim=0).any():
+    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool) -> None:
+        if flow is None:
+            self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
+        elif truth.flow.isfinite().all(dim=0).any():
             self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
         true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
@@ -239,7 +250,7 @@ class Comparison:
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
         for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
             protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol))
+            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)))
         return scores
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:

@@ -252,5 +252,5 @@ def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Te
     values = []
     for picture, tryon in pairs:
         second = load_picture(tryon)
-        values.append(distance(load_picture(picture, tuple(second.shape[2:])), second))
+        values.append(distance(load_picture(picture, (second.shape[2], second.shape[3])), second))
     return float(np.mean(values))

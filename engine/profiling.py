@@ -78,10 +78,10 @@ class Timed:
 
     def __call__(self, *inputs: torch.Tensor) -> Any:
         """Call the pipeline with pictures [N, C, H, W]."""
-        inputs = [x.to(self.device) for x in inputs]
+        placed = [x.to(self.device) for x in inputs]
         synchronise(self.device)
         start = time.perf_counter()
-        result = self.pipeline(*inputs)
+        result = self.pipeline(*placed)
         synchronise(self.device)
         self.seconds += time.perf_counter() - start
         self.pictures += len(inputs[0])

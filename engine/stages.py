@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from data.batch import TrainingInputs, derive_masks
 from engine.augment import augment, truth_inputs
-from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, warp_terms
+from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, total, warp_terms
 from engine.panels import derived_panels, mask_panel
 from engine.truth_losses import truth_picture_terms, truth_warp_terms
 from models import WarpOutput, compose, create_generator, create_warp
 from models.registry import choose, find_family
+from models.warp_modules.pyramid import WarpNetwork
 
 SMALLEST_SIDE = 64  # on smaller pictures the coarsest flow has no neighbours to be smooth with
 FINE_TUNED = 0.2  # share of the learning rate for a warp network that the stage before has trained
@@ -60,7 +61,7 @@ class Supervision(NamedTuple):
 class Teacher(nn.Module):
     """A trained parser-based warp network and generator, frozen: without gradients and always in eval mode."""
 
-    def __init__(self, warp: nn.Module, generator: nn.Module):
+    def __init__(self, warp: WarpNetwork, generator: nn.Module):
         super().__init__()
         self.warp = warp
         self.generator = generator
@@ -79,6 +80,7 @@ class Teacher(nn.Module):
         unpaired, paired = (inputs.unpaired_cloth, inputs.unpaired_edge), (inputs.cloth, inputs.edge)
         fake = self.warp.aflow_net(condition, self.warp.encode_cloth(unpaired[0]), *unpaired)
         warped = self.warp.aflow_net(condition, self.warp.encode_cloth(paired[0]), *paired, keep_levels=True)
+        assert fake.edge is not None, 'the unpaired garment has an edge'
         bare_arms = inputs.arms * (1 - fake.edge)
         generated = self.generator(torch.cat([inputs.preserved, fake.cloth, fake.edge, bare_arms], dim=1))
         return Supervision(compose(fake, generated, inputs.preserved).image, fake.edge, warped)
@@ -167,7 +169,7 @@ class PBWarp(Stage):
         warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
-        loss = sum(terms.values())
+        loss = total(terms.values())
 
         panels = {
             'person': inputs.person,
@@ -195,7 +197,7 @@ class PBEndToEnd(Stage):
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
-        warp, gen = sum(terms.values()), sum(gen_terms.values())
+        warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PB_E2E_WARP_FACTOR * warp + gen
 
         panels = {
@@ -226,7 +228,7 @@ class PFWarp(Stage):
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gate = is_closer(supervision.warped.cloth, warped.cloth, inputs.person_cloth)
         terms |= distillation_terms(supervision.warped.levels, warped.levels, gate)
-        loss = sum(terms.values())
+        loss = total(terms.values())
 
         panels = {
             'person': inputs.person,
@@ -262,7 +264,7 @@ class PFEndToEnd(Stage):
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
         skin_mask = supervision.fake_edge * (1 - inputs.person_cloth_mask)
         gen_terms |= skin_terms(tryon.rendered, inputs.person, skin_mask, self.perceptual, late=epoch > self.niter)
-        warp, gen = sum(terms.values()), sum(gen_terms.values())
+        warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PF_E2E_WARP_FACTOR * warp + gen
 
         panels = {
@@ -302,7 +304,7 @@ class PFTruth(Stage):
 
         terms = truth_warp_terms(warped, inputs)
         gen_terms = truth_picture_terms(tryon, generated, inputs)
-        warp, gen = sum(terms.values()), sum(gen_terms.values())
+        warp, gen = total(terms.values()), total(gen_terms.values())
 
         panels = {
             'person': inputs.person,
@@ -342,7 +344,7 @@ def create_stage(
     """
     recipe = STAGES[choose('stage', name, STAGES)]
     families = {role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))}
-    networks = {}
+    networks: dict[str, nn.Module] = {}
     for network in recipe.network_names():
         role, part = NETWORKS[network]
         if part == 'warp':

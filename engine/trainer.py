@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
@@ -92,7 +92,10 @@ class Trainer:
         self.parallel = self._wrap_networks()
         if loader.num_workers:
             loader.worker_init_fn = outlive_signals
-        loader.sampler.start = 0
+        self.dataset: Any = loader.dataset  # has `set_epoch`
+        self.sampler: Any = loader.sampler  # a `Share`
+        self.sampler.start = 0
+        self.batch_size = loader.batch_size or 1
         self.batches = len(loader)  # of an epoch
 
     # ---- Before
@@ -106,14 +109,15 @@ class Trainer:
 
     def _wrap_networks(self) -> list[DistributedDataParallel]:
         """Let steps go through data parallelism and compiled code; returns what averages gradients."""
-        parallel = []
+        parallel: list[DistributedDataParallel] = []
         for name in self.stage.lr_scale:
             if self.process.world > 1:
                 devices = [self.device] if self.device.type == 'cuda' else None
                 self.stage.wrap(name, partial(DistributedDataParallel, device_ids=devices))
-                parallel.append(self.stage.modules[name])
+                parallel.append(cast(DistributedDataParallel, self.stage.modules[name]))
             if self.settings.compile:
-                self.stage.wrap(name, torch.compile)
+                # The overloads of torch.compile do not say that a module stays one.
+                self.stage.wrap(name, torch.compile)  # type: ignore[arg-type]
         return parallel
 
     def _load_state(self, state: Mapping[str, Any]) -> None:
@@ -198,8 +202,8 @@ class Trainer:
     def _train_epoch(self) -> bool:
         """Train on what is left of an epoch; returns whether it is complete."""
         epoch = self.epoch + 1
-        self.loader.dataset.set_epoch(epoch)
-        self.loader.sampler.start = self.records
+        self.dataset.set_epoch(epoch)
+        self.sampler.start = self.records
         left = len(self.loader)
         self.stage.train()
         self.journal.lap()
@@ -209,7 +213,7 @@ class Trainer:
                 rates = self._set_learning_rates(self.batches - left)
                 result = self._step(batches, epoch)
                 left -= len(batches)
-                self.records += len(batches) * self.loader.batch_size * self.process.world
+                self.records += len(batches) * self.batch_size * self.process.world
                 progress.set_postfix(loss=f'{self.loss:.4g}', refresh=False)
                 progress.update()
                 self._report(result, rates, epoch, left)
@@ -289,7 +293,7 @@ class Trainer:
         self.journal.curves('train', means, self.step)
         self.journal.curves('lr', rates, self.step)
         seconds = self.journal.lap() / counted
-        records = self.loader.batch_size * self.process.world / seconds
+        records = self.batch_size * self.process.world / seconds
         remaining = timedelta(seconds=round(seconds * (left + (self.epochs - epoch) * self.batches)))
         terms = ', '.join(f'{name} {value:.4g}' for name, value in means.items())
         self.journal.say(
@@ -349,7 +353,8 @@ class Trainer:
             'scaler': self.scaler.state_dict(),
             'random': states,
         }
-        folder, writers = self.folder / 'weights', {}
+        folder = self.folder / 'weights'
+        writers: dict[Path, Writer] = {}
         for name, ending in itertools.product(trained, endings):
             writers[folder / f'{name}_{ending}.pt'] = partial(self._write_network, name, numbers)
             if self.average is not None:
@@ -363,6 +368,7 @@ class Trainer:
         self.save_network(path, name, extra)
 
     def _write_average(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        assert self.average is not None, 'only called with --ema'
         with self.average.in_place(name):
             self.save_network(path, name, extra)
 

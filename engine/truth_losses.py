@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.augment import TruthInputs
+from engine.losses import total
 from models.outputs import TryOn, WarpOutput
 
 FLOW, FLOW_POWER, FLOW_EPSILON = 0.05, 0.8, 0.01
@@ -64,7 +65,8 @@ def hidden_region(garment: Tensor) -> Tensor:
 def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tensor]:
     """The warp's losses: flows at every level, the warped cloth where the garment is seen, the warped edge."""
     weights = LEVEL_WEIGHTS[-len(warped.levels) :]
-    flow = sum(weight * flow_distance(level.flow, inputs.flow) for weight, level in zip(weights, warped.levels, strict=True))
+    flow = total(weight * flow_distance(level.flow, inputs.flow) for weight, level in zip(weights, warped.levels, strict=True))
+    assert warped.edge is not None, 'training gives an edge'
     decided = 1 - hidden_region(inputs.garment)
     return {
         'flow': FLOW * flow,

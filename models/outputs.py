@@ -1,4 +1,4 @@
-"""What the networks return: the tensors' names, shapes and ranges in one place."""
+"""Results of the networks: names, shapes and ranges of the tensors."""
 
 from typing import NamedTuple
 
@@ -22,23 +22,23 @@ class WarpLevel(NamedTuple):
 
 
 class WarpOutput(NamedTuple):
-    """What a warp network returns."""
+    """Result of a warp network."""
 
-    cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth brought onto the person
+    cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth warped onto the person
     edge: Tensor | None  # [N, 1, H, W] in [0, 1], its mask; None where no edge was given
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y), float32 or wider
     levels: tuple[WarpLevel, ...]  # coarse to fine; empty unless keep_levels=True
 
 
 class PersonCode(NamedTuple):
-    """What a pipeline needs to know of a person, for any number of garments. Only the pipeline that made it can read it."""
+    """A person, encoded for any number of garments. It fits the pipeline that made it only."""
 
     person: Tensor  # [N, 3, H, W] in [-1, 1]
     features: tuple[Tensor, ...]  # the condition's half of the pyramid: maps [N, C, h, w], coarse to fine
 
 
 class GarmentCode(NamedTuple):
-    """What a pipeline needs to know of a garment, for any number of persons. Only the pipeline that made it can read it."""
+    """A garment, encoded for any number of persons. It fits the pipeline that made it only."""
 
     cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth times its edge
     edge: Tensor  # [N, 1, H, W] in {0, 1}
@@ -46,7 +46,7 @@ class GarmentCode(NamedTuple):
 
 
 class TryOn(NamedTuple):
-    """What a try-on consists of."""
+    """Result of a try-on."""
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
     rendered: Tensor  # [N, 3, H, W] in [-1, 1], what is seen beside the cloth: the generator's picture, or what is kept
@@ -55,3 +55,8 @@ class TryOn(NamedTuple):
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
     keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
+
+    @property
+    def warped_on_white(self) -> Tensor:
+        """The warped cloth as panels show it, [N, 3, H, W] in [-1, 1]."""
+        return self.warped_cloth * self.warped_edge + (1 - self.warped_edge)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
+from models.checks import check_agreement, check_picture
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
@@ -24,6 +25,7 @@ def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
     The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the preserved
     picture for a teacher; only generators with a keep mask show it.
     """
+    assert warped.edge is not None, 'the garment came without an edge'
     rendered, mask, keep = activate(generated, kept)
     mask = mask * warped.edge
     return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
@@ -48,21 +50,9 @@ def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """The cloth times its edge, and the edge made binary: what the networks see of a garment."""
+    """The cloth times its edge, and the edge made binary: the form in which networks take a garment."""
     edge = (edge > 0.5).to(cloth.dtype)
     return cloth * edge, edge
-
-
-def check_picture(name: str, x: Tensor, channels: int) -> None:
-    """Raise ValueError unless `x` is a floating-point picture [N, channels, H, W] with somebody in it."""
-    if not isinstance(x, Tensor):
-        raise UserError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
-    if x.shape[:1] == (0,):
-        raise UserError(f'{name} is {list(x.shape)}: there is nobody in it')
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise UserError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
-    if not x.is_floating_point():
-        raise UserError(f'{name} is {x.dtype}, expected a floating-point picture: [-1, 1], an edge [0, 1]')
 
 
 def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
@@ -72,14 +62,6 @@ def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
     check_picture('cloth', cloth, 3)
     check_picture('edge', edge, 1)
     check_agreement('edge', edge, 'cloth', cloth)
-
-
-def check_agreement(name: str, x: Tensor, other_name: str, other: Tensor, *, one_for_all: bool = False) -> None:
-    """Raise ValueError unless batch, height and width agree; with `one_for_all`, a batch of one fits any other."""
-    batches_fit = x.shape[0] == other.shape[0] or (one_for_all and 1 in (x.shape[0], other.shape[0]))
-    if not batches_fit or x.shape[2:] != other.shape[2:]:
-        rule = '; batch, height and width must agree' + (', or one batch be 1' if one_for_all else '')
-        raise UserError(f'{name} is {list(x.shape)} but {other_name} is {list(other.shape)}{rule}')
 
 
 def check_inputs(
@@ -156,7 +138,7 @@ class TryOnPipeline(nn.Module):
 
     @property
     def align_corners(self) -> bool:
-        """How the flows of the results are to be sampled."""
+        """Convention by which the flows of results are sampled."""
         return self.warp.aflow_net.align_corners
 
     @classmethod
@@ -194,8 +176,9 @@ class TryOnPipeline(nn.Module):
         notes = [*warp_info.notes, *generator_info.notes]
         if family not in FAMILIES:
             notes.append(f'{family}: this pair of networks is no published method')
-        about = {'size': warp_info.size or PUBLISHED_SIZE, 'notes': tuple(notes)}
-        return cls(warp_network, generator, family=family, is_trained=is_trained, **about).eval()
+        size = warp_info.size or PUBLISHED_SIZE
+        assert isinstance(warp_network, WarpNetwork)
+        return cls(warp_network, generator, family=family, is_trained=is_trained, size=size, notes=tuple(notes)).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
@@ -208,8 +191,10 @@ class TryOnPipeline(nn.Module):
         check_inputs(person, cloth, edge, self.warp.check_size)
         if not isinstance(person, PersonCode):
             person = self.encode_person(person)
-        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
-        return self.dress(*match_batch(person, garment))
+        if not isinstance(cloth, GarmentCode):
+            assert edge is not None, 'check_inputs refuses a cloth without an edge'
+            cloth = self.encode_garment(cloth, edge)
+        return self.dress(*match_batch(person, cloth))
 
     @torch.no_grad()
     def encode_person(self, person: Tensor) -> PersonCode:
@@ -228,19 +213,19 @@ class TryOnPipeline(nn.Module):
         return GarmentCode(cloth, edge, self.warp.encode_cloth(cloth))
 
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
-        """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
+        """Warp and render encoded persons and garments of equal batch sizes."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
         generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
         return compose(warped, generated, person.person)
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """Device of the networks."""
         return next(self.warp.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the networks compute in, but for flows."""
+        """Dtype of the networks; flows stay float32."""
         return next(self.warp.parameters()).dtype
 
     def _place(self, x: Tensor) -> Tensor:

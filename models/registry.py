@@ -93,7 +93,7 @@ def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetw
     """Make a warp network, newly initialised, in training mode.
 
     `name` is a key of `WARPS`, `role` 'teacher' (condition of 45 channels) or 'student' (3). `align_corners` is honoured by every
-    sampling; published weights were trained with it on. Raises ValueError for an unknown name or role, with what there is.
+    sampling; published weights were trained with it on. Raises ValueError for an unknown name or role, listing the known ones.
     """
     network = WARPS[choose('warp network', name, WARPS)]
     role = choose(f'role of {name}', role, roles_of(name))
@@ -104,7 +104,7 @@ def create_generator(name: str, role: str) -> nn.Module:
     """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4 or 5, H, W].
 
     Rendered picture 3, composite mask 1 and, of the small model, keep mask 1, as `compose` takes them.
-    Raises ValueError for an unknown name or role, with what there is.
+    Raises ValueError for an unknown name or role, listing the known ones.
     """
     network = GENERATORS[choose('generator', name, GENERATORS)]
     return network(GENERATOR_CHANNELS[choose(f'role of {name}', role, roles_of(name))])

@@ -21,7 +21,7 @@ from utils.errors import UserError
 def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
     """Move parts to device and dtype: channels last on a GPU (tensor cores), rearranged for less arithmetic on a CPU."""
     if device.type != 'cpu':
-        return parts.to(device, dtype, memory_format=torch.channels_last)
+        return parts.to(device, dtype).to(memory_format=torch.channels_last)
     return save_arithmetic(parts).to(dtype)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import merge_neighbours, replace
-from runtime.parts import Parts, WrappedFlow
+from runtime.parts import Dresser, GarmentEncoder, Parts, WrappedFlow
 from runtime.smooth import ChannelsLastTaps, Taps
 
 ACTIVATIONS = {nn.ReLU: 'relu', nn.ReLU6: 'hardtanh', nn.LeakyReLU: 'leaky_relu'}  # as oneDNN calls them
@@ -144,6 +144,8 @@ def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     replace(parts, nn.InstanceNorm2d, ChannelsLastInstanceNorm)
     replace(parts, Taps, operations.taps)
     parts.to(memory_format=torch.channels_last)
-    parts.dress.flow = operations.flow(parts.dress.flow)
-    parts.garment.encoder.append(ChannelsLastMaps())
+    dress, garment = parts.dress, parts.garment
+    assert isinstance(dress, Dresser) and isinstance(garment, GarmentEncoder)
+    dress.flow = operations.flow(dress.flow)
+    garment.encoder.append(ChannelsLastMaps())
     return parts

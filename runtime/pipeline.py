@@ -56,15 +56,17 @@ class OptimizedPipeline:
     def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
         """Dress a person; arguments, results and errors are those of `TryOnPipeline`."""
         check_inputs(person, cloth, edge, self._check_size)
-        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        if not isinstance(cloth, GarmentCode):
+            assert edge is not None, 'check_inputs refuses a cloth without an edge'
+            cloth = self.encode_garment(cloth, edge)
         if isinstance(person, PersonCode):
-            person, garment = match_batch(person, garment)
-            return TryOn(*self._calls['dress'](person.person, *person.features, *_tensors(garment)))
+            person, cloth = match_batch(person, cloth)
+            return TryOn(*self._calls['dress'](person.person, *person.features, *_tensors(cloth)))
         person = self._bring(person)
-        if person.shape[0] != garment.cloth.shape[0]:
-            stand_in, garment = match_batch(PersonCode(person, ()), garment)
+        if person.shape[0] != cloth.cloth.shape[0]:
+            stand_in, cloth = match_batch(PersonCode(person, ()), cloth)
             person = stand_in.person
-        return TryOn(*self._calls['try_on'](person, *_tensors(garment)))
+        return TryOn(*self._calls['try_on'](person, *_tensors(cloth)))
 
     def encode_person(self, person: Tensor) -> PersonCode:
         """Compute once what any garment needs of `person` [N, 3, H, W] in [-1, 1]."""
@@ -143,6 +145,6 @@ def _fastest(
     calls = [functools.partial(made, *pictures) for made in ready.values()]
     times = time_calls(calls, device=device, repeats=TIMED_CALLS, warm_up=1)
     medians = {mode: statistics.median(values) for mode, values in zip(ready, times, strict=True)}
-    _chosen[key] = min(medians, key=medians.get)
+    _chosen[key] = min(medians, key=lambda mode: medians[mode])
     _log.info('took %s of %s', _chosen[key], ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items()))
     return ready[_chosen[key]]

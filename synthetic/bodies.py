@@ -1,6 +1,7 @@
 """Draws torso, arms, legs, the clothes on them, and what is behind the person."""
 
 import copy
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +29,8 @@ from synthetic.brushes import (
 )
 from synthetic.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
 
+AnyPatch = TypeVar('AnyPatch', bound='Patch')
+
 
 class Patch:
     """Torso-frame coordinates of a window, and what of a person does not depend on the garment there."""
@@ -39,7 +42,7 @@ class Patch:
         self.across = np.clip(self.x / person.widths(self.y), -1, 1)
         self.trunk = limb_shade(self.across * 0.93, 1.0, 0.0, person.light)
 
-    def part(self, window: Window | None) -> 'Patch | None':
+    def part(self: AnyPatch, window: Window | None) -> 'AnyPatch | None':
         """The same for the part that lies inside a window; None where they do not meet."""
         both = overlap(self.window, window)
         if both is None:

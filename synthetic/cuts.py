@@ -121,7 +121,7 @@ class Cut:
             point,
             (point[0] - 5, point[1] - 1.5),
         ]
-        half = floats(leaf)
+        outline = floats(leaf)
         if self.collar == 'hood':
             rim = [
                 (0.3, self.depth),
@@ -132,8 +132,8 @@ class Cut:
                 (n + 4, 10),
                 (8, self.depth + 5),
             ]
-            half = spline([*rim, (1.5, self.depth + 4)], closed=True)
-        return [half, half * floats((-1, 1))]
+            outline = spline([*rim, (1.5, self.depth + 4)], closed=True)
+        return [outline, outline * floats((-1, 1))]
 
     def sleeve_outline(self, side: int, start: float = 0.0, stop: float = 1.0) -> np.ndarray:
         """Outline of a stretch of a sleeve."""

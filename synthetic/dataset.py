@@ -72,7 +72,7 @@ SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 @dataclass(frozen=True)
 class DrawnTruth:
-    """What the right answer for an unpaired garment is.
+    """Ground truth for an unpaired garment.
 
     `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen), `mask` and
     `parsing` uint8 [H, W] are what the first lines of this file define.
@@ -179,7 +179,7 @@ def _pose_json(points: np.ndarray) -> bytes:
 
 
 def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
-    """Where the parts of a record lie, relative to the root, by name."""
+    """Paths of the parts of a record by name, relative to the root."""
     folder, stem, person, cloth = SPLITS[split][0], f'{index:06d}', f'{index:06d}_0', f'{index:06d}_1'
     paths = {
         'person': f'{folder}/{split}_img/{person}.jpg',
@@ -257,7 +257,7 @@ def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], 
 
 
 def _read_manifest(root: Path) -> dict | None:
-    """What an earlier run left in the folder; None where the folder is new or empty."""
+    """Description left by an earlier run; None if the folder is new or empty."""
     content = sorted(item.name for item in root.iterdir()) if os.path.isdir(root) else []
     if not content:
         return None

@@ -128,7 +128,7 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     middle = ((2.5, 16.3), (0, 16.6), (-2.5, 16.3))
     upper = at((-wide, corner), (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9), (wide, corner), *middle)
     lower = at((wide, corner), *middle, (-wide, corner), (-3, 18.6), (0, 19.3), (3, 18.6))
-    marks = [
+    marks: list[tuple] = [
         (spline(upper, closed=True, steps=3), None, lips * 0.87),
         (spline(lower, closed=True, steps=3), None, lips),
         (spline(at((-wide, corner), *middle[::-1], (wide, corner)), steps=4), 0.4, lips * 0.58),

@@ -241,12 +241,14 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
     build, tilt = spread(0.93, 1.1), spread(-3.5, 3.5)
     tip_x, tip_y = (45 if male else 39.5) * spread(0.96, 1.05), spread(5, 10)
     lifts = [7 if pose == 'raised' else 0 for pose in poses]
-    tips = tuple(floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in zip((-1, 1), lifts, strict=True))
+    left_tip, right_tip = (
+        floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in zip((-1, 1), lifts, strict=True)
+    )
     waist = spread(92, 102) if male else spread(80, 99)
     widths, girth = sample_widths(rng, male=male, build=build), build * (1.15 if male else 0.97)
     arms = [
         sample_arm(rng, pose, side, tip + (-side * (8 if male else 6.5), 8.5), widths(104.0), waist, girth)
-        for pose, side, tip in zip(poses, (-1, 1), tips, strict=True)
+        for pose, side, tip in zip(poses, (-1, 1), (left_tip, right_tip), strict=True)
     ]
     arms.sort(key=lambda arm: poses[(arm.side + 1) // 2] == 'over')
     scale = float(np.clip(rng.normal(1.06, 0.08), 0.86, 1.28))
@@ -260,7 +262,7 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
         lean=float(np.radians(spread(-5, 5))),
         turn=spread(-0.2, 0.2),
         bend=spread(-6, 6),
-        tips=tips,
+        tips=(left_tip, right_tip),
         neck=(11.5 if male else 9.0) * spread(0.95, 1.05),
         widths=widths,
         waist=waist,

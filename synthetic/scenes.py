@@ -128,7 +128,8 @@ class Scene:
         cloth is the flat one exactly, moved along the flow.
         """
         frame, warp = self.frame, Warp(self.person, garment)
-        pieces = {'torso': wear_torso(warp, frame, patch, rng, shade=shade) if (patch := warp.torso_patch(self.torso)) else []}
+        trunk = warp.torso_patch(self.torso)
+        pieces: dict[str | int, list[Layer]] = {'torso': wear_torso(warp, frame, trunk, rng, shade=shade) if trunk else []}
         for side in self.arms:
             patch = warp.sleeve_patch(self.arms[side])
             pieces[side] = wear_sleeve(warp, frame, patch, rng, shade=shade) if patch else []

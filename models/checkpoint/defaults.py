@@ -40,7 +40,7 @@ def choose_weights(
     """
     paths = [expand(path) for path in given]
     if len(paths) == 2:
-        return Weights(*paths, f'{paths[0]} and {paths[1]}')
+        return Weights(paths[0], paths[1], f'{paths[0]} and {paths[1]}')
     if len(paths) == 1:
         warp, gen = _pair_in(paths[0])
         return Weights(warp, gen, f'{warp} and {gen}')

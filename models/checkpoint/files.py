@@ -21,9 +21,9 @@ from utils.paths import atomic_write, expand
 class CheckpointInfo(NamedTuple):
     """Description of a checkpoint: part, network and role from its tensors; None for entries that the file lacks."""
 
-    part: str  # 'warp' | 'generator'
+    part: str  # 'warp' | 'generator' | 'baseline'
     network: str  # name in the registry
-    role: str  # 'teacher' | 'student'
+    role: str  # 'teacher' | 'student'; 'parser-based' of a baseline
     align_corners: bool | None
     size: tuple[int, int] | None  # height and width in pixels
     family: str | None

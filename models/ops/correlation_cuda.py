@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from models.ops.correlation import SIDE, correlation_gradient, cost_volume, gradient_rule, save_inputs, volume_rule
+from models.ops.correlation_torch import SIDE, correlation_gradient, cost_volume, gradient_rule, save_inputs, volume_rule
 from utils.errors import first_line
 
 SCALARS = {torch.float32: 'FLOAT', torch.float64: 'DOUBLE', torch.float16: 'HALF', torch.bfloat16: 'BFLOAT16'}

@@ -42,7 +42,7 @@ class FlowNetwork(nn.Module):
         self.netRefine = nn.ModuleList(refine or (offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS)))
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
-        """What `coarse_offset` wants to know of the whole pyramids, computed once before the loop."""
+        """Input of `coarse_offset` from the whole pyramids, computed once before the loop."""
         return None
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
@@ -67,9 +67,10 @@ class FlowNetwork(nn.Module):
     ) -> WarpOutput:
         options = {'align_corners': self.align_corners}
         context = self.context(condition_features, cloth_features)
-        flow, levels = None, []
+        flow: Tensor | None = None
+        levels: list[WarpLevel] = []
         for n, (condition_feature, cloth_feature) in enumerate(zip(condition_features, cloth_features, strict=True)):
-            # The one place where a gradient stops: what is learnt here must not move the level before.
+            # The only detach: gradients of this level must not reach the flow of the level before.
             aligned = cloth_feature if flow is None else self.align(cloth_feature, flow.detach())
             coarse = self.coarse_offset(n, aligned, condition_feature, context)
             flow = advance(flow, coarse, **options)
@@ -80,6 +81,7 @@ class FlowNetwork(nn.Module):
             if keep_levels:
                 cloth_n, edge_n = self.sample_level(cloth, edge, flow)
                 levels.append(WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature))
+        assert flow is not None, 'a pyramid has levels'
         warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(cloth, edge, flow)
         return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
 
@@ -113,11 +115,11 @@ class WarpNetwork(nn.Module):
         raise NotImplementedError
 
     def condition_encoder(self) -> nn.Sequential:
-        """What `encode_condition` does as a module, which shares the weights."""
+        """`encode_condition` as a module that shares the weights."""
         raise NotImplementedError
 
     def cloth_encoder(self) -> nn.Sequential:
-        """What `encode_cloth` does as a module, which shares the weights."""
+        """`encode_cloth` as a module that shares the weights."""
         raise NotImplementedError
 
     def check_size(self, name: str, picture: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from data.viton import VITONDataset
 from engine.metrics import psnr
 from engine.profiling import MEGA, WARM_UP_CALLS
+from models.interface import TryOnModel
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from runtime.export.graphs import SUFFIXES
@@ -78,11 +80,11 @@ def compare(
     split = _in_two_batches(runtime, pictures)
     results = {'whole': _in_two_batches(whole, pictures), 'split': [split[TryOn._fields.index(field)] for field in COMPARED]}
     one = tuple(x[:1] for x in pictures)
-    codes = {network: network.encode_garment(*one[1:]) for network in (pipeline, runtime)}
-    calls = [lambda: pipeline(*one), lambda: whole(*one)]
-    calls += [lambda network=network, code=code: network(one[0], code) for network, code in codes.items()]
-    times = time_calls(calls, device=CPU, repeats=timed_calls, warm_up=WARM_UP_CALLS, title='timing')
-    times = [1000 * statistics.median(values) for values in times]
+    calls = [partial(pipeline, *one), partial(whole, *one)]
+    models: tuple[TryOnModel, ...] = pipeline, runtime
+    calls += [partial(model, one[0], model.encode_garment(*one[1:])) for model in models]
+    timed = time_calls(calls, device=CPU, repeats=timed_calls, warm_up=WARM_UP_CALLS, title='timing')
+    times = [1000 * statistics.median(values) for values in timed]
     files = {'whole': folder.glob('whole.*'), 'split': [*folder.glob('garment.*'), *folder.glob('try_on.*')]}
     rows = []
     for graph, (eager, exported) in zip(results, (times[:2], times[2:]), strict=True):
@@ -108,7 +110,7 @@ def differences(got: Tensor, wanted: Tensor) -> tuple[float, float, float]:
     return difference.max().item(), difference.mean().item(), worst
 
 
-def parity_table(rows: dict[str, Sequence[GraphParity]]) -> str:
+def parity_table(rows: Mapping[str, Sequence[GraphParity]]) -> str:
     """The comparisons of each precision for the screen."""
     header = ['precision', 'graph', 'MB', 'output', 'max', 'mean', 'PSNR dB', 'ms', 'eager ms', 'speed-up']
     lines = []
@@ -121,7 +123,7 @@ def parity_table(rows: dict[str, Sequence[GraphParity]]) -> str:
     return format_table(header, lines)
 
 
-def check(rows: dict[str, Sequence[GraphParity]]) -> None:
+def check(rows: Mapping[str, Sequence[GraphParity]]) -> None:
     """Raise `ParityError` unless every output is the pipeline's but for rounding."""
     off = [(precision, row) for precision, comparisons in rows.items() for row in comparisons if row.is_off(precision)]
     if off:

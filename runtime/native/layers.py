@@ -14,7 +14,7 @@ from models.generators.rmgn import AAD, AADResBlock
 from models.outputs import WarpOutput
 from runtime import cpu
 from runtime.cpu import RowSamplingFlow, channels_last, fuse
-from runtime.fold import bias_of, merge_neighbours, replace
+from runtime.fold import bias_of, conv_of, merge_neighbours, replace
 from runtime.native.binding import load_kernels
 from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
@@ -65,15 +65,15 @@ class NativeConv(nn.Module):
 
     def forward(self, *maps: Tensor, addend: Tensor | None = None) -> Tensor:
         """One map [N, C, H, W], or several whose channels follow one another; `addend` is added before the activation."""
-        maps = [channels_last(x) for x in maps]
+        arranged = [channels_last(x) for x in maps]
         addend = None if addend is None else channels_last(addend)
-        return torch.ops.dm_vton_cpu.winograd(maps, self.kernels, self.bias, addend, *self.settings)
+        return torch.ops.dm_vton_cpu.winograd(arranged, self.kernels, self.bias, addend, *self.settings)
 
 
 def split_pixels(conv: DoublingConv) -> nn.Conv2d:
     """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts in their places."""
     low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
-    low.bias.data = bias_of(conv).repeat_interleave(4)
+    low.bias = nn.Parameter(bias_of(conv).repeat_interleave(4), requires_grad=False)
     # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the same pixel.
     fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(conv.weight)
     low.weight.data = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
@@ -87,7 +87,7 @@ class NativeResidual(nn.Module):
         super().__init__()
         *first, last = block
         self.first = nn.Sequential(*first)
-        self.last = NativeConv(last, activation)
+        self.last = NativeConv(conv_of(last), activation)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.first(x), addend=x)
@@ -115,10 +115,10 @@ class NativeAAD(nn.Module):
         ):
             weights = [panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)]  # [panels, A, columns]
             width = weights[0].shape[0] * weights[0].shape[2]
-            biases = [wide(bias, width) for bias in (1 + gamma.bias.detach(), beta.bias.detach())]
+            biases = [wide(bias, width) for bias in (1 + bias_of(gamma), bias_of(beta))]
             self.register_buffer(f'{name}_weights', torch.cat(weights))
             self.register_buffer(f'{name}_biases', torch.cat(biases))
-        self.register_buffer('mask', torch.cat([aad.conv_h.weight.detach().flatten(), aad.conv_h.bias.detach()]))
+        self.register_buffer('mask', torch.cat([aad.conv_h.weight.detach().flatten(), bias_of(aad.conv_h)]))
         self.eps = aad.norm.eps
 
     def forward(self, x: Tensor, person: Tensor, cloth: Tensor) -> Tensor:
@@ -151,14 +151,14 @@ class NativeInvertedResidual(nn.Module):
         super().__init__()
         *expansion, depthwise, projection = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
         first = panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None  # [panels, in, columns]
-        hidden = first.shape[0] * first.shape[2] if expansion else panels(torch.zeros(1, depthwise.in_channels)).numel()
+        hidden = panels(torch.zeros(1, depthwise.in_channels)).numel() if first is None else first.shape[0] * first.shape[2]
         last = panels(wide(projection.weight.detach().flatten(1), hidden).t())
         self.register_buffer('expansion', first)
-        self.register_buffer('expansion_bias', wide(expansion[0].bias.detach(), hidden) if expansion else None)
+        self.register_buffer('expansion_bias', wide(bias_of(expansion[0]), hidden) if expansion else None)
         self.register_buffer('depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden))  # [9, hidden]
-        self.register_buffer('depthwise_bias', wide(depthwise.bias.detach(), hidden))
+        self.register_buffer('depthwise_bias', wide(bias_of(depthwise), hidden))
         self.register_buffer('projection', last)
-        self.register_buffer('projection_bias', wide(projection.bias.detach(), last.shape[0] * last.shape[2]))
+        self.register_buffer('projection_bias', wide(bias_of(projection), last.shape[0] * last.shape[2]))
         in_channels = block.conv[0].in_channels
         self.shape = in_channels, projection.out_channels, depthwise.stride[0], block.has_shortcut
 
@@ -207,8 +207,8 @@ class NativeFlow(RowSamplingFlow):
 
     def forward(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs) -> WarpOutput:
         # A code expanded to a batch is a view with stride 0, which the kernels do not take.
-        features = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
-        return super().forward(*features, *args, **kwargs)
+        person, garment = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
+        return super().forward(person, garment, *args, **kwargs)
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
         layers = self.netRefine[level]
