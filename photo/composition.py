@@ -102,7 +102,7 @@ class Composition:
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         self.offset = places - torch.stack([x, y])  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
         step = magnification(places, self.mask[0] > 0.5) * garment.window.height / window.height
-        self.tile = _tile(garment, min(1.0, 1 / step))
+        self.tile = tile_of(garment, min(1.0, 1 / step))
 
     def __call__(self, box: Box) -> Layers:
         """The layers at `box`, which counts from the window's corner."""
@@ -121,7 +121,7 @@ class Composition:
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
 
 
-def _tile(garment: Garment, factor: float) -> Tensor:
+def tile_of(garment: Garment, factor: float) -> Tensor:
     """What the garment's window shows as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
 
     A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.

@@ -71,7 +71,7 @@ def paste(
     window, weights = composition.window, torch.from_numpy(weight)[None]
     pixels, taken = np.array(photo), np.zeros((photo.height, photo.width), np.uint8)
     allowed = None if silhouette is None else np.asarray(silhouette)
-    box = _reach(weight, window, photo.size)
+    box = reach(weight, window, photo.size)
     for strip in strips(box) if box else []:
         share = enlarge(weights, window, strip, cubic=False)[0, ..., None].numpy()  # [H, W, 1], exactly 0 away from the change
         place = (
@@ -89,7 +89,7 @@ def paste(
     return picture, Image.fromarray(taken)
 
 
-def _reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
+def reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
     """The box of the photograph that a weight reaches, counted from the window's corner; None where it reaches nothing."""
     box = bounding_box(weight > 0)
     if box is None:
