@@ -61,6 +61,7 @@ class ClipWriter(Protocol):
     """A clip that is being written."""
 
     notes: list[str]
+    count: int  # frames that were written
 
     def write(self, frame: Frame) -> None:
         """Append a frame, of the size that was announced."""

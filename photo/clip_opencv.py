@@ -49,17 +49,20 @@ class OpencvWriter:
     """A video file that is being written."""
 
     def __init__(self, path: Path, info: ClipInfo):
-        self.notes = [f'{path.name}: sound, if there is any, is left out, since PyAV is not installed; {INSTALL}']
+        self.notes = [f'sound, if there is any, is left out, since PyAV is not installed; {INSTALL}']
+        self.count = 0
         self._size = info.width & ~1, info.height & ~1
         if self._size != (info.width, info.height):
-            self.notes.append(f'{path.name}: {self._size[0]} x {self._size[1]} pixels, since OpenCV writes even sizes only; {INSTALL}')
+            size = f'{self._size[0]} x {self._size[1]}'
+            self.notes.append(f'the result has {size} pixels, since OpenCV writes even sizes only; {INSTALL}')
         code = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
         self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, float(info.rate), self._size)
         if not self._writer.isOpened():
-            raise UserError(f'{path.name}: OpenCV writes no {path.suffix} here; choose .mp4 or .avi, or {INSTALL}')
+            raise UserError(f'--out: OpenCV writes no {path.suffix} here; choose .mp4 or .avi, or {INSTALL}')
 
     def write(self, frame: Frame) -> None:
         width, height = self._size
+        self.count += 1
         self._writer.write(np.ascontiguousarray(frame.pixels[:height, :width, ::-1]))
 
     def close(self) -> None:

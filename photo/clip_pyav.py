@@ -110,7 +110,7 @@ class PyavWriter:
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._format
         context.sample_aspect_ratio = info.aspect
-        self._tick, self._matrix, self._count = Fraction(1, TICKS), 'ITU709', 0
+        self._tick, self._matrix, self.count = Fraction(1, TICKS), 'ITU709', 0
         if codec == 'mpeg4':  # AVI holds neither times nor which colours are meant
             self._tick, self._matrix = 1 / info.rate, 'ITU601'
         else:
@@ -125,7 +125,7 @@ class PyavWriter:
         track = self._source.streams.audio[0]
         name = 'unknown' if track.codec_context is None else track.codec_context.codec.canonical_name
         if name not in self._container.supported_codecs:
-            self.notes.append(f'{path.name}: the sound ({name}) is left out, which {path.suffix} does not hold; take .mkv')
+            self.notes.append(f'the sound ({name}) is left out, which {path.suffix} does not hold; take .mkv')
             return
         self._track = self._container.add_stream_from_template(track)
         self._packets = self._source.demux(track)
@@ -135,8 +135,8 @@ class PyavWriter:
         picture = av.VideoFrame.from_ndarray(frame.pixels, format='rgb24')
         picture = picture.reformat(format=self._format, dst_colorspace=self._matrix)
         picture.time_base = self._tick
-        picture.pts = round(frame.time / self._tick) if self._tick.denominator == TICKS else self._count
-        self._count += 1
+        picture.pts = round(frame.time / self._tick) if self._tick.denominator == TICKS else self.count
+        self.count += 1
         for packet in self._stream.encode(picture):
             self._container.mux(packet)
         self._copy_sound(frame.time)
@@ -153,7 +153,7 @@ class PyavWriter:
             self._pending = next(self._packets, None)
 
     def close(self) -> None:
-        if self._count:
+        if self.count:
             for packet in self._stream.encode():
                 self._container.mux(packet)
         self._container.close()

@@ -45,17 +45,25 @@ class FrameDresser:
         self.steady = SteadyPipeline(pipeline) if steady else None
         self._tiles = TileSizes()
 
-    def look(self, frame: np.ndarray, window: Window | None = None) -> View:
-        """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never moves."""
-        picture = Image.fromarray(frame)
+    def look(
+        self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None
+    ) -> View:
+        """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never moves.
+
+        `picture` is what the networks see in the frame's place, such as the person before another background.
+        """
+        picture = Image.fromarray(frame) if picture is None else picture
         window = window or frame_person(picture.size, self.size)
         tensor = picture_tensor(cut(picture, window, border_colour(picture)), self.size)[None]
         return View(window, tensor, self.pipeline.encode_person(tensor))
 
-    @torch.no_grad()
     def __call__(self, frame: np.ndarray, garment: PreparedGarment, window: Window | None = None) -> np.ndarray:
         """Return a frame uint8 [H, W, 3] RGB with the garment on; where nothing changed, the pixels are the same."""
-        view = self.look(frame, window)
+        return self.dress(frame, self.look(frame, window), garment)
+
+    @torch.no_grad()
+    def dress(self, frame: np.ndarray, view: View, garment: PreparedGarment) -> np.ndarray:
+        """As calling the dresser, for a frame that was looked at before."""
         result = (self.steady or self.pipeline)(view.code, garment.code)
         return self.paste(frame, view, result, garment)
 
