@@ -8,7 +8,6 @@ who stands still in a new place is dressed, but for SAME levels on average insid
 new places are other moments of the clip, and the frame moved aside. Writes contact sheets of every tenth frame and a JSON file.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -26,8 +25,8 @@ from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
-from photo.frames import FrameDresser
 from photo.files import find_pictures
+from photo.frames import FrameDresser
 from utils.cli import OptionParser
 from utils.device import select_device
 from utils.errors import UserError, exit_cleanly

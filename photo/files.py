@@ -65,8 +65,8 @@ def name_results(
 ) -> list[list[Path]]:
     """Where the result of each person (row) and garment (column) goes: `out` itself, or `<person>__<garment>.png` in it.
 
-    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first. Names that would be equal get a number. Raises `UserError` where it
-    is neither, and where nothing can be written there.
+    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first.
+    Names that would be equal get a number. Raises `UserError` where it is neither, and where nothing can be written there.
     """
     out, count = expand(out), len(persons) * len(garments)
     is_folder = out.is_dir() or not out.suffix

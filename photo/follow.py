@@ -31,7 +31,12 @@ def look_for(frame: np.ndarray, *, background: str, name: str) -> Box | None:
 
 
 def windows(
-    boxes: Sequence[Box | None], seconds: Sequence[float], times: Sequence[float], *, frame: tuple[int, int], size: tuple[int, int]
+    boxes: Sequence[Box | None],
+    seconds: Sequence[float],
+    times: Sequence[float],
+    *,
+    frame: tuple[int, int],
+    size: tuple[int, int],
 ) -> list[Window]:
     """A window (height : width as in `size`) for each of `times`, of frames of (width, height) `frame`.
 

@@ -40,7 +40,8 @@ def test_somebody_who_walks_stays_in_the_middle_and_the_window_does_not_jump():
     lefts = np.array([window.left for window in seen])
     assert np.abs(np.diff(lefts)).max() <= 6 and (np.diff(lefts) >= 0).all()
     for time, window in list(zip(TIMES, seen, strict=True))[30:90]:
-        assert window.left + window.width / 2 == pytest.approx(130 + 100 * time, abs=30)  # the middle look of a few is late at the ends
+        # the middle look of a few is late at the ends
+        assert window.left + window.width / 2 == pytest.approx(130 + 100 * time, abs=30)
         assert window.height / window.width == pytest.approx(SIZE[0] / SIZE[1])
 
 
