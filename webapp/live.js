@@ -117,8 +117,8 @@
 
   function pace(now, since) {
     live.shown.push({ now, delay: now - since });
-    while (live.shown[0].now < now - 2000) live.shown.shift();
-    if (live.shown.length < 3 || now - (live.told || 0) < 500) return;
+    while (live.shown.length > 4 && live.shown[0].now < now - 2000) live.shown.shift();
+    if (live.shown.length < 4 || now - (live.told || 0) < 500) return;
     live.told = now;
     const seconds = (now - live.shown[0].now) / 1000;
     const delays = live.shown.map((frame) => frame.delay).sort((a, b) => a - b);
