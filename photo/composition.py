@@ -81,6 +81,7 @@ class Layers(NamedTuple):
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
     rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall
+    keep: np.ndarray | float = 0.0  # [H, W, 1], how much of the photograph shows in the rendered picture's place
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
         """The garment, as far as `share` [H, W, 1] goes, over another ground than the rendered one: [H, W, 3] in [0, 1]."""
@@ -96,6 +97,8 @@ class Composition:
     def __init__(self, result: TryOn, garment: Garment, window: Window, *, align_corners: bool):
         parts = (result.rendered, result.mask, result.warped_edge, result.flow)
         self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
+        keep = getattr(result, 'keep', None)
+        self.keep = None if keep is None else keep[0].detach().float().cpu()
         self.window = window
         height, width = flow.shape[1:]
         places = garment_places(flow, align_corners=align_corners)
@@ -118,7 +121,11 @@ class Composition:
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
         parts = warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)
-        return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
+        layers = Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
+        if self.keep is None:
+            return layers
+        keep = enlarge(self.keep, self.window, box, cubic=False)
+        return layers._replace(keep=keep.permute(1, 2, 0).numpy())
 
 
 def tile_of(garment: Garment, factor: float) -> Tensor:

@@ -112,9 +112,13 @@ def mix(
     last: np.ndarray, new: np.ndarray, came_from: np.ndarray, share: np.ndarray, limits: tuple[float, ...]
 ) -> np.ndarray:
     """`share` [H, W, 1] of the new maps [H, W, 4] and the rest of the last ones, carried along and clamped near the new ones."""
-    carried = cv2.remap(last, came_from, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mixed = cv2.remap(last, came_from, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mixed -= new
     limits = np.asarray(limits, np.float32)
-    return new + (1 - share) * np.clip(carried - new, -limits, limits)
+    np.clip(mixed, -limits, limits, out=mixed)
+    mixed *= 1 - share
+    mixed += new
+    return mixed
 
 
 def _maps(result: TryOn) -> tuple[np.ndarray, np.ndarray]:

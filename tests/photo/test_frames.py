@@ -27,11 +27,14 @@ def frame(drawn):
     return picture
 
 
+@pytest.mark.parametrize('kept', [False, True])
 @pytest.mark.parametrize('window', [Window(140, 0, 360, 480), Window(200, 60, 240, 320), Window(-40, -20, 480, 640)])
-def test_a_frame_is_pasted_as_a_photograph_is(window, pipeline, garment, frame):
+def test_a_frame_is_pasted_as_a_photograph_is(window, kept, pipeline, garment, frame):
     dresser = FrameDresser(pipeline, steady=False)
     view = dresser.look(frame, window)
     result = pipeline(view.code, garment.code)
+    if kept:
+        result = WithKeep(result, torch.linspace(0, 1, 96).expand(1, 1, 128, 96))
     weight = change_weight(view.tensor, result)
     fast = paste_frame(
         frame, result, weight, garment.garment, window, align_corners=pipeline.align_corners, tiles=TileSizes()
