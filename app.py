@@ -18,7 +18,7 @@ from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
 
 KEPT_READY = 8  # garments that the live tab can put on at once
-QUICK_TO_START = {'cpu': ('native', 'winograd', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
+QUICK_TO_START = {'cpu': ('native', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
 
 
 @exit_cleanly
@@ -26,12 +26,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, build the page, serve it."""
     options = parse_app_options(arguments)
     check_free(options.host, options.port)
-    weights, device = choose_weights(options.checkpoint), select_device(options.device)
+    weights, device = choose_weights(options.checkpoint, weights=options.weights), select_device(options.device)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
-    if weights.about == ABOUT['shipped']:
-        note = f'**On real photographs expect little:** these are {weights.about}.'
+    if weights.about == ABOUT['viton']:
+        note = '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` has seen no photograph.'
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
         pipeline = runtime.optimize(pipeline, options.backend, candidates=candidates)

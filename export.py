@@ -18,10 +18,10 @@ from pathlib import Path
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from opt.export_opt import parse_export_options
-from runtime.export import MANIFEST, NEEDED, write_graphs, write_manifest
-from runtime.exported import read_manifest
-from runtime.onnx_file import require
-from runtime.parity import check, compare, load_pictures, parity_table
+from runtime.export.graphs import MANIFEST, NEEDED, write_graphs, write_manifest
+from runtime.export.onnx_file import require
+from runtime.export.parity import check, compare, load_pictures, parity_table
+from runtime.export.runtimes import read_manifest
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
 
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Write, compare, report."""
     options = parse_export_options(arguments)
     require(*NEEDED[options.format])
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
     size, out = options.size or pipeline.size, expand(options.out)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')

@@ -9,30 +9,25 @@ from which `--resume` goes on), `samples/`, `log.txt`, TensorBoard events, `opt.
 
 import sys
 
-from engine.distributed import join_processes, seed_everything
-from engine.losses import VGGLoss
-from engine.saving import load_weights, network_writer
-from engine.stages import create_stage
-from engine.trainer import Trainer, create_training_loader
-from opt import train_opt
+from engine.distributed import join_processes
+from engine.preparation import create_training_loader, prepare_stage
+from engine.saving import network_writer
+from engine.trainer import Trainer
+from opt.train_opt import open_run, parse_train_options
 from utils.errors import exit_cleanly
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
     """Check everything, make the stage, train; returns the exit status."""
-    options = train_opt.parse_train_options('pb_warp', arguments)
-    with join_processes(options.device) as process:
-        seed_everything(options.seed + process.rank)
-        perceptual = None if options.vgg_weights == 'none' else VGGLoss(options.vgg_weights)
-        stage = create_stage('pb_warp', **train_opt.network_settings(options), niter=options.niter, perceptual=perceptual)
-        notes = load_weights(stage, **train_opt.weight_settings(options))
-        loader = create_training_loader(**train_opt.loader_settings(options), process=process)
-        settings = train_opt.trainer_settings(options, process)
+    settings = parse_train_options('pb_warp', arguments)
+    with join_processes(settings.device) as process:
+        stage, notes = prepare_stage(settings, process)
+        loader = create_training_loader(settings, process)
 
-        folder = train_opt.open_run(options, process, notes)
-        save = network_writer(stage, **train_opt.network_settings(options), size=options.size)
-        return Trainer(stage, loader, folder=folder, save_network=save, **settings).fit()
+        folder = open_run(settings, process, notes)
+        save = network_writer(stage, settings)
+        return Trainer(stage, loader, settings, folder=folder, save_network=save, process=process).fit()
 
 
 if __name__ == '__main__':

@@ -23,7 +23,7 @@ from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.clip import WRITABLE, open_clip
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
-from photo.lists import Task, dress_all
+from photo.lists import Task, dress_every_pair
 from photo.loading import load_photo
 from photo.video import ClipTask, dress_clip
 from utils.device import select_device
@@ -52,7 +52,7 @@ def _dress_photographs(options: Namespace) -> list[str]:
     for person in persons:  # a broken file shall not end an hour of work
         load_photo(person)
     runner, size, remark = _load_networks(options, device)
-    notes = dress_all(runner, task, size=size, background=options.background, sheet=sheet, remark=remark)
+    notes = dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark)
     print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
     return notes
 
@@ -75,13 +75,12 @@ def _dress_video(options: Namespace) -> list[str]:
 
 def _load_networks(options: Namespace, device: torch.device) -> tuple[Any, tuple[int, int], str]:
     """What dresses, the size of its pictures, and a remark for a sheet; says which weights these are."""
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
     runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
-    mode = getattr(runner, 'mode', options.backend)
-    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {mode} on {device})')
+    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {device})')
     remark = pipeline.family
     if not pipeline.is_trained:
         remark += ', UNTRAINED weights: the pictures mean nothing yet'

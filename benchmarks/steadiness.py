@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import runtime
 from models import TryOnPipeline
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
@@ -166,14 +166,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--clips', nargs='+', required=True, metavar='PATH', help='video files, or a folder of them')
     parser.add_argument('--garment', required=True, help='a garment on a plain background')
     parser.add_argument('--out', required=True, metavar='FOLDER', help='where the sheets and steadiness.json go')
-    add_checkpoint_option(parser)
+    add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     options = parser.parse_args(arguments)
     paths = [file for path in map(expand, options.clips) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
     paths = [path for path in paths if path.suffix not in ('.md', '.txt')]
     if not paths:
         raise UserError('--clips: no file in this folder; give one that holds videos')
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
     if options.backend != EAGER:
         pipeline = runtime.optimize(pipeline, options.backend)

@@ -1,26 +1,30 @@
-"""How fast the training stages are: records a second and peak memory of a step, plain and with the options that speed it up."""
+"""Speed of the training stages: records a second and peak memory of a step, plain and with the options that speed it up.
+
+    python -m benchmarks.training [--stages pf_e2e] [--batch 4] [--amp bf16] [--channels_last] [--compile]
+"""
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from benchmarks.pipelines import PLAIN, in_turns
+from benchmarks.inputs import made_up_batch
+from benchmarks.report import PLAIN, create_parser, machine, measure, milliseconds, prepare, report
 from engine.profiling import MEGA, peak_memory
 from engine.stages import STAGES, create_stage
-from models.registry import choose
+from engine.trainer import AMP
+from models import FAMILIES
 from utils.device import describe_device
-from utils.errors import UserError
+from utils.errors import UserError, exit_cleanly
 from utils.log import format_table
 
-AMP = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
-
-class TrainingRow(NamedTuple):
-    """What was measured of one stage in one way."""
+class Row(NamedTuple):
+    """Measurements of one stage in one way."""
 
     stage: str
     teacher: str
@@ -37,41 +41,28 @@ class TrainingRow(NamedTuple):
     calls: int
 
 
-def made_up_batch(count: int, size: tuple[int, int], device: torch.device) -> dict[str, Tensor]:
-    """A batch as the training loader yields it, of noise and random ids."""
-    generator = torch.Generator().manual_seed(0)
-
-    def noise(channels: int) -> Tensor:
-        return torch.rand(count, channels, *size, generator=generator)
-
-    batch = {name: noise(3) * 2 - 1 for name in ('image', 'color', 'color_un')}
-    batch |= {name: (noise(1) > 0.5).float() for name in ('edge', 'edge_un')}
-    batch |= {'label': (noise(1) * 14).floor(), 'densepose': (noise(1) * 25).floor()}
-    batch['pose'] = torch.where(noise(18) > 0.99, 1.0, -1.0)
-    return {name: value.to(device) for name, value in batch.items()}
-
-
 def training_step(
     stage_name: str,
     batch: dict[str, Tensor],
     *,
     families: dict[str, str],
     device: torch.device,
-    amp: str | None = None,
+    amp: str = 'off',
     channels_last: bool = False,
     compiled: bool = False,
 ) -> Callable[[], None]:
     """One step of a stage with new networks, without perceptual terms: loss, gradients, Adam."""
     torch.manual_seed(0)
-    stage = create_stage(stage_name, **families).to(device)
+    stage = create_stage(stage_name, teacher=families['teacher'], student=families['student']).to(device)
     if channels_last:
         stage.to(memory_format=torch.channels_last)
         batch = {name: x.contiguous(memory_format=torch.channels_last) for name, x in batch.items()}
     optimiser = torch.optim.Adam([p for module in stage.modules.values() for p in module.parameters()], lr=5e-5)
     if compiled:
         for name in stage.modules:
-            stage.wrap(name, torch.compile)
-    precision = torch.autocast(device.type, AMP[amp]) if amp else contextlib.nullcontext()
+            # The overloads of torch.compile do not say that a module stays one.
+            stage.wrap(name, torch.compile)  # type: ignore[arg-type]
+    precision = torch.autocast(device.type, AMP[amp]) if AMP[amp] else contextlib.nullcontext()
     scaler = torch.amp.GradScaler(device.type, enabled=amp == 'fp16')
 
     def step() -> None:
@@ -85,33 +76,30 @@ def training_step(
     return step
 
 
-def measure_training(options: argparse.Namespace, device: torch.device) -> Iterator[list[TrainingRow]]:
-    """The rows of each stage that was asked for: a plain one, and one with --amp, --channels_last and --compile as given."""
-    for name in options.stages or ():
-        choose('stage', name, STAGES)
+def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
+    """The rows of each stage at each batch size: a plain one, and one with --amp, --channels_last and --compile as given."""
     fast = {'amp': options.amp, 'channels_last': options.channels_last, 'compiled': options.compile}
-    if not any(fast.values()):
-        raise UserError('--training compares plain steps with others; give some of --amp bf16, --channels_last, --compile')
-    names = [f'amp {options.amp}' if options.amp else '', *(name for name in ('channels_last', 'compiled') if fast[name])]
+    names = [f'amp {options.amp}' if AMP[options.amp] else '', *(name for name in ('channels_last', 'compiled') if fast[name])]
     ways = {PLAIN: {}, ', '.join(filter(None, names)): fast}
-    families = {'teacher': options.teacher, 'student': options.student}
-    for stage in options.stages or STAGES:
+    families, size = {'teacher': options.teacher, 'student': options.student}, tuple(options.size)
+    for stage in options.stages:
         for count in options.batch:
-            batch = made_up_batch(count, tuple(options.size), device)
-            steps = [training_step(stage, batch, families=families, device=device, **settings) for settings in ways.values()]
-            counts, title = {'repeats': options.repeats, 'warm_up': options.warm_up}, f'{stage}, batch {count}'
-            times = in_turns(steps, device=device, title=title, **counts)
-            medians = [values.quantile(0.5).item() for values in times]
+            batch = made_up_batch(count, size, device)
+            steps = {way: training_step(stage, batch, families=families, device=device, **fast) for way, fast in ways.items()}
+            label = f'{stage}, batch {count}'
+            measured = measure(steps, label=label, device=device, repeats=options.repeats, warm_up=options.warm_up)
             rows = []
-            for way, step, values, median in zip(ways, steps, times, medians, strict=True):
-                spread, peak = values.quantile(0.95).item(), peak_memory(step, device=device) / MEGA
-                rates = 1000 * count / median, medians[0] / median, peak, len(values)
-                place = describe_device(device), way, count, tuple(options.size)
-                rows.append(TrainingRow(stage, *families.values(), *place, median, spread, *rates))
+            for (way, step), measurement in zip(steps.items(), measured, strict=True):
+                median, p95 = milliseconds(measurement)
+                rates = 1000 * count / median, measured[0].median / measurement.median
+                memory = peak_memory(step, device=device) / MEGA
+                place = describe_device(device), way, count, size
+                names = options.teacher, options.student
+                rows.append(Row(stage, *names, *place, median, p95, *rates, memory, options.repeats))
             yield rows
 
 
-def training_table(rows: Sequence[TrainingRow]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows for the screen."""
     header = ['stage', 'teacher', 'student', 'way', 'batch', 'median ms', 'p95', 'samples/s', 'speed-up', 'peak MB']
     lines = [
@@ -120,3 +108,24 @@ def training_table(rows: Sequence[TrainingRow]) -> str:
         for row in rows
     ]
     return format_table(header, lines)
+
+
+@exit_cleanly
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print a table, write the results."""
+    parser = create_parser(__doc__.splitlines()[0])
+    parser.add_argument('--stages', nargs='+', choices=list(STAGES), default=list(STAGES))
+    parser.add_argument('--teacher', choices=list(FAMILIES), default='fs_vton')
+    parser.add_argument('--student', choices=list(FAMILIES), default='dm_vton')
+    parser.add_argument('--amp', choices=list(AMP), default='off', help='the row beside the plain one runs in mixed precision')
+    parser.add_argument('--channels_last', action='store_true', help='and with channels last')
+    parser.add_argument('--compile', action='store_true', help='and through torch.compile')
+    options = parser.parse_args(arguments)
+    if not (AMP[options.amp] or options.channels_last or options.compile):
+        raise UserError('nothing to compare plain steps with; give some of --amp bf16, --channels_last, --compile')
+    device = prepare(options)
+    report(measure_stages(options, device), table, about=machine(device), out=options.out)
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

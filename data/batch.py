@@ -1,12 +1,12 @@
 """From a raw training batch to every picture and mask that the four training stages use, on the batch's own device."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHERS, DensePosePart
+from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHERS, DensePosePart, is_one_of
 
 _EDGE_THRESHOLD = 0.5
 
@@ -58,10 +58,10 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
 
     edge = (edge > _EDGE_THRESHOLD).to(person.dtype)
     unpaired_edge = (unpaired_edge > _EDGE_THRESHOLD).to(person.dtype)
-    person_cloth_mask = _is_one_of(label, CLOTH).to(person.dtype)
-    face = _is_one_of(label, FACE).to(person.dtype)
-    others = _is_one_of(label, OTHERS).to(person.dtype)
-    hand = (_is_one_of(label, ARMS) & _is_one_of(densepose, DENSEPOSE_HANDS)).to(person.dtype)
+    person_cloth_mask = is_one_of(label, CLOTH).to(person.dtype)
+    face = is_one_of(label, FACE).to(person.dtype)
+    others = is_one_of(label, OTHERS).to(person.dtype)
+    hand = (is_one_of(label, ARMS) & is_one_of(densepose, DENSEPOSE_HANDS)).to(person.dtype)
     parts = torch.cat([densepose == part for part in DensePosePart], dim=1).to(person.dtype)    # [N, 25, H, W]
     return TrainingInputs(
         person=person,
@@ -75,13 +75,6 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
         others=others,
         hand=hand,
         preserved=person * (face + others + hand),
-        arms=_is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
+        arms=is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
         condition=torch.cat([face, others, parts, pose], dim=1),    # [N, 45, H, W]
     )
-
-
-def _is_one_of(ids: Tensor, wanted: Iterable[int]) -> Tensor:
-    found = torch.zeros_like(ids, dtype=torch.bool)
-    for number in wanted:
-        found |= ids == number
-    return found

@@ -5,25 +5,29 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from data import records
-from data.labels import DensePosePart, Parsing
+from data.check_memory import Memory, signature
+from data.labels import CLOTH, DensePosePart, Parsing
+from data.masks import BLACK, INVERTED, WHITE, judge_edge
 from data.records import RecordError
 from utils.cli import OptionParser
 from utils.errors import DataError, UserError, exit_cleanly
 from utils.paths import expand
+from utils.progress import map_in_threads
 
 _SHOWN = 10
+PERSON_KINDS, GARMENT_KINDS = ('img', 'label', 'densepose', 'pose'), ('color', 'edge')
+_LEAST_CLOTHES = 0.01    # of a label map's pixels; in VITON the smallest share is 0.06
 _NO_PERSON = 'poses without a person'
 _OUTSIDE = 'poses with key points outside the picture (made at another size?)'
-_EMPTY_EDGE = 'edges without a garment (nothing above half of white)'
+_AGAIN = 'pairs that the list has more than once (each line is a record)'
+_IN_NO_MASK = f'label maps with ids above {max(Parsing)} (they are in no mask)'
 _LOSSY = 'label maps stored as JPEG (ids may have changed at outlines)'
 
 
@@ -36,7 +40,9 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """What a check has found: problems, and a summary of what there is. `error` is set where no check was possible."""
+    """What a check has found: problems, and a summary of what there is. `error` is set where no check was
+    possible.
+    """
 
     root: Path
     problems: list[Problem] = field(default_factory=list)
@@ -49,7 +55,9 @@ class Report:
         return self.error is None and not self.problems
 
     def raise_if_bad(self) -> None:
-        """Raise a one-line `UserError` (a `DataError` where files are bad) unless the data set can be used."""
+        """Raise a one-line `UserError` (a `DataError` where files are bad) unless the data set can be
+        used.
+        """
         if self.error:
             raise self.error
         if len(self.problems) == 1:
@@ -75,48 +83,98 @@ class Report:
 
 
 class _Finding(NamedTuple):
-    """What one person or garment gave: errors, the picture's (height, width), label ids, and remarks to be counted."""
+    """What one person or garment gave: problems, the picture's (height, width), label ids, remarks with a
+    file each.
 
-    errors: list[RecordError]
+    `bare`: the file of a label map in which hardly a pixel shows upper clothes.
+    """
+
+    problems: list[Problem]
     size: tuple[int, int] | None
-    ids: frozenset[int]
-    remarks: list[str]
+    ids: list[int]
+    remarks: list[tuple[str, str]]
+    bare: str | None = None
 
 
-def check_dataset(root: str | Path, phase: str | None = None, *, size: tuple[int, int] = (256, 192)) -> Report:
+class _Looking(NamedTuple):
+    """Where one check looks: the folder, the phase, the kinds of files that are there, and what earlier
+    checks found.
+    """
+
+    root: Path
+    phase: str
+    kinds: tuple[str, ...]
+    memory: Memory
+
+    def short(self, path: Path | str) -> str:
+        """Return a path, or a message that begins with one, without the folder of the data set."""
+        return str(path).removeprefix(f'{self.root}{os.sep}')
+
+
+def check_dataset(
+    root: str | Path,
+    phase: str | None = None,
+    *,
+    size: tuple[int, int] = (256, 192),
+    pairs: str | Path | None = None,
+    annotated: bool | None = None,
+    anew: bool = False,
+) -> Report:
     """Look at each file that the pair lists name, and report all that would break a run or spoil it silently.
 
-    phase is 'train', 'test', or None for those whose lists are there; size is the (height, width) that the records are
-    to be resized to. Pictures are decoded wholly, for a truncated one shows only then. Bad data raises nothing here
-    (`Report.raise_if_bad` does); a size that no data set could have raises `UserError`.
+    phase is 'train', 'test', or None for those whose lists are there; pairs is another list, which needs a
+    phase. size is the (height, width) that the records are to be resized to. annotated: also at parsing,
+    DensePose and pose of a test set; None: if it has them. Pictures are decoded wholly, for a truncated one
+    shows only then. Files that have not changed since an earlier check (size and time) are not opened again,
+    unless `anew`. Bad data raises nothing here (`Report.raise_if_bad` does); a size that no data set could
+    have raises `UserError`.
     """
     size = records.valid_size(size)
     report = Report(expand(root))
     try:
-        phases = records.find_phases(report.root, phase)
+        phases = (phase,) if pairs else records.find_phases(report.root, phase)
     except UserError as error:
         report.error = error
         return report
-    for name in phases:
-        _check_phase(report, name, size)
+    memory = Memory(report.root)
+    if anew:
+        memory.forget()
+    try:
+        for name in phases:
+            kinds = records.FOLDERS['train' if _is_annotated(report.root, name, annotated) else name]
+            path = expand(pairs or report.root / f'{name}_pairs.txt')
+            _check_phase(report, _Looking(report.root, name, kinds, memory), size, path)
+    finally:
+        memory.save()    # an interrupted check goes on where it was
     return report
 
 
-def _check_phase(report: Report, phase: str, size: tuple[int, int]) -> None:
-    root = report.root
+def _is_annotated(root: Path, phase: str, wanted: bool | None) -> bool:
+    folders = [root / f'{phase}_{kind}' for kind in ('label', 'densepose', 'pose')]
+    return all(map(os.path.isdir, folders)) if wanted is None else wanted
+
+
+def _check_phase(report: Report, looking: _Looking, size: tuple[int, int], path: Path) -> None:
+    root, phase = looking.root, looking.phase
     errors: list[RecordError] = []
-    pairs, bad_lines = _attempt(errors, records.parse_pairs, root, phase) or ([], [])
+    pairs, bad_lines = _attempt(errors, records.parse_list, path) or ([], [])
     errors += bad_lines
     if phase == 'train' and pairs:
         _attempt(errors, records.require_other_garments, root, pairs)
-    missing = [kind for kind in records.FOLDERS[phase] if not os.path.isdir(root / f'{phase}_{kind}')]
+    missing = [kind for kind in looking.kinds if not os.path.isdir(root / f'{phase}_{kind}')]
     errors += [_missing_folder(root, phase, kind) for kind in missing] if pairs else []
-    persons = _look_at_all(root, phase, dict.fromkeys(pair.person for pair in pairs), _look_at_person, missing)
-    garments = _look_at_all(root, phase, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, missing)
+    looking = looking._replace(kinds=tuple(kind for kind in looking.kinds if kind not in missing))
+    persons = _look_at_all(looking, dict.fromkeys(pair.person for pair in pairs), _look_at_person, PERSON_KINDS)
+    garments = _look_at_all(looking, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, GARMENT_KINDS)
+    report.problems += [_problem(looking, error) for error in errors]
     for finding in persons + garments:
-        errors += finding.errors
-    report.problems += [Problem(error.kind, str(error).removeprefix(f'{root}{os.sep}')) for error in errors]
-    report.summary += _summary(phase, pairs, persons, garments, size)
+        report.problems += finding.problems
+    report.problems += _whole_set_problems(looking, persons, garments)
+    report.summary += _summary(looking, path, pairs, persons, garments, size)
+
+
+def _problem(looking: _Looking, error: RecordError) -> Problem:
+    return Problem(error.kind, looking.short(str(error)))
 
 
 def _missing_folder(root: Path, phase: str, kind: str) -> RecordError:
@@ -124,78 +182,105 @@ def _missing_folder(root: Path, phase: str, kind: str) -> RecordError:
 
 
 def _look_at_all(
-    root: Path, phase: str, names: Iterable[str], look: Callable[..., _Finding], missing: list[str]
+    looking: _Looking, names: Iterable[str], look: Callable[..., _Finding], wanted: tuple[str, ...]
 ) -> list[_Finding]:
-    names = list(names)
-    kinds = [kind for kind in records.FOLDERS[phase] if kind not in missing]
+    kinds = [kind for kind in wanted if kind in looking.kinds]
     what = look.__name__.rpartition('_')[2]
-    # Pillow decodes outside the interpreter lock, so threads do.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        findings = pool.map(lambda name: look(root, phase, kinds, name), names)
-        return list(tqdm(findings, f'checking {phase} {what}s', len(names), leave=False, disable=None, delay=1))
+
+    def finding(name: str) -> _Finding:
+        paths = {kind: records.file_of(looking.root, looking.phase, kind, name) for kind in kinds}
+        key, state = f'{looking.phase} {what} {name} {" ".join(kinds)}', signature(list(paths.values()))
+        if known := looking.memory.recall(key, state):
+            size, ids, remarks, bare = known
+            return _Finding([], size and tuple(size), ids, [tuple(remark) for remark in remarks], bare)
+        found = look(looking, paths)
+        if not found.problems:    # what is broken now may have been repaired without a trace next time
+            looking.memory.keep(key, state, found[1:])
+        return found
+
+    return list(map_in_threads(finding, names, f'checking {looking.phase} {what}s'))
 
 
-def _look_at_garment(root: Path, phase: str, kinds: list[str], name: str) -> _Finding:
-    errors, remarks = [], []
-    picture_path, edge_path = (records.file_of(root, phase, kind, name) for kind in ('color', 'edge'))
-    picture = _attempt(errors, records.read_picture, picture_path) if 'color' in kinds else None
+def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
+    errors, remarks, notes = [], [], []
+    picture = _attempt(errors, records.read_picture, paths['color']) if 'color' in paths else None
     size = picture and (picture.height, picture.width)
-    edge = _attempt(errors, records.read_edge, edge_path) if 'edge' in kinds else None
+    edge = _attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
     if edge:
         if size:
-            _attempt(errors, records.match_size, edge_path, (edge.height, edge.width), size, picture_path)
-        if edge.getextrema()[1] <= 127:
-            remarks.append(_EMPTY_EDGE)
-    return _Finding(errors, size, frozenset(), remarks)
+            _attempt(errors, records.match_size, paths['edge'], (edge.height, edge.width), size, paths['color'], notes=notes)
+        notes += [fault] if (fault := judge_edge(edge)) else []
+        remarks = [(note, looking.short(paths['edge'])) for note in notes]
+    return _Finding([_problem(looking, error) for error in errors], size, [], remarks)
 
 
-def _look_at_person(root: Path, phase: str, kinds: list[str], name: str) -> _Finding:
-    errors, remarks, label_ids = [], [], frozenset()
-    paths = {kind: records.file_of(root, phase, kind, name) for kind in kinds}
-    picture = _attempt(errors, records.read_picture, paths['img']) if 'img' in kinds else None
+def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
+    errors, remarks, label_ids, bare = [], [], [], None
+    picture = _attempt(errors, records.read_picture, paths['img']) if 'img' in paths else None
     size = picture and (picture.height, picture.width)
-    maps = {'label': (records.read_label, Parsing), 'densepose': (records.read_densepose, DensePosePart)}
-    for kind, (read, known) in maps.items():
-        ids = _attempt(errors, read, paths[kind]) if kind in kinds else None
+    for kind, read in {'label': records.read_label, 'densepose': records.read_densepose}.items():
+        notes = []
+        ids = _attempt(errors, read, paths[kind], notes=notes) if kind in paths else None
         if ids is None:
             continue
         if size:
-            _attempt(errors, records.match_size, paths[kind], ids.shape, size, paths['img'])
-        present = frozenset(np.unique(ids).tolist())
-        if unknown := sorted(present - set(known)):
-            errors.append(_unknown_ids(paths[kind], unknown, known))
+            _attempt(errors, records.match_size, paths[kind], ids.shape, size, paths['img'], notes=notes)
+        present = np.unique(ids).tolist()
         if kind == 'label':
             label_ids = present
-            remarks += [_LOSSY] if paths[kind].suffix == '.jpg' else []
-    points = _attempt(errors, records.read_pose, paths['pose']) if 'pose' in kinds else None
+            bare = looking.short(paths[kind]) if np.isin(ids, CLOTH).mean() < _LEAST_CLOTHES else None
+            notes += [_LOSSY] if paths[kind].suffix == '.jpg' else []
+            notes += [_IN_NO_MASK] if set(present) - set(Parsing) else []
+        elif unknown := sorted(set(present) - set(DensePosePart)):
+            errors.append(_unknown_parts(paths[kind], unknown))
+        remarks += [(note, looking.short(paths[kind])) for note in notes]
+    notes = []
+    points = _attempt(errors, records.read_pose, paths['pose'], notes=notes) if 'pose' in paths else None
     if points is not None:
-        remarks += [_NO_PERSON] if not points.any() else []
-        remarks += [_OUTSIDE] if size and (points > (size[1], size[0])).any() else []
-    return _Finding(errors, size, label_ids, remarks)
+        notes += [_NO_PERSON] if not points.any() else []
+        notes += [_OUTSIDE] if size and (points > (size[1], size[0])).any() else []
+        remarks += [(note, looking.short(paths['pose'])) for note in notes]
+    return _Finding([_problem(looking, error) for error in errors], size, label_ids, remarks, bare)
 
 
-def _unknown_ids(path: Path, unknown: list[int], known: type[Parsing] | type[DensePosePart]) -> RecordError:
+def _whole_set_problems(looking: _Looking, persons: list[_Finding], garments: list[_Finding]) -> list[Problem]:
+    """What single files may have, but not most of them: training on such a set would learn nonsense."""
+    problems = []
+    bare = [finding.bare for finding in persons if finding.bare]
+    maps = sum(bool(finding.ids) for finding in persons)
+    if len(bare) > maps / 2:
+        ids = sorted({number for finding in persons for number in finding.ids})
+        above = f'; ids up to {ids[-1]} occur' if ids[-1] > max(Parsing) else ''
+        problems.append(Problem(
+            records.UNKNOWN_IDS,
+            f'{bare[0]}: hardly a pixel of upper clothes (ids {" and ".join(str(int(number)) for number in CLOTH)}), as in '
+            f'{len(bare)} of {maps} maps{above}; ids of another parsing, such as LIP? translate them: '
+            '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode',
+        ))
+    for fault in (INVERTED, BLACK, WHITE):
+        files = [file for finding in garments for remark, file in finding.remarks if remark == fault]
+        if len(files) > len(garments) / 2:
+            problems.append(Problem(records.WRONG_FORMAT, f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so'))
+    return problems
+
+
+def _unknown_parts(path: Path, unknown: list[int]) -> RecordError:
     some = ', '.join(str(number) for number in unknown[:5]) + (', ...' if len(unknown) > 5 else '')
-    if path.suffix == '.jpg':
-        hint = '; JPEG is lossy and changes ids, store the original map as PNG'
-    elif max(unknown) == 255:
-        hint = '; 255 often stands for "ignore", or the map is black and white'
-    else:
-        hint = ''
-    return RecordError(f'{path}: ids {some}, expected 0 to {max(known)}{hint}', kind=records.UNKNOWN_IDS)
+    return RecordError(f'{path}: ids {some}, expected 0 to {max(DensePosePart)}', kind=records.UNKNOWN_IDS)
 
 
-def _attempt(errors: list[RecordError], function: Callable, *arguments: Any) -> Any:
+def _attempt(errors: list[RecordError], function: Callable, *arguments: Any, **options: Any) -> Any:
     """Return what the function returns for the arguments; or None, and its error goes to the list."""
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except RecordError as error:
         errors.append(error)
         return None
 
 
 def _summary(
-    phase: str,
+    looking: _Looking,
+    path: Path,
     pairs: list[records.Pair],
     persons: list[_Finding],
     garments: list[_Finding],
@@ -203,6 +288,7 @@ def _summary(
 ) -> list[str]:
     if not pairs:
         return []
+    phase = looking.phase
     lines = [f'{phase}: {len(pairs)} records, {len(persons)} persons, {len(garments)} garments']
     kind = records.list_kind(pairs)
     hint = '; training takes the garment of a line for the one that the person wears' if phase == 'train' else ''
@@ -212,23 +298,31 @@ def _summary(
     more = f' and {len(sizes) - 5} more' if len(sizes) > 5 else ''
     resized = f'; resized to {size[0]} x {size[1]}' if set(sizes) - {size} else ''
     lines.append(f'  sizes (height x width): {shown or "none read"}{more}{resized}')
-    if ids := sorted(frozenset().union(*(finding.ids for finding in persons))):
+    if ids := sorted({number for finding in persons for number in finding.ids}):
         lines.append(f'  label ids: {" ".join(map(str, ids[:20]))}')
-    remarks = Counter(remark for finding in persons + garments for remark in finding.remarks)
-    return lines + [f'  note: {remark}: {count}' for remark, count in remarks.items()]
+    files: dict[str, list[str]] = {}
+    if again := [pair for pair, count in Counter(pairs).items() if count > 1]:
+        files[_AGAIN] = [f'{path.name}: {" ".join(pair)}' for pair in again]
+    for finding in persons + garments:
+        for remark, file in finding.remarks:
+            files.setdefault(remark, []).append(file)
+    return lines + [f'  note: {remark}: {len(found)}, first {found[0]}' for remark, found in files.items()]
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is not."""
+    """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is
+    not.
+    """
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
     parser.add_argument('--phase', choices=records.PHASES, help='check this list only (default: those that are there)')
     parser.add_argument(
         '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at'
     )
+    parser.add_argument('--anew', action='store_true', help='open files again that have not changed since the last check')
     options = parser.parse_args(arguments)
-    report = check_dataset(options.root, options.phase, size=options.size)
+    report = check_dataset(options.root, options.phase, size=options.size, anew=options.anew)
     if report.error:
         raise report.error
     print(report)

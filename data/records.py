@@ -8,7 +8,6 @@ import glob
 import json
 import math
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,24 +16,40 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from data.labels import KEY_POINTS
-from utils.errors import DataError, MissingFileError, UserError
+from data.labels import BODY_25, KEY_POINTS
+from data.layouts import conversion_hint, suggest_names
+from utils.errors import DataError, MissingFileError, UserError, first_line
+from utils.paths import kind_of
 
 PHASES = ('train', 'test')
 FOLDERS = {
     'train': ('img', 'color', 'edge', 'label', 'densepose', 'pose'),
     'test': ('img', 'color', 'edge'),
 }
-LABEL_SUFFIXES = ('.png', '.jpg')
+LABEL_SUFFIXES = ('.jpg', '.png')  # the published loader takes the JPEG where both are there
 POSE_KEYS = ('pose_keypoints', 'pose_keypoints_2d')
 
 PAIR_LIST, MISSING, DAMAGED = 'pair list', 'missing', 'damaged'
 WRONG_FORMAT, WRONG_SIZE, UNKNOWN_IDS = 'wrong format', 'wrong size', 'unknown ids'
 
+# What is odd, but read as the published loader reads it. `data.check` counts these.
+EQUAL_CHANNELS = 'label maps of several equal channels (the first is read)'
+FLOATS = 'DensePose maps of floating-point numbers (whole ones)'
+ONE_CHANNEL = 'DensePose maps of shape [H, W, 1]'
+BODY_25_POINTS = 'poses of 25 key points (the 18 of the COCO model are taken)'
+NULLS = 'poses with null for a number (a null coordinate: a point that was not found)'
+ZERO_ONE = 'edges of 0 and 1 instead of 0 and 255 (read as such)'
+SLIGHTLY_OFF = 'maps a few pixels off the size of their picture (resized on their own)'
+
 # Pillow's modes of one number a pixel; in a palette picture the number is the index.
 _ID_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16L', 'I;16B')
+_EQUAL_MODES = {'LA': 1, 'RGB': 3, 'RGBA': 3}
+_SLACK = 8  # pixels; the published loader rounds each side to a multiple of 16
+_BODY_25_COUNT = 25
+_LARGEST_ID = 2**31
 _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
+_ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF's tag, and the first of its values for a picture that lies on its side
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
 # Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external program.
 _PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
@@ -74,13 +89,15 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
         raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
     lists = [f'{phase}_pairs.txt'] if phase else [f'{name}_pairs.txt' for name in PHASES]
     wanted = ' or '.join(lists)
+    if not any(os.path.isdir(root / f'{name}_img') for name in PHASES) and (hint := conversion_hint(root)):
+        raise DataError(f'{root}: {hint}')
     try:
-        mode = os.stat(root).st_mode
+        kind = kind_of(root)
     except FileNotFoundError:
         raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}') from None
     except (OSError, ValueError) as error:
         raise UserError(f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}') from error
-    if not stat.S_ISDIR(mode):
+    if kind != 'folder':
         folder = f'its folder {root.parent}' if root.name.endswith('_pairs.txt') else f'the folder that holds {wanted}'
         raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
     if not os.access(root, os.R_OK | os.X_OK):
@@ -101,43 +118,43 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
     raise DataError(f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/')
 
 
-def parse_pairs(root: Path, phase: str) -> tuple[list[Pair], list[RecordError]]:
-    """Return the pairs of `<phase>_pairs.txt` (`person.jpg garment.jpg` a line), and one error for each bad line.
+def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
+    """Return the pairs of a list, `person.jpg garment.jpg` a line, and one error for each bad line.
 
-    Blank lines count for nothing. A list without any line is an error too.
+    Blank lines count for nothing, and so does ./ before a name. A list without any line is an error too.
     """
-    path = root / f'{phase}_pairs.txt'
-    with _reading(path):
+    with reading(path):
         try:
             text = path.read_bytes().decode('utf-8-sig')
         except UnicodeDecodeError:
             text = '\0'
         if '\0' in text:  # which UTF-16 puts beside each letter
             raise RecordError(f'{path}: not in UTF-8, save the list as UTF-8', kind=PAIR_LIST)
-    first_line: dict[Pair, int] = {}
-    errors = []
+    pairs, errors = [], []
     for number, line in enumerate(text.splitlines(), 1):
-        names = line.split()
+        names = [name.removeprefix('./') for name in line.split()]
         if not names:
             continue
-        wrong = _wrong_names(names)
-        if not wrong and (pair := Pair(*names)) in first_line:
-            wrong = f'the pair {pair.person} {pair.garment} again, it is on line {first_line[pair]}; delete one'
-        if wrong:
+        if wrong := _wrong_names(names):
             errors.append(RecordError(f'{path}: line {number}: {wrong}', kind=PAIR_LIST))
         else:
-            first_line[pair] = number
-    if not first_line and not errors:
+            pairs.append(Pair(*names))
+    if not pairs and not errors:
         errors.append(RecordError(f'{path}: empty, expected `person.jpg garment.jpg` a line', kind=PAIR_LIST))
-    return list(first_line), errors
+    return pairs, errors
 
 
-def read_pairs(root: Path, phase: str) -> list[Pair]:
-    """Return the pairs of `<phase>_pairs.txt`, or raise the first error of `parse_pairs`."""
-    pairs, errors = parse_pairs(root, phase)
+def read_list(path: Path) -> list[Pair]:
+    """Return the pairs of a list, or raise the first error of `parse_list`."""
+    pairs, errors = parse_list(path)
     if errors:
         raise errors[0]
     return pairs
+
+
+def read_pairs(root: Path, phase: str) -> list[Pair]:
+    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, or raise the first error of `parse_list`."""
+    return read_list(root / f'{phase}_pairs.txt')
 
 
 def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
@@ -179,32 +196,54 @@ def list_kind(pairs: Iterable[Pair]) -> str:
     return 'mixed' if any(own) else 'unpaired'
 
 
-def file_of(root: Path, phase: str, kind: str, name: str) -> Path:
-    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name."""
+def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None = None) -> Path:
+    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name.
+
+    A label map may be JPEG or PNG: the first of `LABEL_SUFFIXES` that exists counts, unless `suffix` chooses one.
+    """
     folder = root / f'{phase}_{kind}'
-    if kind == 'label':
+    if kind == 'label' and suffix is None:
         candidates = [folder / f'{Path(name).stem}{suffix}' for suffix in LABEL_SUFFIXES]
-        return next((path for path in candidates if os.path.exists(path)), candidates[0])
-    suffix = {'densepose': '.npy', 'pose': '.json'}.get(kind)
+        return next((path for path in candidates if os.path.exists(path)), candidates[-1])
+    suffix = suffix or {'densepose': '.npy', 'pose': '.json'}.get(kind)
     return folder / (f'{Path(name).stem}{suffix}' if suffix else name)
 
 
 def read_picture(path: Path) -> Image.Image:
     """Read a person's or garment's picture as upright 8-bit RGB; what is transparent becomes white."""
-    with _reading(path):
+    with reading(path):
         return _flat(path, 'RGB', background='white')
 
 
-def read_edge(path: Path) -> Image.Image:
-    """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment."""
-    with _reading(path):
-        return _flat(path, 'L', background='black')
+def read_size(path: Path) -> tuple[int, int]:
+    """Return (height, width) of a picture as a viewer shows it, without decoding it."""
+    with reading(path), Image.open(path, formats=_PICTURE_FORMATS) as picture:
+        turned = picture.getexif().get(_ORIENTATION, 1) >= _FIRST_TURNED
+        return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
-def read_label(path: Path) -> np.ndarray:
+def read_edge(path: Path, *, notes: list[str] | None = None) -> Image.Image:
+    """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment.
+
+    A mask of 0 and 1 becomes one of 0 and 255. What is odd about it is added to `notes`, as by the other readers.
+    """
+    with reading(path):
+        edge = _flat(path, 'L', background='black')
+    if edge.getextrema()[1] != 1:
+        return edge
+    _note(notes, ZERO_ONE)
+    return edge.point(lambda value: 255 * value)
+
+
+def read_label(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     """Read a parsing map: ids [H, W], integers. A palette picture gives its indices, not its colours."""
-    with _reading(path):
+    with reading(path):
         picture = _open(path)
+        if picture.mode in _EQUAL_MODES:
+            channels = np.asarray(picture)[..., :_EQUAL_MODES[picture.mode]]
+            if (channels == channels[..., :1]).all():
+                _note(notes, EQUAL_CHANNELS)
+                return channels[..., 0].astype(np.int32)
         if picture.mode not in _ID_MODES:
             raise RecordError(
                 f'{path}: colours (mode {picture.mode}), expected one channel of parsing ids', kind=WRONG_FORMAT
@@ -212,56 +251,88 @@ def read_label(path: Path) -> np.ndarray:
         return np.asarray(picture).astype(np.int32)
 
 
-def read_densepose(path: Path) -> np.ndarray:
+def read_densepose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     """Read a DensePose map: part ids [H, W], integers."""
-    with _reading(path):
+    with reading(path):
         parts = np.load(path, mmap_mode='r', allow_pickle=False)
         if not isinstance(parts, np.ndarray):
             raise RecordError(f'{path}: an archive of arrays, expected one array [H, W]', kind=WRONG_FORMAT)
+        if parts.ndim == 3 and parts.shape[2] == 1:
+            _note(notes, ONE_CHANNEL)
+            parts = parts[..., 0]
         if parts.ndim != 2 or 0 in parts.shape:
             raise RecordError(f'{path}: shape {list(parts.shape)}, expected part ids [H, W]', kind=WRONG_FORMAT)
+        if parts.dtype.kind == 'f' and (np.floor(parts) == parts).all() and (abs(parts) < _LARGEST_ID).all():
+            _note(notes, FLOATS)
+            return np.array(parts, dtype=np.int32)
         if parts.dtype.kind not in 'ui':
             raise RecordError(
-                f'{path}: dtype {parts.dtype}, expected integer part ids, like uint8', kind=WRONG_FORMAT
+                f'{path}: dtype {parts.dtype} with broken numbers, expected part ids, like uint8', kind=WRONG_FORMAT
             )
         return np.array(parts)
 
 
-def read_pose(path: Path) -> np.ndarray:
+def read_pose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     """Read the key points of the first person in an OpenPose file: x, y in pixels, float64 [18, 2].
 
-    A point that OpenPose has not found, and each point of a file without people, is (0, 0).
+    A point that OpenPose has not found, and each point of a file without people, is (0, 0). Of the model of 25 points those of
+    the COCO model are taken.
     """
-    with _reading(path):
+    return read_key_points(path, notes=notes)[:, :2]
+
+
+def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
+    """Read what `read_pose` reads, with the score of each point: x, y, score, float64 [18, 3]."""
+    with reading(path):
         content = json.loads(path.read_text(encoding='utf-8'))
         people = content.get('people') if isinstance(content, dict) else None
         if not isinstance(people, list):
             raise RecordError(f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT)
         if not people:
-            return np.zeros((KEY_POINTS, 2))
+            return np.zeros((KEY_POINTS, 3))
         person = people[0] if isinstance(people[0], dict) else {}
         values = next((person[key] for key in POSE_KEYS if key in person), None)
         if not isinstance(values, list):
             raise RecordError(f'{path}: people[0] has no list {" or ".join(POSE_KEYS)}', kind=WRONG_FORMAT)
-        if len(values) != 3 * KEY_POINTS:
+        if len(values) not in (3 * KEY_POINTS, 3 * _BODY_25_COUNT):
             raise RecordError(
-                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} key points '
-                f'({3 * KEY_POINTS} numbers, the COCO model of OpenPose)',
+                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} or {_BODY_25_COUNT} key points '
+                f'({3 * KEY_POINTS} or {3 * _BODY_25_COUNT} numbers, the COCO or BODY_25 model of OpenPose)',
                 kind=WRONG_FORMAT,
             )
+        if None in values:
+            _note(notes, NULLS)
+            values = [0 if value is None else value for value in values]
         if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
             raise RecordError(f'{path}: a key point that is no finite number', kind=WRONG_FORMAT)
-        return np.array(values, dtype=np.float64).reshape(KEY_POINTS, 3)[:, :2]
+        points = np.array(values, dtype=np.float64).reshape(-1, 3)
+        if len(points) == KEY_POINTS:
+            return points
+        _note(notes, BODY_25_POINTS)
+        return points[list(BODY_25)]
 
 
-def match_size(path: Path, size: tuple[int, int], expected: tuple[int, int], owner: Path) -> None:
-    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`."""
-    if tuple(size) != tuple(expected):
+def match_size(
+    path: Path, size: tuple[int, int], expected: tuple[int, int], owner: Path, *, notes: list[str] | None = None
+) -> None:
+    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`, or nearly so.
+
+    Up to 8 pixels go as a note: what is resized to the size of the records fits then, as in the published loader.
+    """
+    off = max(abs(side - other) for side, other in zip(size, expected, strict=True))
+    if off > _SLACK:
         raise RecordError(
             f'{path}: {size[0]} x {size[1]} pixels (height x width), '
             f'expected {expected[0]} x {expected[1]} like {owner.parent.name}/{owner.name}',
             kind=WRONG_SIZE,
         )
+    if off:
+        _note(notes, SLIGHTLY_OFF)
+
+
+def _note(notes: list[str] | None, text: str) -> None:
+    if notes is not None:
+        notes.append(text)
 
 
 def _wrong_names(names: list[str]) -> str | None:
@@ -276,16 +347,18 @@ def _wrong_names(names: list[str]) -> str | None:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader trips over into a `RecordError` that names the file."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for somebody to write to it
+        if kind_of(path) != 'file':
             raise RecordError(f'{path}: cannot be read (a folder, pipe or device), expected a file')
         yield
     except RecordError:
         raise
     except FileNotFoundError:
-        raise RecordError(f'{path}: no such file', kind=MISSING) from None
+        others = suggest_names(path)
+        hint = f'; {others[0]} lies there: rename it, or write that name in the list' if others else ''
+        raise RecordError(f'{path}: no such file{hint}', kind=MISSING) from None
     except Image.UnidentifiedImageError:
         text = 'an empty file' if path.stat().st_size == 0 else f'not a picture ({", ".join(_PICTURE_FORMATS)})'
         raise RecordError(f'{path}: {text}, replace the file') from None
@@ -297,8 +370,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    reason = ' '.join(reason.split())[:_LONGEST_REASON]
+    reason = first_line(error)[:_LONGEST_REASON]
     return reason if reason.isprintable() else repr(reason)
 
 

@@ -17,7 +17,7 @@ from utils.paths import expand
 
 
 class VITONDataset(Dataset):
-    """Persons, each beside a garment: those of `<phase>_pairs.txt` in the folder `root`.
+    """Persons, each beside a garment: those of `<phase>_pairs.txt` in the folder `root`, or of the list `pairs`.
 
     A record is a dict of float32 tensors [C, H, W] and of file names:
 
@@ -42,6 +42,7 @@ class VITONDataset(Dataset):
         seed: int = 0,
         check: bool = True,
         annotated: bool = False,
+        pairs: str | Path | None = None,
     ):
         if seed < 0:
             raise UserError(f'seed {seed}: expected 0 or more')
@@ -50,10 +51,12 @@ class VITONDataset(Dataset):
         self.size = records.valid_size(size)
         self.seed = seed
         self.annotated = annotated or phase == 'train'
-        records.find_phases(self.root, phase)
+        if pairs is None:
+            records.find_phases(self.root, phase)
+        self.list = self.root / f'{phase}_pairs.txt' if pairs is None else expand(pairs)
         if check:
-            check_dataset(self.root, phase, size=self.size).raise_if_bad()
-        self.pairs = records.read_pairs(self.root, phase)
+            check_dataset(self.root, phase, size=self.size, pairs=pairs, annotated=self.annotated).raise_if_bad()
+        self.pairs = records.read_list(self.list)
         if phase == 'train':
             records.require_other_garments(self.root, self.pairs)
         # Shared memory: persistent workers hold a copy of this object and still see the epoch change.
@@ -67,12 +70,12 @@ class VITONDataset(Dataset):
         person, garment = self.pairs[index]
         path = self._file('img', person)
         picture = records.read_picture(path)
-        color, edge = self._garment(garment)
+        color, edge = self.garment(garment)
         record = {'image': picture_tensor(picture, self.size), 'color': color, 'edge': edge}
         record |= {'person_name': person, 'garment_name': garment}
         if self.phase == 'train':
             unpaired = self.unpaired_garment(index)
-            record['color_un'], record['edge_un'] = self._garment(unpaired)
+            record['color_un'], record['edge_un'] = self.garment(unpaired)
             record['unpaired_name'] = unpaired
         if self.annotated:
             record |= self._maps(person, path, (picture.height, picture.width))
@@ -118,7 +121,8 @@ class VITONDataset(Dataset):
     def _file(self, kind: str, name: str) -> Path:
         return records.file_of(self.root, self.phase, kind, name)
 
-    def _garment(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def garment(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the picture [3, H, W] in [-1, 1] and the mask [1, H, W] in [0, 1] of a garment, by its file name."""
         picture_path, edge_path = self._file('color', name), self._file('edge', name)
         picture, edge = records.read_picture(picture_path), records.read_edge(edge_path)
         records.match_size(edge_path, (edge.height, edge.width), (picture.height, picture.width), picture_path)
@@ -166,7 +170,7 @@ def create_loader(
     shuffle: bool = False,
     drop_last: bool = False,
     seed: int = 0,
-    sampler: Sampler | None = None,
+    sampler: Sampler | range | None = None,
     pin_memory: bool = False,
 ) -> DataLoader:
     """Return a loader of batches: tensors [N, C, H, W] and lists of file names, under the names of the records.

@@ -111,7 +111,7 @@ def random_states() -> dict[str, Any]:
     return {
         'torch': torch.get_rng_state(),
         'cuda': torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-        'numpy': (name, keys.tolist(), *rest),
+        'numpy': (name, np.asarray(keys).tolist(), *rest),
         'random': random.getstate(),
     }
 

@@ -7,30 +7,34 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from data.viton import VITONDataset, create_loader
 from engine.distributed import Process
-from engine.metrics import WeightsUnavailable, check_file, create_fid, create_lpips, mean_over, picture_files, ssim
-from engine.profiling import GIGA, MEGA, count_parameters, measure_runtime, memory_bytes, multiply_adds
+from engine.metrics import WeightsUnavailable, check_file, create_inception, create_lpips, mean_over, ssim
+from engine.profiling import GIGA, MEGA, Timed, count_parameters, measure_runtime, memory_bytes, multiply_adds
 from models import TryOnPipeline
+from models.baselines import BaselineTryOn
 from models.outputs import TryOn
 from utils.device import describe_device
-from utils.errors import CheckpointError, DataError
+from utils.errors import CheckpointError, DataError, UserError, first_line
 from utils.log import format_table
 from utils.paths import atomic_write
-from utils.visual import JPEG_QUALITY, contact_sheet, panel_row, to_picture
+from utils.visual import contact_sheet, panel_row, save_picture, to_picture
 
-METRICS = ('fid', 'lpips', 'ssim', 'runtime', 'cost')
+METRICS = ('fid', 'kid', 'lpips', 'ssim', 'runtime', 'cost')
 PANELS = ('person', 'garment', 'warped', 'try-on')
 TRUTH = 'truth'
 SHEET_ROWS = 8
+MEASURED = 'measured'  # folder of the try-ons as the published test script stores them: Pillow's default JPEG quality
+PUBLISHED_FORMAT = 'try-ons as the published test script stores them (JPEG quality 75)'
 LONGEST_NAME = 255  # bytes that a disk takes
 
 
@@ -79,44 +83,75 @@ def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
     return names
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture whole or not at all; JPEG with little loss."""
-    with atomic_write(path) as temporary:
-        picture.save(temporary, quality=JPEG_QUALITY)
+class Guarded:
+    """An observer of `dress_all` whose first failure ends its own work, not that of the others.
+
+    `observe` has `scores()`; after a failure there are none, but the reason under the name `label`.
+    """
+
+    def __init__(self, observe: Any, label: str):
+        self.observe, self.label = observe, label
+        self.reason: str | None = None
+
+    def __call__(self, batch: dict[str, Any], result: TryOn) -> None:
+        """Pass a batch and its result on."""
+        if self.reason is None:
+            try:
+                self.observe(batch, result)
+            except Exception as error:  # whatever it is, the pictures must not be lost
+                self.reason = f'unavailable: {first_line(error)}'
+
+    def scores(self) -> list[Score]:
+        """The observer's scores, or the reason why there are none."""
+        return self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
+
+
+def student_inputs(batch: dict[str, Any]) -> tuple:
+    """What a student's pipeline takes of a batch of the loader: person, cloth and edge."""
+    return batch['image'], batch['color'], batch['edge']
 
 
 def dress_all(
-    pipeline: TryOnPipeline,
+    pipeline: Callable[..., TryOn | BaselineTryOn],
     batches: Iterable[dict[str, Any]],
     pairs: Sequence[tuple[str, str]],
     folder: Path,
     *,
     note: str = '',
     names: Sequence[str] | None = None,
-    compare: Callable[[dict[str, Any], TryOn], Tensor] | None = None,
+    compare: Callable[[dict[str, Any], TryOn | BaselineTryOn], Tensor] | None = None,
+    observe: Callable[[dict[str, Any], TryOn], None] | None = None,
+    inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]] = student_inputs,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
 
-    `tryon/` gets the try-ons, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
+    `tryon/` gets the try-ons, `measured/` the same as the published test script stores them, which FID, KID and LPIPS
+    measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
     rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
     `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
+    `observe` is called with the same and returns nothing. `inputs` says what the pipeline takes of a batch.
     """
-    for name in ('tryon', 'visualize'):
+    for name in ('tryon', MEASURED, 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    names, done, rows = names or result_names(pairs), [], []
+    names = names or result_names(pairs)
+    done: list[Dressed] = []
+    rows: list[Image.Image] = []
     with tqdm(total=len(pairs), desc='try-on', unit='picture') as progress:
         for batch in batches:
-            result = pipeline(batch['image'], batch['color'], batch['edge'])
-            if not result.image.isfinite().all():
+            result = pipeline(*inputs(batch))
+            if not all(x is None or x.isfinite().all() for x in (result.image, result.flow)):
                 raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
-            on_white = result.warped_cloth * result.warped_edge + (1 - result.warped_edge)
-            columns = [batch['image'], batch['color'], on_white, result.image]
+            if observe:
+                observe(batch, result)
+            columns = [batch['image'], batch['color'], result.warped_on_white, result.image]
             columns += [compare(batch, result)] if compare else []
             for pictures in zip(*columns, strict=True):
                 person, garment = pairs[len(done)]
                 dressed = Dressed(person, garment, names[len(done)])
                 panels = [to_picture(picture) for picture in pictures]
-                save_picture(panels[PANELS.index('try-on')], folder / 'tryon' / dressed.file)
+                tryon = panels[PANELS.index('try-on')]
+                save_picture(tryon, folder / 'tryon' / dressed.file)
+                tryon.save(folder / MEASURED / dressed.file)
                 save_picture(panel_row(panels[: len(PANELS)]), folder / 'visualize' / dressed.file)
                 rows += [panel_row(panels)] if len(rows) < SHEET_ROWS else []
                 done.append(dressed)
@@ -129,7 +164,8 @@ def dress_all(
 class Evaluation:
     """Measures a student: made before the work, so that a wrong file of weights is refused before it, not after.
 
-    `metrics` are some of `METRICS`. A metric whose network cannot be fetched is reported as unavailable, with the reason.
+    `metrics` are some of `METRICS`. A metric whose network cannot be fetched, or whose computation fails, is reported as
+    unavailable, with the reason; nothing else is lost.
     """
 
     def __init__(
@@ -146,76 +182,95 @@ class Evaluation:
         for option, path in (('--fid_weights', fid_weights), ('--lpips_weights', lpips_weights)):
             if path is not None:
                 check_file(path, option)  # before the other one is downloaded
-        self.fid = self._prepare('fid', create_fid, fid_weights)
-        self.lpips = self._prepare('lpips', create_lpips, lpips_weights)
+        self.inception = self._prepare(('fid', 'kid'), create_inception, fid_weights)
+        self.lpips = self._prepare(('lpips',), create_lpips, lpips_weights)
 
-    def _prepare(self, name: str, create: Callable, weights: str | None) -> Callable | None:
-        if name not in self.metrics:
+    def _prepare(self, names: Sequence[str], create: Callable, weights: str | None) -> Any | None:
+        if not set(names) & set(self.metrics):
             return None
         try:
             return create(weights=weights, device=self.device)
         except WeightsUnavailable as error:
-            self.reasons[name] = f'unavailable: {error}'
+            self.reasons |= dict.fromkeys(names, f'unavailable: {error}')
             return None
 
-    def pictures(self, dressed: Sequence[Dressed], *, real: Path, folder: Path, list_kind: str) -> list[Score]:
-        """Compare the try-ons in `folder` with the photographs in `real`; `list_kind` is 'paired', 'unpaired' or 'mixed'."""
-        files = [(real / pair.person, folder / pair.file) for pair in dressed]
+    def pictures(self, dressed: Sequence[Dressed], *, real: Path, results: Path, list_kind: str) -> list[Score]:
+        """Compare the try-ons that `dress_all` has left in `results` with the photographs in `real`.
+
+        `list_kind` is 'paired', 'unpaired' or 'mixed'.
+        """
+        made = results / MEASURED
         what = f'{list_kind} list, {len(dressed)} pairs'
         scores = []
-        if 'fid' in self.metrics:
-            protocol = f'pytorch-fid, Inception 2048, all of {real.name} against the try-ons, {what}'
-            scores.append(self._score('FID', 'fid', protocol, lambda: self._distance(real, folder)))
+        for name, library in (('fid', 'pytorch-fid'), ('kid', 'torchmetrics, cubic kernel')):
+            if name in self.metrics:
+                protocol = f'{library}, Inception 2048, all of {real.name} against {PUBLISHED_FORMAT}, {what}'
+                scores.append(self._score(name.upper(), name, protocol, partial(self._distance, name, real, made)))
         if 'lpips' in self.metrics:
             caution = '' if list_kind == 'paired' else ': not a reconstruction error, the garment is another'
-            protocol = f"lpips, VGG, v0.1, person's picture against try-on, {what}{caution}"
+            protocol = f"lpips, VGG, v0.1, person's picture against {PUBLISHED_FORMAT}, {what}{caution}"
+            files = [(real / pair.person, made / pair.file) for pair in dressed]
             scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, self.lpips)))
         if 'ssim' in self.metrics:
             if list_kind != 'paired':
                 why = f"the list is {list_kind}, so the person's picture does not show what should come out"
                 self.reasons['ssim'] = f'not applicable: {why}'
             protocol = f"torchmetrics, person's picture against try-on, {what}"
+            files = [(real / pair.person, results / 'tryon' / pair.file) for pair in dressed]
             scores.append(self._score('SSIM', 'ssim', protocol, lambda: mean_over(files, ssim)))
         return scores
 
-    def _distance(self, real: Path, folder: Path) -> float:
-        if min(len(picture_files(real)), len(picture_files(folder))) < 2:
-            raise WeightsUnavailable('FID compares distributions and needs two pictures or more on each side')
-        return self.fid(real, folder)
+    def _distance(self, name: str, real: Path, made: Path) -> float:
+        return getattr(self.inception, name)(real, made)
 
-    def _score(self, label: str, name: str, protocol: str, compute: Callable[[], float]) -> Score:
+    def _score(self, label: str, name: str, protocol: str, compute: Callable[[], float], unit: str = '') -> Score:
         if name in self.reasons:
-            return Score(label, None, '', protocol, self.reasons[name])
+            return Score(label, None, unit, protocol, self.reasons[name])
         try:
-            return Score(label, compute(), '', protocol)
-        except (WeightsUnavailable, DataError, OSError) as error:  # what is measured already must not be lost
-            return Score(label, None, '', protocol, f'unavailable: {error}')
+            return Score(label, compute(), unit, protocol)
+        except Exception as error:  # whatever a library raises, what is measured already must not be lost
+            return Score(label, None, unit, protocol, f'unavailable: {first_line(error)}')
 
-    def cost(self, pipeline: TryOnPipeline, person: Tensor, cloth: Tensor, edge: Tensor) -> list[Score]:
-        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading."""
-        size = ' x '.join(map(str, person.shape[2:]))
-        inputs = [x.to(self.device) for x in (person, cloth, edge)]
+    def cost(self, pipeline: nn.Module, *inputs: Tensor, listed: Timed | None = None) -> list[Score]:
+        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading.
+
+        `listed` has timed the whole list, which is the published protocol of the runtime.
+        """
+        size = ' x '.join(map(str, inputs[0].shape[2:]))
+        inputs = tuple(x.to(self.device) for x in inputs)
         scores = []
         if 'runtime' in self.metrics:
-            time = measure_runtime(pipeline, *inputs, device=self.device)
-            how = f'networks only, 10 warm-up calls, mean of {time.calls}'
-            protocol = f'batch 1, {size}, float32, {how}, {describe_device(self.device)}'
-            scores += [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', 'from the runtime')]
+            scores += self._runtime(pipeline, inputs, size)
+            if listed is not None and listed.pictures:
+                how = f'published protocol: mean over the list, {listed.pictures} pairs in batches of {listed.largest}'
+                protocol = f'{how}, {size}, float32, without loading and preprocessing, no warm-up, '
+                protocol += describe_device(self.device)
+                scores.append(Score('runtime, list', listed.milliseconds, 'ms', protocol))
         if 'cost' in self.metrics:
-            operations = multiply_adds(pipeline, *inputs)
-            scores += [
-                Score('memory', memory_bytes(pipeline) / MEGA, 'MB', 'parameters and buffers, 10^6 bytes'),
-                Score('parameters', count_parameters(pipeline) / MEGA, 'M', 'shared ones once'),
-                Score('multiply-adds', operations / GIGA, 'G', f'convolutions, batch 1, {size}'),
-            ]
+            counted = f'convolutions alone (no linear layers, cost volume or sampling), 2 FLOPs each, batch 1, {size}'
+            for label, unit, protocol, compute in (
+                ('memory', 'MB', 'parameters and buffers, 10^6 bytes', lambda: memory_bytes(pipeline) / MEGA),
+                ('parameters', 'M', 'shared ones once', lambda: count_parameters(pipeline) / MEGA),
+                ('multiply-adds', 'G', counted, lambda: multiply_adds(pipeline, *inputs) / GIGA),
+            ):
+                scores.append(self._score(label, 'cost', protocol, compute, unit))
         return scores
+
+    def _runtime(self, pipeline: nn.Module, inputs: Sequence[Tensor], size: str) -> list[Score]:
+        try:
+            time = measure_runtime(pipeline, *inputs, device=self.device)
+        except Exception as error:  # as in `_score`
+            return [Score('runtime', None, 'ms', f'batch 1, {size}', f'unavailable: {first_line(error)}')]
+        how = f'networks only, 10 warm-up calls, mean of {time.calls}'
+        protocol = f'batch 1, {size}, float32, {how}, {describe_device(self.device)}'
+        return [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', 'from the runtime')]
 
 
 class Validation:
     """FID of a student in training over the persons of a test list.
 
-    Made and called by all processes that train: each dresses its share of the persons, the first one compares. `unavailable` says
-    why there is no FID, where there is none.
+    Made and called by all processes that train: each dresses its share of the persons, the first one compares. `reason`
+    says why there is no FID, where there is none.
     """
 
     name = 'FID'
@@ -238,31 +293,39 @@ class Validation:
             reason = self.evaluation.reasons.get('fid')
             if reason is None and len(dataset) < 2:
                 reason = 'FID compares distributions and needs two pictures or more'
-        self.unavailable: str | None = self.process.from_first(reason)
+        self.reason: str | None = self.process.from_first(reason)
 
     def __call__(self, folder: Path) -> float | None:
-        """Dress everybody with the networks as they are, and return the FID, or None where it cannot be had.
+        """Dress everybody with the networks as they are, and return the FID, or None with `reason` where it fails.
 
-        The networks are left in eval mode, the pictures in `folder`, in place of those of the last time.
+        The networks are left in eval mode, the pictures in `folder`, in place of those of the last time. A full disk
+        raises OSError, as a full disk does wherever a run writes.
         """
-        if self.unavailable:
-            return None
+        reasons = self.process.from_all(self._dress(folder))
+        self.reason = next((reason for reason in reasons if reason), None)
+        score = None
+        if self.process.is_first and self.reason is None:
+            photographs, kind = self.dataset.folder('img'), self.dataset.list_kind
+            (fid,) = self.evaluation.pictures((), real=photographs, results=folder, list_kind=kind)
+            score, self.reason = fid.value, fid.reason
+        score, self.reason = self.process.from_first((score, self.reason))
+        return score
+
+    def _dress(self, folder: Path) -> str | None:
+        """Dress this process's share of the persons; returns why that failed, if it did."""
         mine = range(self.process.rank, len(self.dataset), self.process.world)
-        if mine:
+        if not mine:
+            return None
+        all_names = result_names(self.dataset.pairs)
+        pairs, names = [self.dataset.pairs[index] for index in mine], [all_names[index] for index in mine]
+        try:
             loader = create_loader(
                 self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine
             )
-            names = result_names(self.dataset.pairs)
-            pairs, names = ([whole[index] for index in mine] for whole in (self.dataset.pairs, names))
             dress_all(self.pipeline.eval(), loader, pairs, folder, names=names)
-        self.process.wait()
-        score = None
-        if self.process.is_first:
-            kind = self.dataset.list_kind
-            (fid,) = self.evaluation.pictures((), real=self.dataset.folder('img'), folder=folder / 'tryon', list_kind=kind)
-            score, self.unavailable = fid.value, fid.reason
-        score, self.unavailable = self.process.from_first((score, self.unavailable))
-        return score
+        except UserError as error:  # weights that have diverged, a picture that has gone: no reason to stop training
+            return first_line(error)
+        return None
 
 
 def _shown(value: float, unit: str) -> str:

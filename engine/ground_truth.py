@@ -6,7 +6,7 @@ Not part of any paper: VITON has no picture of a person in another garment. Flow
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,9 +22,10 @@ from data.transforms import ids_tensor, picture_tensor
 from data.viton import VITONDataset
 from engine.evaluate import Evaluation, Score
 from engine.metrics import PSNR_CEILING, psnr, ssim
-from models.ops.flow import offset_to_flow
+from models.baselines import BaselineTryOn
+from models.ops.flow import offset_to_flow, sampled_pixels
 from models.outputs import TryOn
-from utils.errors import DataError, MissingFileError
+from utils.errors import DataError, MissingFileError, first_line
 
 FOLDER = 'test_gt'
 REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
@@ -53,7 +54,8 @@ def _read_mask(path: Path) -> np.ndarray:
     return mask
 
 
-def _read_flow(path: Path) -> np.ndarray:
+def read_flow(path: Path) -> np.ndarray:
+    """Read a flow, float32 [2, H, W]. Raises `DataError` with one line."""
     try:
         flow = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -72,7 +74,12 @@ def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
     return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
 
 
-READERS = {'img': ('.png', records.read_picture), 'flow': ('.npy', _read_flow), 'mask': ('.png', _read_mask)}
+Part = Image.Image | np.ndarray
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    'img': ('.png', records.read_picture),
+    'flow': ('.npy', read_flow),
+    'mask': ('.png', _read_mask),
+}
 """Folder of each part of a `Truth`, in its order: suffix, and what reads a file."""
 
 
@@ -104,14 +111,14 @@ def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 class GroundTruth:
     """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment stem>`.
 
-    They come at `size` (height, width), resized as the pictures are where they have another. Every file is read once now.
-    Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
+    They come at `size` (height, width), resized as the pictures are where they have another. With `check` every file is read once
+    now. Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
     """
 
-    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int]):
-        self.folder, self.size = folder, tuple(size)
+    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True):
+        self.folder, self.size = folder, (size[0], size[1])
         problems = []
-        for pair in tqdm(pairs, 'checking truths', leave=False, disable=None, delay=1):
+        for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
             for problem in self._problems(*pair):
                 problems.append(problem.removeprefix(f'{folder}{os.sep}'))
         if problems:
@@ -122,14 +129,16 @@ class GroundTruth:
 
     def __call__(self, person: str, garment: str) -> Truth:
         """Return the truth of one pair, by the file names of its person and its garment."""
-        picture, flow, mask = (self._read(kind, person, garment) for kind in READERS)
+        picture = records.read_picture(self._path('img', person, garment))
+        flow, mask = (READERS[kind][1](self._path(kind, person, garment)) for kind in ('flow', 'mask'))
         if mask.shape != self.size:
             flow, mask = resize_flow(flow, self.size), resize_mask(mask, self.size)
         return Truth(picture_tensor(picture, self.size), torch.from_numpy(flow), ids_tensor(mask, self.size))
 
     def _problems(self, person: str, garment: str) -> list[str]:
         """What is wrong with the files of one pair."""
-        sides, problems = {}, []
+        sides: dict[str, tuple[int, int]] = {}
+        problems = []
         for kind in READERS:
             try:
                 sides[kind] = _sides(self._read(kind, person, garment))
@@ -137,7 +146,7 @@ class GroundTruth:
                 problems.append(str(error))
         expected = Counter(sides.values()).most_common(1)[0][0] if sides else None
         for kind, found in sides.items():
-            if found != expected:
+            if expected and found != expected:
                 problems.append(
                     f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x width), expected '
                     f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
@@ -147,7 +156,7 @@ class GroundTruth:
     def _path(self, kind: str, person: str, garment: str) -> Path:
         return self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{READERS[kind][0]}'
 
-    def _read(self, kind: str, person: str, garment: str) -> Image.Image | np.ndarray:
+    def _read(self, kind: str, person: str, garment: str) -> Part:
         return READERS[kind][1](self._path(kind, person, garment))
 
 
@@ -164,19 +173,14 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
     return GroundTruth(folder, dataset.pairs, size=dataset.size)
 
 
-def places(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Return the pixels (x, y) [2, H, W] at which a flow [2, H, W] samples: 0, 0 is the centre of the first one."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
-    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
-
-
 def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
     """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W] sample.
 
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners` says how the first
     flow is sampled; true ones are meant with it.
     """
-    distances = (places(flow.float(), align_corners=align_corners) - places(truth, align_corners=True)).norm(dim=0)  # [H, W]
+    sampled, true = sampled_pixels(flow.float(), align_corners=align_corners), sampled_pixels(truth, align_corners=True)
+    distances = (sampled - true).norm(dim=0)  # [H, W]
     return distances[truth.isfinite().all(dim=0)].mean().item()
 
 
@@ -195,34 +199,43 @@ class Comparison:
 
     def __init__(self, truths: GroundTruth, evaluation: Evaluation, *, align_corners: bool):
         self.truths, self.align_corners = truths, align_corners
-        self.with_lpips, self.reason = 'lpips' in evaluation.metrics, evaluation.reasons.get('lpips')
+        self.with_lpips = 'lpips' in evaluation.metrics
+        self.reasons = {'LPIPS': evaluation.reasons['lpips']} if 'lpips' in evaluation.reasons else {}
         self.measures = {'SSIM': ssim, 'PSNR': psnr} | ({'LPIPS': evaluation.lpips} if evaluation.lpips else {})
         # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
         self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
         self.values: dict[str, list[float]] = defaultdict(list)
         self.pairs = 0
 
-    def __call__(self, batch: dict[str, Any], result: TryOn) -> Tensor:
+    def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
         """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
         truths = [self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
         baseline = paste(batch['image'], batch['color'], batch['edge'])
         unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
-        for truth, made, flow, pasted in zip(truths, result.image, result.flow, baseline, strict=True):
+        flows = [None] * len(truths) if result.flow is None else result.flow
+        for truth, made, flow, pasted in zip(truths, result.image, flows, baseline, strict=True):
             self._add('', truth, made, flow, align_corners=self.align_corners)
             self._add(BASELINE, truth, pasted, unwarped, align_corners=True)
             self.pairs += 1
         return torch.stack([truth.picture for truth in truths])
 
-    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor, *, align_corners: bool) -> None:
-        if truth.flow.isfinite().all(dim=0).any():
+    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool) -> None:
+        if flow is None:
+            self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
+        elif truth.flow.isfinite().all(dim=0).any():
             self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
         true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
         for name, region in regions.items():
             if region is None or region.any():
                 shown = picture if region is None else torch.where(region, picture, true)
-                for measure, compute in self.measures.items():
-                    self.values[f'{measure} {name}{suffix}'].append(compute(true, shown, region))
+                for measure in [measure for measure in self.measures if measure not in self.reasons]:
+                    try:
+                        value = self.measures[measure](true, shown, region)
+                    except Exception as error:  # a measure that fails costs that measure, not the pictures
+                        self.reasons[measure] = f'unavailable: {first_line(error)}'
+                    else:
+                        self.values[f'{measure} {name}{suffix}'].append(value)
 
     def scores(self) -> list[Score]:
         """Return the means over all pairs so far, each of the network followed by that of the baseline."""
@@ -230,18 +243,18 @@ class Comparison:
         for measure, (library, unit) in MEASURES.items():
             if measure == 'LPIPS' and not self.with_lpips:
                 continue
-            reason = self.reason if measure == 'LPIPS' else None
+            reason = self.reasons.get(measure)
             for name, region in REGIONS.items():
                 for suffix, what in (('', 'try-on before JPEG'), (BASELINE, 'unwarped garment pasted onto the person')):
                     protocol = f'{library}, {what} against truth, {region}'
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
         for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
             protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol))
+            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)))
         return scores
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
         values = self.values[label]
-        if not values:
+        if reason or not values:
             return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
         return Score(label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs')

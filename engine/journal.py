@@ -1,34 +1,40 @@
-"""What a training run tells while it runs: lines in the log, curves for TensorBoard, sample sheets, a progress bar."""
+"""Records of a training run: lines in the log, curves for TensorBoard, sample sheets, a progress bar."""
 
 import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from engine.evaluate import save_picture
 from utils.log import NAME
-from utils.visual import contact_sheet, panel_row, to_picture
+from utils.visual import contact_sheet, panel_row, save_picture, to_picture
 
 SAMPLE_ROWS = 4  # records of a batch that a sample sheet shows
+# TensorBoard curves over epochs as the published training names them, by the terms of a step.
+EPOCH_CURVES = {'loss': 'train_loss', 'warp': 'train_warp_loss', 'gen': 'train_gen_loss'}
 
 
 class Means:
     """Means of named scalars over steps, kept on their device: reading a number out of it makes the program wait."""
 
-    def __init__(self):
-        self.sums: dict[str, Tensor] = {}
-        self.count = 0
+    def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0):
+        self.sums: dict[str, Tensor] = {name: torch.tensor(value) for name, value in (sums or {}).items()}
+        self.count = count
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         """Count the terms of one batch."""
         for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.sums[name] = value + self.sums[name] if name in self.sums else value
         self.count += 1
+
+    def state(self) -> dict[str, Any]:
+        """The arguments that make another one with the same sums."""
+        return {'sums': {name: value.item() for name, value in self.sums.items()}, 'count': self.count}
 
     def take(self) -> dict[str, float]:
         """Return the means since the last time, and begin anew."""
@@ -50,7 +56,7 @@ class Journal:
         self.folder = folder
         self.active = active
         self.logger = logging.getLogger(NAME)
-        self.board = SummaryWriter(str(folder), purge_step=step + 1 if step else None) if active else None
+        self.board = SummaryWriter(str(folder), purge_step=step + 1) if active else None
         self.since = time.perf_counter()
 
     def say(self, text: str) -> None:
@@ -60,12 +66,23 @@ class Journal:
 
     def curves(self, group: str, values: Mapping[str, float], step: int) -> None:
         """Continue TensorBoard's curves `group/name`."""
-        for name, value in values.items() if self.board else ():
-            self.board.add_scalar(f'{group}/{name}', value, step)
+        self._draw({f'{group}/{name}': value for name, value in values.items()}, step)
+
+    def _draw(self, values: Mapping[str, float], step: int) -> None:
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+
+    def epoch(self, means: Mapping[str, float], epoch: int, epochs: int) -> None:
+        """Continue the curves of whole epochs, under the published names, and log their values."""
+        values = {name: means[term] for term, name in EPOCH_CURVES.items() if term in means}
+        self._draw(values, epoch)
+        if values:
+            self.say(f'epoch {epoch}/{epochs}: ' + ', '.join(f'{name} {value:.4g}' for name, value in values.items()))
 
     def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
         """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
-        if not self.active or not panels:
+        if self.board is None or not panels:
             return
         rows = [
             panel_row([to_picture(panel[index]) for panel in panels.values()])

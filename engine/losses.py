@@ -1,4 +1,4 @@
-"""What training minimises: the losses of the warp, of the distillation, of the generator and of the skin.
+"""Training losses of the warp, the distillation, the generator and the skin.
 
 PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator and adjustable
 knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance after Johnson et al. (ECCV 2016).
@@ -6,7 +6,9 @@ Each `..._terms` function returns weighted terms by name, whose sum is the loss.
 mixed precision too: squares and long means do not fit into 16 bits.
 """
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 
 from models.ops.flow import rescale, second_differences
 from models.outputs import TryOn, WarpLevel
-from utils.errors import CheckpointError, MissingFileError, UserError
+from utils.errors import CheckpointError, MissingFileError, UserError, first_line
 
 # The distance of a picture from a target, [N, 3, H, W] in [-1, 1] each: a scalar.
 Perceptual = Callable[[Tensor, Tensor], Tensor]
@@ -28,7 +30,8 @@ PICTURE_L1, PICTURE_VGG = 5.0, 1.0
 SKIN_L1, SKIN_VGG = 30.0, 2.0
 LATE_SKIN = 2.0  # factor of both while the learning rate decays
 
-VGG19_CHANNELS = (64, 64, 'M', 128, 128, 'M', *[256] * 4, 'M', *[512] * 4, 'M', 512)  # up to conv5_1; M: max pooling
+POOL = None
+VGG19_CHANNELS = (64, 64, POOL, 128, 128, POOL, *[256] * 4, POOL, *[512] * 4, POOL, 512)  # up to conv5_1
 VGG19_LAST_CONVS = (30, 32, 34)  # conv5_2 .. conv5_4: in files, of no use here
 VGG19_WEIGHTS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1.0}  # relu1_1, 2_1, 3_1, 4_1, 5_1, by place
 VGG19_FILE = 'vgg19-dcbb9e9d.pth'
@@ -63,6 +66,11 @@ def curvature(flow: Tensor) -> Tensor:
 # ---- Losses
 
 
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """Sum of terms, at least one."""
+    return functools.reduce(operator.add, terms)
+
+
 def warp_terms(
     levels: tuple[WarpLevel, ...], person_cloth: Tensor, person_cloth_mask: Tensor, perceptual: Perceptual | None
 ) -> dict[str, Tensor]:
@@ -70,9 +78,10 @@ def warp_terms(
 
     Finer levels weigh more; offsets and flows are kept smooth. PF-AFN.
     """
-    by_level = []
+    by_level: list[dict[str, Tensor]] = []
     for n, level in enumerate(levels):
-        factor = 0.5 ** (len(levels) - 1 - n)
+        factor = level.cloth.shape[2] / person_cloth.shape[2]
+        assert level.edge is not None, 'training gives an edge'
         cloth, mask = (x if factor == 1 else rescale(x, factor) for x in (person_cloth, person_cloth_mask))
         terms = {
             'offset_tv': OFFSET_TV * (total_variation(level.coarse_offset) + total_variation(level.refine_offset)),
@@ -83,7 +92,7 @@ def warp_terms(
         if perceptual is not None:
             terms['cloth_vgg'] = (n + 1) * CLOTH_VGG * perceptual(level.cloth, cloth)
         by_level.append(terms)
-    return {name: sum(terms[name] for terms in by_level) for name in by_level[0]}
+    return {name: total(terms[name] for terms in by_level) for name in by_level[0]}
 
 
 def is_closer(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
@@ -102,18 +111,24 @@ def distillation_terms(
 ) -> dict[str, Tensor]:
     """The distillation loss: the student's features and flows against the teacher's, for samples whose `gate` [N] is 1.
 
-    Coarse features and fine flows weigh more. PF-AFN.
+    Coarse features and fine flows weigh more. PF-AFN. Networks of different pyramids are compared where there is something to
+    compare: flows of equal size, features of equal shape.
     """
-    feature_terms, flow_terms = [], []
-    for n, (wanted, level) in enumerate(zip(teacher, student, strict=True)):
-        features = (wanted.condition_feature, level.condition_feature), (wanted.cloth_feature, level.cloth_feature)
-        squares = sum((widen(x) - widen(y)).square().mean(dim=(1, 2, 3)) for x, y in features)  # [N]
-        feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
+    by_size = {level.flow.shape[2:]: level for level in student}
+    feature_terms, flow_terms = [gate.sum() * 0], [gate.sum() * 0]
+    for n, wanted in enumerate(teacher):
+        level = by_size.get(wanted.flow.shape[2:])
+        if level is None:
+            continue
+        if level.condition_feature.shape == wanted.condition_feature.shape:
+            features = (wanted.condition_feature, level.condition_feature), (wanted.cloth_feature, level.cloth_feature)
+            squares = total((widen(x) - widen(y)).square().mean(dim=(1, 2, 3)) for x, y in features)  # [N]
+            feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
         if n >= FIRST_DISTILLED_FLOW:
             # Where the flows agree, vector_norm has a gradient of zero; a square root would have none.
             distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1).mean(dim=(1, 2))  # [N]
             flow_terms.append((n + 1) * gated_mean(distances, gate))
-    return {'distil_feature': sum(feature_terms), 'distil_flow': sum(flow_terms)}
+    return {'distil_feature': total(feature_terms), 'distil_flow': total(flow_terms)}
 
 
 def generator_terms(tryon: TryOn, person: Tensor, perceptual: Perceptual | None) -> dict[str, Tensor]:
@@ -157,9 +172,10 @@ class VGGLoss(nn.Module):
 
     def __init__(self, weights: str | Path | None = 'imagenet'):
         super().__init__()
-        layers, channels = [], 3
+        layers: list[nn.Module] = []
+        channels = 3
         for out_channels in VGG19_CHANNELS:
-            if out_channels == 'M':
+            if out_channels is POOL:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
             else:
                 layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.ReLU(inplace=True)]
@@ -188,7 +204,7 @@ class VGGLoss(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         weights = VGG19_WEIGHTS.values()
-        return sum(weight * l1(x, y) for weight, x, y in zip(weights, self.features(picture), wanted, strict=True))
+        return total(weight * l1(x, y) for weight, x, y in zip(weights, self.features(picture), wanted, strict=True))
 
 
 def _ignore_last_convs(vgg: nn.Module, state_dict: dict, prefix: str, *_) -> None:
@@ -204,7 +220,7 @@ def _imagenet_weights() -> tuple[dict[str, Tensor], str]:
     try:
         state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except Exception as error:  # network, proxy, disk, checksum, damaged cache: each has its own kind of error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise UserError(f"VGG19's weights could not be fetched from {published.url} ({reason}); {VGG_WAY_OUT}") from error
     return state, published.url
 

@@ -1,7 +1,8 @@
-"""Picture metrics by the libraries that define them: FID (pytorch-fid), LPIPS (lpips), SSIM and PSNR (torchmetrics).
+"""Picture metrics by the libraries that define them.
 
-Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4: FID (Heusel et al., NeurIPS 2017), LPIPS (Zhang et
-al., CVPR 2018), SSIM (Wang et al., TIP 2004).
+FID (pytorch-fid; Heusel et al., NeurIPS 2017), KID (torchmetrics; Binkowski et al., ICLR 2018), LPIPS (lpips;
+Zhang et al., CVPR 2018), SSIM (torchmetrics; Wang et al., TIP 2004), PSNR. Protocols are those of DM-VTON
+(Nguyen-Ngoc et al., ISMAR 2023), section 4.
 """
 
 import contextlib
@@ -15,13 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from data.records import read_picture
 from utils.errors import CheckpointError, MissingFileError
 from utils.paths import expand
 
 FID_DIMENSIONS = 2048
+FID_BATCH = 50  # the batch size of the published test script; no number depends on it in eval mode
+KEPT_FOLDERS = 2  # whose features are kept: photographs and try-ons
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # those of the paper; a subset is smaller where there are fewer pictures
 PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
 
 
@@ -84,31 +88,98 @@ def _hub_file(url: str, path: Path | None) -> Iterator[None]:
             torch.hub.set_dir(before)
 
 
-def create_fid(*, weights: str | Path | None = None, device: torch.device) -> Callable[[Path, Path], float]:
-    """Return a function of two folders: the Frechet Inception Distance of their pictures, 2048-dimensional.
+class Inception:
+    """Distances of two folders of pictures by pytorch-fid's Inception features.
 
-    `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises `WeightsUnavailable` where that fails,
-    `MissingFileError` or `CheckpointError` for a wrong `weights`.
+    `network` is a `pytorch_fid.inception.InceptionV3` of 2048 features on `device`.
     """
-    from pytorch_fid import fid_score, inception
+
+    def __init__(self, network: nn.Module, *, device: torch.device):
+        self.network = network.eval()
+        self.device = device
+        self._known: dict[tuple, np.ndarray] = {}  # features of the folders seen last, by their files' sizes and times
+
+    def features(self, folder: Path) -> np.ndarray:
+        """Features [N, 2048] of the pictures of a folder, by the library's own loading and its own pass.
+
+        Computed once for a folder that does not change, so that FID and KID, and validations of several epochs, share
+        them. Raises OSError for a file that is no picture and `ValueError` for fewer than two pictures.
+        """
+        from pytorch_fid import fid_score
+
+        files = picture_files(folder)
+        if len(files) < 2:
+            raise ValueError(f'{folder} has {len(files)} picture(s); a distance of distributions needs two or more')
+        key = tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+        features = self._known.pop(key, None)
+        if features is None:
+            # Pictures of several sizes do not fit in one batch.
+            batch_size = min(FID_BATCH, len(files)) if len({_size_of(file) for file in files}) == 1 else 1
+            settings = {'batch_size': batch_size, 'dims': FID_DIMENSIONS, 'device': self.device, 'num_workers': 0}
+            features = fid_score.get_activations(files, self.network, **settings)
+            if len(self._known) >= KEPT_FOLDERS:
+                self._known.pop(next(iter(self._known)))  # the one that was not asked for the longest
+        self._known[key] = features
+        return features
+
+    def fid(self, real: Path, made: Path) -> float:
+        """Frechet Inception Distance of two folders, 0 for equal ones. Raises as `features`."""
+        return frechet_distance(self.features(real), self.features(made))
+
+    def kid(self, real: Path, made: Path) -> float:
+        """Kernel Inception Distance of two folders, unbiased, so slightly below 0 at times. Raises as `features`."""
+        return kernel_distance(self.features(real), self.features(made))
+
+
+def create_inception(*, weights: str | Path | None = None, device: torch.device) -> Inception:
+    """Return what measures FID and KID.
+
+    `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises `WeightsUnavailable` where
+    that fails, `MissingFileError` or `CheckpointError` for a wrong `weights`.
+    """
+    from pytorch_fid import inception
 
     path = None if weights is None else check_file(weights, '--fid_weights')
     with _fetching('--fid_weights', path), _hub_file(inception.FID_WEIGHTS_URL, path):
         # Read once without running code; the library itself would run what a pickle says.
         torch.hub.load_state_dict_from_url(inception.FID_WEIGHTS_URL, map_location='cpu', weights_only=True)
         network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FID_DIMENSIONS]]).to(device)
+    return Inception(network, device=device)
 
-    def statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-        # One by one: pictures of several sizes cannot share a batch.
-        with torch.no_grad():
-            pictures = (load_picture(file).to(device) / 2 + 0.5 for file in picture_files(folder))
-            features = [network(picture)[0].flatten().double().cpu().numpy() for picture in pictures]
-        return np.mean(features, axis=0), np.cov(features, rowvar=False)
 
-    def distance(real: Path, made: Path) -> float:
-        return float(fid_score.calculate_frechet_distance(*statistics(real), *statistics(made)))
+def frechet_distance(real: np.ndarray, made: np.ndarray) -> float:
+    """Frechet distance of the normal distributions of two sets of features [N, D] and [M, D].
 
-    return distance
+    The trace of the covariances' geometric mean is the sum of the roots of the eigenvalues of their product, as in
+    torchmetrics and clean-fid: pytorch-fid's matrix root needs an argument that SciPy has dropped.
+    """
+    difference = real.mean(axis=0) - made.mean(axis=0)
+    first, second = (np.cov(features, rowvar=False) for features in (real, made))
+    roots = np.sqrt(np.linalg.eigvals(first @ second).astype(complex)).real
+    return float(difference @ difference + np.trace(first) + np.trace(second) - 2 * roots.sum())
+
+
+def kernel_distance(real: np.ndarray, made: np.ndarray) -> float:
+    """Maximum mean discrepancy of two sets of features [N, D] and [M, D], torchmetrics' polynomial kernel of degree 3.
+
+    Mean over `KID_SUBSETS` random subsets, always the same ones, of at most `KID_SUBSET_SIZE` features.
+    """
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    size = min(len(real), len(made), KID_SUBSET_SIZE)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*will save all extracted features')
+        metric = KernelInceptionDistance(nn.Identity(), subsets=KID_SUBSETS, subset_size=size)
+    metric.update(torch.from_numpy(real), real=True)
+    metric.update(torch.from_numpy(made), real=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return metric.compute()[0].item()
+
+
+def _size_of(file: Path) -> tuple[int, int]:
+    with Image.open(file) as picture:
+        return picture.size
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -124,7 +195,7 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
 
     The function takes a region, bool [1, 1, H, W], as an optional third: then it returns the mean over it of the library's map of
     distances, in which each pixel still sees its surroundings. `weights` is torchvision's ImageNet VGG16 file; None fetches it by
-    torchvision's way. Raises as `create_fid`.
+    torchvision's way. Raises as `create_inception`.
     """
     import lpips
     from torchvision.models import VGG16_Weights
@@ -181,5 +252,5 @@ def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Te
     values = []
     for picture, tryon in pairs:
         second = load_picture(tryon)
-        values.append(distance(load_picture(picture, tuple(second.shape[2:])), second))
+        values.append(distance(load_picture(picture, (second.shape[2], second.shape[3])), second))
     return float(np.mean(values))

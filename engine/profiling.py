@@ -1,4 +1,4 @@
-"""What a network costs: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
+"""Cost of a network: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
 
 import json
 import tempfile
@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from utils.device import synchronise
+from utils.timing import time_calls
 
 WARM_UP_CALLS = 10
 MEGA, GIGA = 1e6, 1e9
@@ -35,7 +36,10 @@ def count_parameters(*networks: nn.Module) -> int:
 
 
 def multiply_adds(call: Callable, *inputs: Any) -> int:
-    """Multiply-adds of all convolutions in `call(*inputs)`; the cost volume, linear layers and sampling are not counted."""
+    """Multiply-adds of all convolutions in `call(*inputs)`.
+
+    Not counted: linear layers, the cost volume, sampling, activations and normalisation. Half of the FLOPs.
+    """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         call(*inputs)
     operations = counter.get_flop_counts()['Global']
@@ -57,17 +61,37 @@ def measure_runtime(
 
     Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three calls.
     """
-    for _ in range(WARM_UP_CALLS):
-        call(*inputs)
-    times: list[float] = []
-    while len(times) < 3 or (len(times) < calls and sum(times) < seconds):
-        synchronise(device)
-        start = time.perf_counter()
-        call(*inputs)
-        synchronise(device)
-        times.append(time.perf_counter() - start)
+    (times,) = time_calls([lambda: call(*inputs)], device=device, repeats=calls, warm_up=WARM_UP_CALLS, seconds=seconds)
     milliseconds = torch.tensor(times, dtype=torch.float64) * 1000
     return Runtime(milliseconds.mean().item(), milliseconds.quantile(0.5).item(), len(times))
+
+
+class Timed:
+    """A pipeline that is timed in every call: the published protocol of the runtime is the mean over a whole list.
+
+    Inputs are moved to `device` before the clock starts, and the device is waited for before and after the call.
+    """
+
+    def __init__(self, pipeline: Callable, *, device: torch.device):
+        self.pipeline, self.device = pipeline, device
+        self.seconds, self.pictures, self.largest = 0.0, 0, 0
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        """Call the pipeline with pictures [N, C, H, W]."""
+        placed = [x.to(self.device) for x in inputs]
+        synchronise(self.device)
+        start = time.perf_counter()
+        result = self.pipeline(*placed)
+        synchronise(self.device)
+        self.seconds += time.perf_counter() - start
+        self.pictures += len(inputs[0])
+        self.largest = max(self.largest, len(inputs[0]))
+        return result
+
+    @property
+    def milliseconds(self) -> float:
+        """Mean time of a picture."""
+        return 1000 * self.seconds / self.pictures
 
 
 def peak_memory(call: Callable, *inputs: Any, device: torch.device) -> int:

@@ -1,17 +1,19 @@
-"""What training reads and leaves on the disk: weights into a stage's networks, and checkpoints that are replaced together."""
+"""Files of a training run: weights loaded into a stage's networks, and checkpoints that are replaced together."""
 
 import contextlib
 import errno
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from engine.stages import SMALLEST_SIDE, Stage
-from models import FAMILIES
-from models.checkpoint import load_network, save_checkpoint
+from engine.settings import TrainSettings
+from engine.stages import NETWORKS, SMALLEST_SIDE, Stage
+from models.checkpoint import load_state, save_checkpoint
+from models.registry import find_family
+from models.warp_modules.pyramid import WarpNetwork
 from utils.errors import CheckpointError, MissingFileError, UserError
 from utils.paths import atomic_write
 
@@ -21,12 +23,20 @@ STATE_VERSION = 1
 Writer = Callable[[Path], None]
 
 
-def describe_network(name: str, *, teacher: str, student: str) -> dict[str, str]:
-    """Part, registry name, role and family of 'pb_warp', 'pb_gen', 'pf_warp' or 'pf_gen'."""
-    role = 'teacher' if name.startswith('pb_') else 'student'
-    part = 'warp' if name.endswith('_warp') else 'generator'
-    family = teacher if role == 'teacher' else student
-    return {'part': part, 'network': getattr(FAMILIES[family], part), 'role': role, 'family': family}
+class Identity(NamedTuple):
+    """Part, registry name, role and family of a stage's network."""
+
+    part: str  # 'warp' | 'generator'
+    network: str  # name in the registry
+    role: str  # 'teacher' | 'student'
+    family: str  # or a pair `warp+generator`
+
+
+def describe_network(name: str, families: Mapping[str, str]) -> Identity:
+    """Tell what the network `name` of a stage is; `families` are those of 'teacher' and 'student'."""
+    role, part = NETWORKS[name]
+    family = find_family(families[role], role)
+    return Identity(part, getattr(family, part), role, family.name)
 
 
 def _check_size(stage: Stage, size: tuple[int, int]) -> None:
@@ -34,43 +44,33 @@ def _check_size(stage: Stage, size: tuple[int, int]) -> None:
     if min(size) < SMALLEST_SIDE:
         raise UserError(f'--size {size[0]} {size[1]}: too small to train on; take {SMALLEST_SIDE} or more')
     for name, network in stage.networks.items():
-        if name.endswith('_warp'):
+        if isinstance(network, WarpNetwork):
             try:
                 network.check_size('--size', torch.empty(1, 3, *size, device='meta'))
             except ValueError as error:
                 raise UserError(f'{error} ({name})') from error
 
 
-def load_weights(
-    stage: Stage,
-    paths: Mapping[str, str | None],
-    *,
-    size: tuple[int, int],
-    teacher: str,
-    student: str,
-    align_corners: bool,
-    resumed: bool = False,
-) -> list[str]:
-    """Load checkpoints into a stage's networks by name; returns remarks to be shown.
+def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
+    """Load the checkpoints of the settings into a stage's networks; returns remarks to be shown.
 
     A frozen network must have one. A trained one starts fresh without, which is worth a remark where the stage before is
-    meant to have trained it. With `resumed`, the state of the run brings the trained ones. Raises `UserError` for a missing
-    file and for a `size` (H, W) that the networks do not take, and what `load_network` raises for a file of another part, family
+    meant to have trained it; in a run that is continued, the run's state brings it. Raises `UserError` for a missing
+    file and for a size that the networks do not take, and what `load_network` raises for a file of another part, family
     or role.
     """
-    _check_size(stage, size)
-    remarks = []
+    _check_size(stage, settings.size)
+    remarks: list[str] = []
     for name in stage.networks:
-        path, trained = paths.get(name), name in stage.lr_scale
-        if resumed and trained:
+        path, trained = settings.checkpoint(name), name in stage.lr_scale
+        if settings.continues and trained:
             continue
         if path:
-            expected = describe_network(name, teacher=teacher, student=student)
-            network, info = load_network(path, part=expected['part'], family=expected['family'], role=expected['role'])
-            stage.networks[name].load_state_dict(network.state_dict())
-            if expected['part'] == 'warp' and info.format == 'self-describing' and info.align_corners != align_corners:
-                said, asked = ('on' if info.align_corners else 'off'), ('on' if align_corners else 'off')
-                remarks.append(f'{path} was trained with align_corners {said}, this run has it {asked}: is that meant?')
+            part, network, role, _ = describe_network(name, settings.families)
+            asked = settings.align_corners
+            state, info = load_state(path, part=part, network=network, role=role, align_corners=asked)
+            stage.networks[name].load_state_dict(state)
+            remarks += info.notes
         elif not trained:
             raise UserError(f"--{name}_checkpoint is needed: {name} is the trained teacher's, which this stage learns from")
         elif stage.lr_scale[name] < 1:
@@ -81,15 +81,22 @@ def load_weights(
     return remarks
 
 
-def network_writer(
-    stage: Stage, *, teacher: str, student: str, align_corners: bool, size: tuple[int, int]
-) -> Callable[[Path, str, Mapping[str, Any]], None]:
+def network_writer(stage: Stage, settings: TrainSettings) -> Callable[[Path, str, Mapping[str, Any]], None]:
     """Return a function of a path, a network's name and what to keep beside it: writes a checkpoint that describes itself."""
 
     def write(path: Path, name: str, extra: Mapping[str, Any]) -> None:
-        about = describe_network(name, teacher=teacher, student=student)
-        samples = align_corners if about['part'] == 'warp' else None
-        save_checkpoint(path, stage.networks[name], align_corners=samples, size=size, extra=extra, **about)
+        about = describe_network(name, settings.families)
+        save_checkpoint(
+            path,
+            stage.networks[name],
+            part=about.part,
+            network=about.network,
+            role=about.role,
+            family=about.family,
+            align_corners=settings.align_corners if about.part == 'warp' else None,
+            size=settings.size,
+            extra=extra,
+        )
 
     return write
 
@@ -127,6 +134,11 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
         raise
 
 
+def has_state(folder: Path) -> bool:
+    """Return True if the run in `folder` has a state to continue from."""
+    return (folder / 'weights' / STATE_FILE).is_file()
+
+
 def read_state(folder: Path) -> dict[str, Any]:
     """Read the state of the run in `folder`, onto the CPU. Raises `MissingFileError` or `CheckpointError` in one line."""
     path = folder / 'weights' / STATE_FILE
@@ -148,5 +160,5 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether no space is left, on the disk or of the user's quota."""
+    """Return True for an error of a full disk or an exhausted quota."""
     return error.errno in (errno.ENOSPC, getattr(errno, 'EDQUOT', errno.ENOSPC))

@@ -1,5 +1,6 @@
 """The optimiser and its learning rates over the epochs, as PF-AFN (Ge et al., CVPR 2021, section 4.2) trains."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -9,6 +10,7 @@ from torch.optim import Optimizer
 from utils.errors import UserError
 
 OPTIMIZERS = ('Adam', 'AdamW', 'SGD')
+SCHEDULES = ('linear', 'cosine')
 BETA2 = 0.999
 
 
@@ -19,6 +21,30 @@ def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
     """
     late = max(0, finished - niter)
     return max(0.0, 1 - late / niter_decay) if niter_decay else float(late == 0)
+
+
+def cosine_factor(finished: float, *, niter: int, niter_decay: int) -> float:
+    """What every learning rate is multiplied with after `finished` epochs, which need not be whole ones.
+
+    1 for the first `niter` epochs, then half a cosine down to 0 at the end of `niter_decay` more (SGDR, Loshchilov & Hutter, ICLR
+    2017, without restarts).
+    """
+    share = min(max(0.0, finished - niter) / niter_decay, 1.0) if niter_decay else 0.0
+    return 0.5 * (1 + math.cos(math.pi * share))
+
+
+def warm_up_factor(step: int, warm_up: int) -> float:
+    """What the learning rate of a step, counted from 0, is multiplied with besides: `warm_up` steps of a straight rise."""
+    return min(1.0, (step + 1) / warm_up) if warm_up else 1.0
+
+
+def rate_factor(
+    epoch: int, share: float, step: int, *, schedule: str, warm_up: int, niter: int, niter_decay: int
+) -> float:
+    """Factor of every learning rate after `epoch` epochs, the `share` of the next one and `step` steps in all."""
+    epochs = {'niter': niter, 'niter_decay': niter_decay}
+    factor = cosine_factor(epoch + share, **epochs) if schedule == 'cosine' else decay_factor(epoch, **epochs)
+    return factor * warm_up_factor(step, warm_up)
 
 
 def create_optimizer(

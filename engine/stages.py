@@ -1,4 +1,4 @@
-"""The frozen teacher and the four training stages, side by side.
+"""The frozen teacher and the training stages, side by side: the four published ones, and one that the truth teaches.
 
 PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3. Parser-based stages (pb) train
 the teacher. Parser-free stages (pf) train the student, who never sees a parsing: the teacher puts another garment on the
@@ -14,17 +14,36 @@ import torch
 from torch import Tensor, nn
 
 from data.batch import TrainingInputs, derive_masks
-from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, warp_terms
-from models import FAMILIES, WarpOutput, compose, create_generator, create_warp
-from models.registry import choose
+from engine.augment import augment, truth_inputs
+from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, total, warp_terms
+from engine.panels import derived_panels, mask_panel
+from engine.truth_losses import truth_picture_terms, truth_warp_terms
+from models import WarpOutput, compose, create_generator, create_warp
+from models.registry import choose, find_family
+from models.warp_modules.pyramid import WarpNetwork
 
 SMALLEST_SIDE = 64  # on smaller pictures the coarsest flow has no neighbours to be smooth with
 FINE_TUNED = 0.2  # share of the learning rate for a warp network that the stage before has trained
 PB_E2E_WARP_FACTOR, PF_E2E_WARP_FACTOR = 0.5, 0.25
 
 
+class NetworkKind(NamedTuple):
+    """Role and part of a stage's network."""
+
+    role: str  # 'teacher' | 'student'
+    part: str  # 'warp' | 'generator'
+
+
+NETWORKS: dict[str, NetworkKind] = {
+    'pb_warp': NetworkKind('teacher', 'warp'),
+    'pb_gen': NetworkKind('teacher', 'generator'),
+    'pf_warp': NetworkKind('student', 'warp'),
+    'pf_gen': NetworkKind('student', 'generator'),
+}
+
+
 class StepResult(NamedTuple):
-    """What a training step yields."""
+    """Result of a training step."""
 
     loss: Tensor  # a scalar to call backward() on
     terms: dict[str, Tensor]  # detached scalars: 'warp' and in e2e stages 'gen' before their factors, and their terms
@@ -32,7 +51,7 @@ class StepResult(NamedTuple):
 
 
 class Supervision(NamedTuple):
-    """What the teacher gives the student."""
+    """The teacher's results that the student learns from."""
 
     fake_person: Tensor  # [N, 3, H, W] in [-1, 1], the person in the unpaired garment
     fake_edge: Tensor  # [N, 1, H, W] in [0, 1], where the fake person wears that garment
@@ -42,7 +61,7 @@ class Supervision(NamedTuple):
 class Teacher(nn.Module):
     """A trained parser-based warp network and generator, frozen: without gradients and always in eval mode."""
 
-    def __init__(self, warp: nn.Module, generator: nn.Module):
+    def __init__(self, warp: WarpNetwork, generator: nn.Module):
         super().__init__()
         self.warp = warp
         self.generator = generator
@@ -61,21 +80,29 @@ class Teacher(nn.Module):
         unpaired, paired = (inputs.unpaired_cloth, inputs.unpaired_edge), (inputs.cloth, inputs.edge)
         fake = self.warp.aflow_net(condition, self.warp.encode_cloth(unpaired[0]), *unpaired)
         warped = self.warp.aflow_net(condition, self.warp.encode_cloth(paired[0]), *paired, keep_levels=True)
+        assert fake.edge is not None, 'the unpaired garment has an edge'
         bare_arms = inputs.arms * (1 - fake.edge)
         generated = self.generator(torch.cat([inputs.preserved, fake.cloth, fake.edge, bare_arms], dim=1))
-        return Supervision(compose(fake, generated).image, fake.edge, warped)
+        return Supervision(compose(fake, generated, inputs.preserved).image, fake.edge, warped)
 
 
 class Stage:
-    """What the four stages share: their networks, and which of them learn.
+    """Base of all stages: their networks, frozen or trained.
 
     `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save. `modules` are the
     trained ones as a step calls them, once each and by their forward: `wrap` puts something like DistributedDataParallel
     around one. `lr_scale` is the share of the learning rate that each trained one gets.
     """
 
-    lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains
-    frozen: ClassVar[tuple[str, ...]] = ()
+    lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains; below 1: the stage before has trained it
+    frozen: ClassVar[tuple[str, ...]] = ()  # the trained teacher that the stage learns from, warp network first
+    has_perceptual_terms: ClassVar[bool] = True
+    validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
+
+    @classmethod
+    def network_names(cls) -> tuple[str, ...]:
+        """Names of the networks that the stage has: the frozen ones, which it must be given, and those that it trains."""
+        return (*cls.frozen, *cls.lr_scale)
 
     def __init__(self, networks: dict[str, nn.Module], *, niter: int, perceptual: Perceptual | None):
         self._modules = {name: networks[name] for name in self.lr_scale}
@@ -142,13 +169,14 @@ class PBWarp(Stage):
         warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
-        loss = sum(terms.values())
+        loss = total(terms.values())
 
         panels = {
             'person': inputs.person,
             'cloth': inputs.cloth,
             'warped_cloth': warped.cloth,
             'person_cloth': inputs.person_cloth,
+            **derived_panels(inputs),
         }
         return self.result(loss, {'warp': loss, **terms}, panels)
 
@@ -165,20 +193,22 @@ class PBEndToEnd(Stage):
 
         bare_arms = inputs.arms * (1 - inputs.person_cloth_mask)
         generated = self.modules['pb_gen'](torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, inputs.preserved)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
-        warp, gen = sum(terms.values()), sum(gen_terms.values())
+        warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PB_E2E_WARP_FACTOR * warp + gen
 
         panels = {
             'person': inputs.person,
             'cloth': inputs.cloth,
-            'preserved': inputs.preserved,
             'warped_cloth': warped.cloth,
             'rendered': tryon.rendered,
             'tryon': tryon.image,
+            'mask': mask_panel(tryon.mask),
+            **derived_panels(inputs),
+            'bare_arms': mask_panel(bare_arms),
         }
         return self.result(loss, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
 
@@ -198,7 +228,7 @@ class PFWarp(Stage):
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gate = is_closer(supervision.warped.cloth, warped.cloth, inputs.person_cloth)
         terms |= distillation_terms(supervision.warped.levels, warped.levels, gate)
-        loss = sum(terms.values())
+        loss = total(terms.values())
 
         panels = {
             'person': inputs.person,
@@ -207,6 +237,7 @@ class PFWarp(Stage):
             'teacher_cloth': supervision.warped.cloth,
             'warped_cloth': warped.cloth,
             'person_cloth': inputs.person_cloth,
+            **derived_panels(inputs),
         }
         return self.result(loss, {'warp': loss, 'open_gates': gate.mean(), **terms}, panels)
 
@@ -216,6 +247,7 @@ class PFEndToEnd(Stage):
 
     lr_scale = {'pf_warp': FINE_TUNED, 'pf_gen': 1.0}
     frozen = ('pb_warp', 'pb_gen')
+    validated = True
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         inputs = self.prepare(batch)
@@ -224,7 +256,7 @@ class PFEndToEnd(Stage):
         warped = self.modules['pf_warp'](supervision.fake_person, inputs.cloth, inputs.edge, keep_levels=True)
 
         generated = self.modules['pf_gen'](torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1))
-        tryon = compose(warped, generated)
+        tryon = compose(warped, generated, supervision.fake_person)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
         gate = is_closer(supervision.warped.cloth, warped.cloth, inputs.person_cloth)
@@ -232,7 +264,7 @@ class PFEndToEnd(Stage):
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
         skin_mask = supervision.fake_edge * (1 - inputs.person_cloth_mask)
         gen_terms |= skin_terms(tryon.rendered, inputs.person, skin_mask, self.perceptual, late=epoch > self.niter)
-        warp, gen = sum(terms.values()), sum(gen_terms.values())
+        warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PF_E2E_WARP_FACTOR * warp + gen
 
         panels = {
@@ -242,11 +274,56 @@ class PFEndToEnd(Stage):
             'warped_cloth': warped.cloth,
             'rendered': tryon.rendered,
             'tryon': tryon.image,
+            'mask': mask_panel(tryon.mask),
+            **derived_panels(inputs),
+            'skin_mask': mask_panel(skin_mask),
         }
         return self.result(loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels)
 
 
-STAGES: dict[str, type[Stage]] = {'pb_warp': PBWarp, 'pb_e2e': PBEndToEnd, 'pf_warp': PFWarp, 'pf_e2e': PFEndToEnd}
+class PFTruth(Stage):
+    """The student learns from people whose picture in another garment is known, in both directions of a pair.
+
+    Not part of the published recipe: it needs no teacher, and a set with truths (see `engine.truth_data`).
+    """
+
+    lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
+    has_perceptual_terms = False
+    augments = True  # False: the pictures as they come, every pair as listed
+
+    def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
+        count = len(batch['image'])
+        reversed_pairs = torch.rand(count, device=batch['image'].device) < 0.5
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments)
+        if self.augments:
+            inputs = augment(inputs)
+
+        warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+        generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
+        tryon = compose(warped, generated, inputs.person)
+
+        terms = truth_warp_terms(warped, inputs)
+        gen_terms = truth_picture_terms(tryon, generated, inputs)
+        warp, gen = total(terms.values()), total(gen_terms.values())
+
+        panels = {
+            'person': inputs.person,
+            'cloth': inputs.cloth,
+            'warped_cloth': warped.cloth,
+            'rendered': tryon.rendered,
+            'tryon': tryon.image,
+            'truth': inputs.target,
+        }
+        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
+
+
+STAGES: dict[str, type[Stage]] = {
+    'pb_warp': PBWarp,
+    'pb_e2e': PBEndToEnd,
+    'pf_warp': PFWarp,
+    'pf_e2e': PFEndToEnd,
+    'pf_truth': PFTruth,
+}
 
 
 def create_stage(
@@ -260,19 +337,17 @@ def create_stage(
 ) -> Stage:
     """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call `to(device)`.
 
-    `name` is a key of `STAGES`; `teacher` and `student` are families (parser-based stages have no student). After `niter`
-    epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance of two pictures such as
-    `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family unknown or without the role.
+    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based stages have
+    no student). After `niter` epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance
+    of two pictures such as `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family
+    unknown or without the role.
     """
     recipe = STAGES[choose('stage', name, STAGES)]
-    families = {
-        role: FAMILIES[choose(role, family, [name for name, family in FAMILIES.items() if role in family.roles])]
-        for role, family in (('teacher', teacher), ('student', student))
-    }
-    networks = {}
-    for network in (*recipe.frozen, *recipe.lr_scale):
-        role = 'teacher' if network.startswith('pb_') else 'student'
-        if network.endswith('_warp'):
+    families = {role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))}
+    networks: dict[str, nn.Module] = {}
+    for network in recipe.network_names():
+        role, part = NETWORKS[network]
+        if part == 'warp':
             networks[network] = create_warp(families[role].warp, role, align_corners=align_corners)
         else:
             networks[network] = create_generator(families[role].generator, role)

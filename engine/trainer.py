@@ -9,14 +9,12 @@ which each process counts in its own batch, so there the average differs slightl
 import contextlib
 import itertools
 import math
-import shlex
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,72 +22,18 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from data.viton import EpochShuffle, VITONDataset, create_loader
-from engine.distributed import Process, Share, random_states, set_random_states
+from engine.averaging import Average
+from engine.continuing import published_state
+from engine.distributed import Process, random_states, set_random_states
+from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
-from engine.schedule import create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
+from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
+from engine.settings import AMP, TrainSettings
+from engine.signals import StopSignals, outlive_signals
 from engine.stages import Stage, StepResult
 from utils.errors import CheckpointError, UserError
-
-AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-
-
-class DivergedError(UserError):
-    """A loss that is no finite number."""
-
-    exit_status = 1
-
-
-class StopSignals:
-    """Between entering and leaving, Ctrl-C and SIGTERM are noted in `received` instead of ending the program.
-
-    A second Ctrl-C raises KeyboardInterrupt where `impatient`. Threads other than the main one receive no signals.
-    """
-
-    def __init__(self, *, impatient: bool):
-        self.impatient = impatient
-        self.received = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> 'StopSignals':
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _frame) -> None:
-        if self.received and self.impatient and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.received = number
-
-
-def _outlive_signals(_worker: int) -> None:
-    """In a process that loads records: leave Ctrl-C and the first SIGTERM, which a whole group may get, to the trainer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))
-
-
-def create_training_loader(
-    dataroot: str | Path, *, size: Sequence[int], seed: int, batch_size: int, workers: int, process: Process
-) -> DataLoader:
-    """Return the loader of this process's share of a training set, in an order that depends on seed and epoch alone.
-
-    Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
-    """
-    dataset = VITONDataset(dataroot, 'train', size=tuple(size), seed=seed, check=process.is_first)
-    return create_loader(
-        dataset,
-        batch_size=batch_size,
-        workers=min(workers, len(dataset)),
-        sampler=Share(EpochShuffle(dataset, seed=seed), process=process),
-        seed=seed,
-        pin_memory=process.device.type == 'cuda',
-    )
 
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:
@@ -103,106 +47,89 @@ class Trainer:
 
     `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a `engine.distributed.Share`.
     `save_network(path, name, extra)` writes one of the stage's networks. The run's state, and with it everything that
-    continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. `resume`
-    continues from the state in `folder`. `validate(folder)` returns the score of the networks as they are, the lower the better,
-    or None, and may leave files in its folder; its `name`, if it has one, names the score. `launcher` is the command that was
-    given, without its options, for the message that says how to go on.
-
-    Of the numbers: `niter` epochs have the full learning rate `lr` (times the stage's `lr_scale`), `niter_decay` more let it
-    decay; `accumulate` batches make a step, at most `max_steps` steps are made; the gradient's norm is cut to `grad_clip`; every
-    `print_step` and `sample_step` steps (0: never) there is a line and a sample sheet, every `save_period` epochs a checkpoint to
-    keep. `verbose` logs the layers of the networks; `sync_bn` needs CUDA. Raises `UserError` for settings that do not fit each
-    other or the state.
+    continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. With
+    `settings.run` training continues from the state in `folder`, with `settings.begun` from published checkpoints.
+    `validate(folder)` returns the score of the networks as they are, the lower the better, or None, and may leave files
+    in its folder; its `name`, if it has one, names the score, its `reason` says why there is none. Raises `UserError`
+    for settings that do not fit the state.
     """
 
     def __init__(
         self,
         stage: Stage,
         loader: DataLoader,
+        settings: TrainSettings,
         *,
         folder: Path,
         save_network: Callable[[Path, str, Mapping[str, Any]], None],
         process: Process | None = None,
-        optimizer: str = 'Adam',
-        lr: float = 5e-5,
-        momentum: float = 0.5,
-        niter: int = 50,
-        niter_decay: int = 50,
-        amp: str = 'off',
-        compile_networks: bool = False,
-        channels_last: bool = False,
-        sync_bn: bool = False,
-        accumulate: int = 1,
-        grad_clip: float | None = None,
-        max_steps: int | None = None,
-        print_step: int = 100,
-        sample_step: int = 100,
-        save_period: int = 20,
         validate: Callable[[Path], float | None] | None = None,
-        resume: bool = False,
-        verbose: bool = False,
-        launcher: str = 'python train.py',
     ):
-        self.stage, self.loader, self.folder = stage, loader, Path(folder)
+        self.stage, self.loader, self.settings, self.folder = stage, loader, settings, Path(folder)
         self.save_network, self.validate = save_network, validate
-        self.verbose, self.launcher = verbose, launcher
         self.process = process or Process()
         self.device = self.process.device
-        self.niter, self.niter_decay, self.epochs = niter, niter_decay, niter + niter_decay
-        self.amp, self.accumulate, self.grad_clip, self.max_steps = AMP[amp], accumulate, grad_clip, max_steps
-        self.print_step, self.sample_step, self.save_period = print_step, sample_step, save_period
-        self.memory_format = torch.channels_last if channels_last else torch.preserve_format
+        self.epochs, self.amp = settings.epochs, AMP[settings.amp]
+        self.memory_format = torch.channels_last if settings.channels_last else torch.preserve_format
         self.step = self.epoch = self.records = self.validated = 0
         self.best: float | None = None
         self.stop_signal = 0  # the signal that all processes have agreed to stop for
-        self.means = Means()
+        self.means, self.epoch_means = Means(), Means()
         self.signals = StopSignals(impatient=self.process.world == 1)
 
-        self._place_networks(channels_last, sync_bn)
+        self._place_networks()
         trained = {name: stage.networks[name] for name in stage.lr_scale}
-        self.optimizer_name = optimizer
-        self.optimizer = create_optimizer(optimizer, trained, lr=lr, momentum=momentum, lr_scale=stage.lr_scale)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
-        if resume:
-            self._load_state()
-        self.parallel = self._wrap_networks(compile_networks)
+        self.optimizer = create_optimizer(
+            settings.optimizer, trained, lr=settings.lr, momentum=settings.momentum, lr_scale=stage.lr_scale
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == 'fp16')
+        self.average = None if settings.ema is None else Average(trained, decay=settings.ema)
+        if settings.run is not None:
+            self._load_state(read_state(self.folder))
+        elif settings.begun:
+            files = {name: Path(settings.begun[name]) for name in stage.lr_scale}
+            self._load_state(published_state(files, stage, settings))
+        self.parallel = self._wrap_networks()
         if loader.num_workers:
-            loader.worker_init_fn = _outlive_signals
-        loader.sampler.start = 0
+            loader.worker_init_fn = outlive_signals
+        self.dataset: Any = loader.dataset  # has `set_epoch`
+        self.sampler: Any = loader.sampler  # a `Share`
+        self.sampler.start = 0
+        self.batch_size = loader.batch_size or 1
         self.batches = len(loader)  # of an epoch
 
     # ---- Before
 
-    def _place_networks(self, channels_last: bool, sync_bn: bool) -> None:
+    def _place_networks(self) -> None:
         self.stage.to(self.device)
-        if channels_last:
+        if self.settings.channels_last:
             self.stage.to(memory_format=torch.channels_last)
-        for name in self.stage.lr_scale if sync_bn else ():
+        for name in self.stage.lr_scale if self.settings.sync_bn and self.process.world > 1 else ():
             nn.SyncBatchNorm.convert_sync_batchnorm(self.stage.networks[name])
 
-    def _wrap_networks(self, compile_networks: bool) -> list[DistributedDataParallel]:
+    def _wrap_networks(self) -> list[DistributedDataParallel]:
         """Let steps go through data parallelism and compiled code; returns what averages gradients."""
-        parallel = []
+        parallel: list[DistributedDataParallel] = []
         for name in self.stage.lr_scale:
             if self.process.world > 1:
                 devices = [self.device] if self.device.type == 'cuda' else None
                 self.stage.wrap(name, partial(DistributedDataParallel, device_ids=devices))
-                parallel.append(self.stage.modules[name])
-            if compile_networks:
-                self.stage.wrap(name, torch.compile)
+                parallel.append(cast(DistributedDataParallel, self.stage.modules[name]))
+            if self.settings.compile:
+                # The overloads of torch.compile do not say that a module stays one.
+                self.stage.wrap(name, torch.compile)  # type: ignore[arg-type]
         return parallel
 
-    def _load_state(self) -> None:
-        state = read_state(self.folder)
+    def _load_state(self, state: Mapping[str, Any]) -> None:
         trained = list(self.stage.lr_scale)
         if list(state['networks']) != trained:
             raise UserError(
                 f'{self.folder} trains {", ".join(state["networks"])}, this stage trains {", ".join(trained)}; '
                 'continue it with the script that began it'
             )
-        if state['optimizer_name'] != self.optimizer_name:
+        if state['optimizer_name'] != self.settings.optimizer:
             raise UserError(
-                f'{self.folder} was trained with {state["optimizer_name"]}, asked was {self.optimizer_name}; '
+                f'{self.folder} was trained with {state["optimizer_name"]}, asked was {self.settings.optimizer}; '
                 f'continue with --optimizer {state["optimizer_name"]}'
             )
         try:
@@ -215,8 +142,11 @@ class Trainer:
             ) from error
         if self.scaler.is_enabled() and state['scaler']:
             self.scaler.load_state_dict(state['scaler'])
+        if self.average is not None and state.get('average'):
+            self.average.load_state_dict(state['average'])
         for name in ('step', 'epoch', 'records', 'validated', 'best'):
             setattr(self, name, state[name])
+        self.epoch_means = Means(**state.get('means', {}))
         if self.process.rank < len(state['random']):
             set_random_states(state['random'][self.process.rank])
 
@@ -254,7 +184,7 @@ class Trainer:
         for name in self.stage.lr_scale:
             network = self.stage.networks[name]
             self.journal.say(f'training {name}: {count_parameters(network):,} parameters')
-            if self.verbose:
+            if self.settings.verbose:
                 self.journal.say(str(network))
         if self.step:
             self.journal.say(f'continuing after step {self.step}, in epoch {min(self.epoch + 1, self.epochs)} of {self.epochs}')
@@ -267,24 +197,23 @@ class Trainer:
         self.journal.say(self._farewell())
 
     def _is_over(self) -> bool:
-        return bool(self.stop_signal) or (self.max_steps is not None and self.step >= self.max_steps)
+        return bool(self.stop_signal) or (self.settings.max_steps is not None and self.step >= self.settings.max_steps)
 
     def _train_epoch(self) -> bool:
         """Train on what is left of an epoch; returns whether it is complete."""
         epoch = self.epoch + 1
-        self.loader.dataset.set_epoch(epoch)
-        self.loader.sampler.start = self.records
+        self.dataset.set_epoch(epoch)
+        self.sampler.start = self.records
         left = len(self.loader)
-        factor = decay_factor(self.epoch, niter=self.niter, niter_decay=self.niter_decay)
-        rates = set_learning_rates(self.optimizer, factor)
         self.stage.train()
         self.journal.lap()
-        steps, done = (math.ceil(count / self.accumulate) for count in (self.batches, self.batches - left))
+        steps, done = (math.ceil(count / self.settings.accumulate) for count in (self.batches, self.batches - left))
         with self.journal.progress(f'epoch {epoch}/{self.epochs}', total=steps, done=done) as progress:
-            for batches in _groups(self.loader, self.accumulate):
+            for batches in _groups(self.loader, self.settings.accumulate):
+                rates = self._set_learning_rates(self.batches - left)
                 result = self._step(batches, epoch)
                 left -= len(batches)
-                self.records += len(batches) * self.loader.batch_size * self.process.world
+                self.records += len(batches) * self.batch_size * self.process.world
                 progress.set_postfix(loss=f'{self.loss:.4g}', refresh=False)
                 progress.update()
                 self._report(result, rates, epoch, left)
@@ -292,13 +221,29 @@ class Trainer:
                     break
         return left <= 0
 
+    def _set_learning_rates(self, done: int) -> dict[str, float]:
+        """Set the rates of the next step, `done` batches into the epoch."""
+        settings = self.settings
+        factor = rate_factor(
+            self.epoch,
+            done / self.batches,
+            self.step,
+            schedule=settings.schedule,
+            warm_up=settings.warm_up,
+            niter=settings.niter,
+            niter_decay=settings.niter_decay,
+        )
+        return set_learning_rates(self.optimizer, factor)
+
     def _step(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
         result = self.backward(batches, epoch)
-        if self.grad_clip is not None:
+        if self.settings.grad_clip is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(parameters_of(self.optimizer), self.grad_clip)
+            nn.utils.clip_grad_norm_(parameters_of(self.optimizer), self.settings.grad_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update()
         self.step += 1
         return result
 
@@ -308,22 +253,25 @@ class Trainer:
         With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        results = []
+        losses: list[float] = []
         for batch in batches:
             with contextlib.ExitStack() as stack:
-                for network in self.parallel if len(results) < len(batches) - 1 else ():
+                for network in self.parallel if len(losses) < len(batches) - 1 else ():
                     stack.enter_context(network.no_sync())  # gradients are averaged once a step
                 with torch.autocast(self.device.type, dtype=self.amp, enabled=self.amp is not None):
                     result = self.stage.step(self._to_device(batch), epoch)
+                losses.append(result.loss.item())
+                # Before the backward pass: that of a sampling at NaN reads anywhere in memory on a CPU.
+                diverged, self.stop_signal = self.process.highest(not math.isfinite(losses[-1]), self.signals.received)
+                if diverged:
+                    where = f'step {self.step + 1}, epoch {epoch}'
+                    raise diverged_error(where, losses[-1], result, batch)
                 self.scaler.scale(result.loss / len(batches)).backward()
-            results.append(result._replace(loss=result.loss.detach()))
-            self.means.add({'loss': results[-1].loss, **result.terms})
-        losses = torch.stack([result.loss for result in results]).tolist()
+            result = result._replace(loss=result.loss.detach())
+            for means in (self.means, self.epoch_means):
+                means.add({'loss': result.loss, **result.terms})
         self.loss = sum(losses) / len(losses)
-        diverged, self.stop_signal = self.process.highest(not math.isfinite(self.loss), self.signals.received)
-        if diverged:
-            self._refuse(losses, results, batches, epoch)
-        return results[-1]
+        return result
 
     def _to_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         moved = {}
@@ -334,28 +282,18 @@ class Trainer:
             moved[name] = value
         return moved
 
-    def _refuse(self, losses: list[float], results: list[StepResult], batches: list[Mapping[str, Any]], epoch: int) -> None:
-        """Say all that helps to find out why a loss is not finite, and stop."""
-        where = f'step {self.step + 1}, epoch {epoch}'
-        advice = 'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or --amp off'
-        for loss, result, batch in zip(losses, results, batches, strict=True):
-            if not math.isfinite(loss):
-                terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())
-                names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
-                raise DivergedError(f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; {advice}')
-        raise DivergedError(f"{where}: another process's loss is not finite")
-
     def _report(self, result: StepResult, rates: Mapping[str, float], epoch: int, left: int) -> None:
-        if self.sample_step and self.step % self.sample_step == 0:
+        sample_step, print_step = self.settings.sample_step, self.settings.print_step
+        if sample_step and self.step % sample_step == 0:
             self.journal.sample(result.panels, self.step)
         counted = self.means.count
-        if not (self.print_step and self.step % self.print_step == 0) and left > 0 and not self._is_over():
+        if not (print_step and self.step % print_step == 0) and left > 0 and not self._is_over():
             return
         means = self.means.take()
         self.journal.curves('train', means, self.step)
         self.journal.curves('lr', rates, self.step)
         seconds = self.journal.lap() / counted
-        records = self.loader.batch_size * self.process.world / seconds
+        records = self.batch_size * self.process.world / seconds
         remaining = timedelta(seconds=round(seconds * (left + (self.epochs - epoch) * self.batches)))
         terms = ', '.join(f'{name} {value:.4g}' for name, value in means.items())
         self.journal.say(
@@ -368,7 +306,8 @@ class Trainer:
     def _finish_epoch(self) -> None:
         self.epoch += 1
         self.records = 0
-        kept = [f'epoch_{self.epoch}'] if self.epoch % self.save_period == 0 else []
+        self.journal.epoch(self.epoch_means.take(), self.epoch, self.epochs)
+        kept = [f'epoch_{self.epoch}'] if self.epoch % self.settings.save_period == 0 else []
         self._save('last', *kept)
         self._validate()
         (self.stop_signal,) = self.process.highest(self.signals.received)
@@ -382,8 +321,8 @@ class Trainer:
         score = self.validate(self.folder / 'validation')
         self.validated = self.epoch
         if score is None:
-            self.journal.say('the validation gave no score, so no best networks are kept')
-            self.validate = None
+            reason = getattr(self.validate, 'reason', None) or 'no reason given'
+            self.journal.say(f'epoch {self.epoch}: the validation gave no score ({reason}), so it keeps no best networks')
             return
         better = self.best is None or score < self.best
         self.best = score if better else self.best
@@ -407,34 +346,41 @@ class Trainer:
             **numbers,
             'records': self.records,
             'validated': self.validated,
+            'means': self.epoch_means.state(),
             'networks': {name: network.state_dict() for name, network in trained.items()},
-            'optimizer_name': self.optimizer_name,
+            'optimizer_name': self.settings.optimizer,
             'optimizer': self.optimizer.state_dict(),
             'scaler': self.scaler.state_dict(),
             'random': states,
         }
         folder = self.folder / 'weights'
-        writers = {
-            folder / f'{name}_{ending}.pt': partial(self.save_network, name=name, extra=numbers)
-            for ending in endings
-            for name in trained
-        }
+        writers: dict[Path, Writer] = {}
+        for name, ending in itertools.product(trained, endings):
+            writers[folder / f'{name}_{ending}.pt'] = partial(self._write_network, name, numbers)
+            if self.average is not None:
+                writers[folder / f'{name}_ema_{ending}.pt'] = partial(self._write_average, name, numbers)
+        if self.average is not None:
+            state['average'] = self.average.state_dict()
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
+
+    def _write_network(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        self.save_network(path, name, extra)
+
+    def _write_average(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        assert self.average is not None, 'only called with --ema'
+        with self.average.in_place(name):
+            self.save_network(path, name, extra)
 
     # ---- In the end
 
     @property
     def command(self) -> str:
         """The command that continues this run."""
-        return f'{self.launcher} --resume {shlex.quote(str(self.folder))}'
+        return self.settings.command(self.folder, self.process)
 
     def _farewell(self) -> str:
         if self.epoch >= self.epochs:
             return f'all {self.epochs} epochs are done: {self.folder / "weights"}'
-        why = signal.Signals(self.stop_signal).name if self.stop_signal else f'--max_steps {self.max_steps}'
+        why = signal.Signals(self.stop_signal).name if self.stop_signal else f'--max_steps {self.settings.max_steps}'
         return f'stopped after step {self.step} ({why}), all is saved; go on with: {self.command}'
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(word, str) for word in value)

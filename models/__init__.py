@@ -1,5 +1,6 @@
 """The networks of virtual try-on: PF-AFN, FS-VTON, RMGN and DM-VTON, by name, and the pipeline that dresses a person."""
 
+from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpLevel, WarpOutput
 from models.pipeline import TryOnPipeline, compose
 from models.registry import FAMILIES, create_generator, create_warp
@@ -9,6 +10,7 @@ __all__ = [
     'GarmentCode',
     'PersonCode',
     'TryOn',
+    'TryOnModel',
     'TryOnPipeline',
     'WarpLevel',
     'WarpOutput',

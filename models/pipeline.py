@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
+from models.checks import check_agreement, check_picture
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
@@ -18,34 +19,40 @@ from utils.errors import UserError
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
 
 
-def compose(warped: WarpOutput, generated: Tensor) -> TryOn:
-    """Merge the warped cloth with the generator's raw output [N, 4, H, W] into the try-on.
+def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W].
 
-    The first three channels become the rendered picture (tanh), the last one the composite mask (sigmoid), which may show the
-    cloth only where its warped edge is.
+    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the preserved
+    picture for a teacher; only generators with a keep mask show it.
+    """
+    assert warped.edge is not None, 'the garment came without an edge'
+    rendered, mask, keep = activate(generated, kept)
+    mask = mask * warped.edge
+    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
+
+
+def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask in [0, 1].
+
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid). A fifth
+    channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
     """
     rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
-    mask = mask * warped.edge
-    image = warped.cloth * mask + rendered * (1 - mask)
-    return TryOn(image, rendered, mask, warped.cloth, warped.edge, warped.flow)
+    if generated.shape[1] == 4:
+        return rendered, mask, torch.zeros_like(mask)
+    keep = torch.sigmoid(generated[:, 4:5])
+    return rendered + keep * (kept - rendered), mask, keep
+
+
+def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
+    return cloth * mask + rendered * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-    """The cloth times its edge, and the edge made binary: what the networks see of a garment."""
+    """The cloth times its edge, and the edge made binary: the form in which networks take a garment."""
     edge = (edge > 0.5).to(cloth.dtype)
     return cloth * edge, edge
-
-
-def check_picture(name: str, x: Tensor, channels: int) -> None:
-    """Raise ValueError unless `x` is a floating-point picture [N, channels, H, W] with somebody in it."""
-    if not isinstance(x, Tensor):
-        raise UserError(f'{name} is a {type(x).__name__}, expected a tensor [N, {channels}, H, W]')
-    if x.shape[:1] == (0,):
-        raise UserError(f'{name} is {list(x.shape)}: there is nobody in it')
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise UserError(f'{name} is {list(x.shape)}, expected [N, {channels}, H, W]')
-    if not x.is_floating_point():
-        raise UserError(f'{name} is {x.dtype}, expected a floating-point picture: [-1, 1], an edge [0, 1]')
 
 
 def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
@@ -55,14 +62,6 @@ def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
     check_picture('cloth', cloth, 3)
     check_picture('edge', edge, 1)
     check_agreement('edge', edge, 'cloth', cloth)
-
-
-def check_agreement(name: str, x: Tensor, other_name: str, other: Tensor, *, one_for_all: bool = False) -> None:
-    """Raise ValueError unless batch, height and width agree; with `one_for_all`, a batch of one fits any other."""
-    batches_fit = x.shape[0] == other.shape[0] or (one_for_all and 1 in (x.shape[0], other.shape[0]))
-    if not batches_fit or x.shape[2:] != other.shape[2:]:
-        rule = '; batch, height and width must agree' + (', or one batch be 1' if one_for_all else '')
-        raise UserError(f'{name} is {list(x.shape)} but {other_name} is {list(other.shape)}{rule}')
 
 
 def check_inputs(
@@ -111,12 +110,13 @@ class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
 
     What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
-    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same
-    pipeline fast.
+    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same pipeline fast.
 
     Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
     module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
     """
+
+    mode = 'torch'
 
     def __init__(
         self,
@@ -126,6 +126,7 @@ class TryOnPipeline(nn.Module):
         family: str | None = None,
         is_trained: bool = True,
         size: tuple[int, int] = PUBLISHED_SIZE,
+        notes: tuple[str, ...] = (),
     ):
         super().__init__()
         self.warp = warp
@@ -133,10 +134,11 @@ class TryOnPipeline(nn.Module):
         self.family = family
         self.is_trained = is_trained  # False: weights as initialised, whose pictures mean nothing
         self.size = size  # (H, W) of the pictures it was trained on, on which it is at its best
+        self.notes = notes  # what a user may want to know of the files, a line each
 
     @property
     def align_corners(self) -> bool:
-        """How the flows of the results are to be sampled."""
+        """Convention by which the flows of results are sampled."""
         return self.warp.aflow_net.align_corners
 
     @classmethod
@@ -159,7 +161,8 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given. `align_corners` None takes what the file says, and True where
+        `family` is recognised from the files where it is not given; a pair of networks that is no published family is
+        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file says, and True where
         it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
         `utils.errors.CheckpointError` or `MissingFileError` with one line.
         """
@@ -167,9 +170,15 @@ class TryOnPipeline(nn.Module):
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
         generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
-        family = match_family(warp_info.network, generator_info.network)
+        if family is None:
+            family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        return cls(warp_network, generator, family=family, is_trained=is_trained, size=warp_info.size or PUBLISHED_SIZE).eval()
+        notes = [*warp_info.notes, *generator_info.notes]
+        if family not in FAMILIES:
+            notes.append(f'{family}: this pair of networks is no published method')
+        size = warp_info.size or PUBLISHED_SIZE
+        assert isinstance(warp_network, WarpNetwork)
+        return cls(warp_network, generator, family=family, is_trained=is_trained, size=size, notes=tuple(notes)).eval()
 
     @torch.no_grad()
     def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
@@ -182,8 +191,10 @@ class TryOnPipeline(nn.Module):
         check_inputs(person, cloth, edge, self.warp.check_size)
         if not isinstance(person, PersonCode):
             person = self.encode_person(person)
-        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
-        return self.dress(*match_batch(person, garment))
+        if not isinstance(cloth, GarmentCode):
+            assert edge is not None, 'check_inputs refuses a cloth without an edge'
+            cloth = self.encode_garment(cloth, edge)
+        return self.dress(*match_batch(person, cloth))
 
     @torch.no_grad()
     def encode_person(self, person: Tensor) -> PersonCode:
@@ -202,11 +213,20 @@ class TryOnPipeline(nn.Module):
         return GarmentCode(cloth, edge, self.warp.encode_cloth(cloth))
 
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
-        """Warp and render: what is left to do once both halves of the pyramid are known, of equal batches."""
+        """Warp and render encoded persons and garments of equal batch sizes."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return compose(warped, generated)
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return compose(warped, generated, person.person)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the networks."""
+        return next(self.warp.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the networks; flows stay float32."""
+        return next(self.warp.parameters()).dtype
 
     def _place(self, x: Tensor) -> Tensor:
-        parameter = next(self.warp.parameters())
-        return x.to(parameter.device, parameter.dtype)
+        return x.to(self.device, self.dtype)

@@ -2,6 +2,7 @@
 
 import argparse
 
+from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import whole_number
 from opt.network_opt import add_checkpoint_option, add_device_options
 from utils.cli import OptionParser
@@ -17,7 +18,7 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--port', type=whole_number(1, PORTS), default=7860, help='port to listen on')
     parser.add_argument('--share', action='store_true', help="also give the page a public address, through Gradio's servers")
     parser.add_argument('--garments', metavar='FOLDER', help='garments of the wardrobe, on plain backgrounds; None: drawn ones')
-    add_checkpoint_option(parser)
+    add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend='auto')
     parser.add_argument('--max_upload', type=whole_number(1), default=20, metavar='MB', help='largest file that is taken')
     parser.add_argument('--max_megapixels', type=whole_number(1), default=25, metavar='MP', help='largest picture that is taken')

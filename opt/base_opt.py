@@ -2,30 +2,16 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+import yaml
 
-def whole_number(minimum: int, maximum: int = 2**31 - 1):
-    """Return an argparse type: a whole number from `minimum` to `maximum`."""
+from utils.cli import run_name, whole_number
+from utils.paths import atomic_write
 
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f'{text!r} is not a whole number of at least {minimum}')
-        if value > maximum:
-            raise argparse.ArgumentTypeError(f'{text!r} is more than {maximum}')
-        return value
-
-    return convert
-
-
-def run_name(text: str) -> str:
-    """An argparse type: the name of a run folder, not a path."""
-    if not text.strip() or text in {'.', '..'} or '/' in text or '\\' in text:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a plain folder name; put the path into --project')
-    return text
+SETTINGS_FILE = 'opt.yaml'
 
 
 class Obsolete(argparse.Action):
@@ -72,3 +58,13 @@ def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
     parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
     parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')
     parser.add_argument('--no_flip', action=Obsolete, why='pictures are never mirrored')
+
+
+def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the options of a run as `opt.yaml`, paths as text and tuples as lists."""
+    plain = {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in settings.items()
+    }
+    with atomic_write(folder / SETTINGS_FILE) as temporary:
+        temporary.write_text(yaml.safe_dump(plain, sort_keys=False), encoding='utf-8')

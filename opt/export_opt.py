@@ -2,9 +2,10 @@
 
 import argparse
 
+from models.checkpoint.defaults import DRAWINGS
 from opt.base_opt import add_size_option
 from opt.network_opt import add_checkpoint_option, checked_size
-from runtime.export import FORMATS, PRECISIONS
+from runtime.export.graphs import FORMATS, PRECISIONS
 from utils.cli import OptionParser
 from utils.errors import UserError
 
@@ -14,7 +15,7 @@ def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespa
     parser = OptionParser('Write a try-on as files that run without Python, and compare them with the pipeline.')
     parser.add_argument('--format', choices=FORMATS, required=True, help='ONNX, which many programs read, or that of OpenVINO')
     parser.add_argument('--out', required=True, help='folder for the files, with a folder for each precision in it')
-    add_checkpoint_option(parser)
+    add_checkpoint_option(parser, weights=DRAWINGS)
     parser.add_argument('--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write')
     add_size_option(parser)
     parser.add_argument('--dataroot', help='compare on this test set in the VITON layout; None: on drawn pictures')

@@ -3,25 +3,32 @@
 import argparse
 
 from data.records import valid_size
+from models.checkpoint.defaults import DEFAULTS
 from opt.base_opt import add_device_option
 from runtime import MODES
 
 EAGER = 'torch'  # the backend that is PyTorch as it is
 
 
-def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--checkpoint`, empty by default."""
+def add_checkpoint_option(parser: argparse.ArgumentParser, *, weights: str) -> None:
+    """Add `--checkpoint`, empty by default, and `--weights`, which is `weights` by default."""
     parser.add_argument(
         '--checkpoint',
         nargs='+',
         metavar='PATH',
         default=[],
-        help='warp network and generator, or the folder of one pair; None: the published ones if there, else the shipped',
+        help='warp network and generator, or the folder of one pair; None: those of --weights',
+    )
+    parser.add_argument(
+        '--weights',
+        choices=DEFAULTS,
+        default=weights,
+        help='viton: small model trained on photographs; drawn: on drawings alone; published: what download.sh brings',
     )
 
 
 def checked_size(size: list[int] | None) -> tuple[int, int] | None:
-    """What `--size` gave, as (H, W). Raises `UserError` for a size that no network takes."""
+    """`--size` as (H, W). Raises `UserError` for a size that no network takes."""
     return valid_size(size) if size else None
 
 

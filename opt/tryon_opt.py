@@ -2,6 +2,7 @@
 
 import argparse
 
+from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import add_size_option
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options, checked_size
 from photo.person import BACKGROUNDS
@@ -28,7 +29,7 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         help='what the networks see behind people: auto replaces one that is not plain, keep none, the others any by that tool; '
         'the result keeps its own',
     )
-    add_checkpoint_option(parser)
+    add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """Own photographs: garment masks, framing, composition at full resolution and paste-back around a try-on pipeline."""
 
-from photo.dressing import Dressed, PreparedGarment, PreparedPerson, dress, prepare_garment, prepare_person, try_on
+from photo.dressing import DressedPhoto, PreparedGarment, PreparedPerson, dress, prepare_garment, prepare_person, try_on
 from photo.framing import Window, frame_garment, frame_person
 from photo.garment import garment_mask
 from photo.loading import Photo, load_mask, load_photo
@@ -8,7 +8,7 @@ from photo.person import BACKGROUNDS
 
 __all__ = [
     'BACKGROUNDS',
-    'Dressed',
+    'DressedPhoto',
     'Photo',
     'PreparedGarment',
     'PreparedPerson',

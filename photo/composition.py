@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.ops.flow import sample
+from models.ops.flow import sample, sampled_pixels
 from models.outputs import TryOn
 from photo.framing import Box, Window, cut
 
@@ -22,7 +22,7 @@ RIM, OPAQUE = 1 / 128, 0.98  # width of a garment's rim, of its picture; alpha o
 CUBIC = -0.5  # Catmull-Rom: through the points, and straight where they are
 
 
-class Garment(NamedTuple):
+class GarmentPhoto(NamedTuple):
     """A garment at its own resolution."""
 
     picture: Image.Image  # RGB
@@ -59,12 +59,6 @@ def enlarge(maps: Tensor, window: Window, box: Box, *, cubic: bool = True) -> Te
     return rows @ maps.float() @ columns.T
 
 
-def garment_places(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """Where in the networks' garment picture a flow [2, h, w] samples, in pixels (x, y); 0, 0 is the centre of the first."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=torch.float32)[:, None, None]  # width, height
-    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2
-
-
 def magnification(places: Tensor, shown: Tensor) -> float:
     """How many garment pixels pass under a person's pixel, along a line: the median of places [2, h, w] where `shown`, [h, w].
 
@@ -80,28 +74,37 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall
-    keep: np.ndarray | float = 0.0  # [H, W, 1], how much of the photograph shows in the rendered picture's place
+    drawn: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
+    keep: np.ndarray  # [H, W, 1], the rest of that share: the photograph itself
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
-        """The garment, as far as `share` [H, W, 1] goes, over another ground than the rendered one: [H, W, 3] in [0, 1]."""
+        """The garment, as far as `share` [H, W, 1] goes, over any ground: [H, W, 3] in [0, 1]."""
         return np.clip(share * self.garment + (1 - share * self.cover) * ground, 0, 1)
 
 
 class Composition:
     """The try-on of one person and garment, at any part of the window that the person was seen through.
 
-    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled.
+    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled. `person`
+    [1, 3, h, w] is what the networks saw; without it, nothing of the photograph itself is kept within the try-on.
     """
 
-    def __init__(self, result: TryOn, garment: Garment, window: Window, *, align_corners: bool):
-        parts = (result.rendered, result.mask, result.warped_edge, result.flow)
-        self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
-        keep = getattr(result, 'keep', None)
-        self.keep = None if keep is None else keep[0].detach().float().cpu()
+    def __init__(
+        self,
+        result: TryOn,
+        garment: GarmentPhoto,
+        window: Window,
+        *,
+        align_corners: bool,
+        person: Tensor | None = None,
+    ):
+        self.mask, self.edge, flow = (
+            part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow)
+        )
+        self.drawn, self.keep = (part[0].detach().float().cpu() for part in drawn_alone(result, person))
         self.window = window
         height, width = flow.shape[1:]
-        places = garment_places(flow, align_corners=align_corners)
+        places = sampled_pixels(flow, align_corners=align_corners)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         self.offset = places - torch.stack([x, y])  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
         step = magnification(places, self.mask[0] > 0.5) * garment.window.height / window.height
@@ -117,18 +120,25 @@ class Composition:
         sides = torch.tensor([self.mask.shape[2], self.mask.shape[1]])[:, None, None]
         flow = (2 * grid / sides - 1)[None]
         warped = sample(self.tile, flow, align_corners=False, padding_mode='zeros')[0]  # [4, H, W]
-        mask, edge, rendered = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.rendered))
+        mask, edge, drawn = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.drawn))
+        keep = enlarge(self.keep, self.window, box, cubic=False)
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
-        parts = warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)
-        layers = Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
-        if self.keep is None:
-            return layers
-        keep = enlarge(self.keep, self.window, box, cubic=False)
-        return layers._replace(keep=keep.permute(1, 2, 0).numpy())
+        parts = warped[:3] * shown, warped[3:] * shown, drawn.clamp(0, 1), keep
+        return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
 
 
-def tile_of(garment: Garment, factor: float) -> Tensor:
+def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
+    """What the generator drew, [N, 3, H, W] in [0, 1], times the share of it that is seen; and the keep mask [N, 1, H, W].
+
+    The rendered picture holds the pixels of `person` [N, 3, H, W] that are kept, too; at full resolution the photograph has them.
+    """
+    if result.keep is None or person is None:
+        return (result.rendered + 1) / 2, torch.zeros_like(result.mask)
+    return (result.rendered + 1 - result.keep * (person.to(result.rendered) + 1)) / 2, result.keep
+
+
+def tile_of(garment: GarmentPhoto, factor: float) -> Tensor:
     """What the garment's window shows as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
 
     A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.

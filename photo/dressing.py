@@ -3,7 +3,7 @@
 What is computed of a person or a garment alone is kept, so that several of each cost little more than one.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ from PIL import Image, ImageChops
 from torch import Tensor
 
 from data.transforms import edge_tensor, picture_tensor
+from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn
-from photo.composition import Composition, Garment
+from photo.composition import Composition, GarmentPhoto
 from photo.framing import (
     Window,
     border_colour,
@@ -47,12 +48,12 @@ class PreparedPerson(NamedTuple):
 class PreparedGarment(NamedTuple):
     """A garment, ready for any person."""
 
-    garment: Garment
+    garment: GarmentPhoto
     code: GarmentCode
     notes: tuple[str, ...]
 
 
-class Dressed(NamedTuple):
+class DressedPhoto(NamedTuple):
     """A person wearing a garment."""
 
     picture: Image.Image  # of the photograph's size, RGB, or RGBA where the photograph is transparent in places
@@ -62,7 +63,7 @@ class Dressed(NamedTuple):
 
 
 def prepare_person(
-    pipeline: Any,
+    pipeline: TryOnModel,
     person: Source,
     *,
     mask: Source | None = None,
@@ -70,7 +71,7 @@ def prepare_person(
     size: tuple[int, int] | None = None,
     name: str = 'the person',
 ) -> PreparedPerson:
-    """Read, check, frame and encode a person. `pipeline` is a `TryOnPipeline` or has its calls; the rest is as for `try_on`."""
+    """Read, check, frame and encode a person. The options are those of `try_on`."""
     photo, size = load_photo(person, name=name), _size(pipeline, size)
     name = _name(person, name)
     check_aspect(photo.picture.size, name)
@@ -90,14 +91,14 @@ def prepare_person(
 
 
 def prepare_garment(
-    pipeline: Any,
+    pipeline: TryOnModel,
     garment: Source,
     *,
     mask: Source | None = None,
     size: tuple[int, int] | None = None,
     name: str = 'the garment',
 ) -> PreparedGarment:
-    """Read, check, mask, frame and encode a garment. `pipeline` and the rest are as for `prepare_person`."""
+    """Read, check, mask, frame and encode a garment. The options are those of `try_on`."""
     photo, size = load_photo(garment, name=name), _size(pipeline, size)
     name = _name(garment, name)
     if mask is None:
@@ -111,26 +112,28 @@ def prepare_garment(
     cloth = picture_tensor(cut(flatten(photo, WHITE), window, WHITE), size)[None]
     height, width = size
     edge = edge_tensor(cut(shape, window, 0).resize((width, height), Image.Resampling.BOX), size)[None]
-    return PreparedGarment(Garment(photo.picture, shape, window), pipeline.encode_garment(cloth, edge), photo.notes)
+    return PreparedGarment(GarmentPhoto(photo.picture, shape, window), pipeline.encode_garment(cloth, edge), photo.notes)
 
 
-def dress(pipeline: Any, person: PreparedPerson, garment: PreparedGarment) -> Dressed:
+def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment) -> DressedPhoto:
     """Dress a prepared person in a prepared garment; both were prepared with this pipeline and one size."""
     result = pipeline(person.code, garment.code)
     weight = change_weight(person.tensor, result)
-    composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners)
+    composition = Composition(
+        result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor
+    )
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
     notes = (*person.notes, *garment.notes)
     if region.getextrema()[1] == 0:
         notes += ('nothing changed: the networks found no place for the garment on this picture',)
     if person.photo.alpha is not None:
         picture.putalpha(ImageChops.lighter(person.photo.alpha, region))
-    return Dressed(picture, region, result, notes)
+    return DressedPhoto(picture, region, result, notes)
 
 
 @torch.no_grad()
 def try_on(
-    pipeline: Any,
+    pipeline: TryOnModel,
     person: Source,
     garment: Source,
     *,
@@ -151,7 +154,7 @@ def try_on(
     return dress(pipeline, somebody, prepared).picture
 
 
-def _size(pipeline: Any, size: tuple[int, int] | None) -> tuple[int, int]:
+def _size(pipeline: TryOnModel, size: tuple[int, int] | None) -> tuple[int, int]:
     height, width = size or pipeline.size
     return int(height), int(width)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from PIL import Image
 
 from utils.errors import MissingFileError, UserError
-from utils.paths import atomic_write, expand
-from utils.visual import JPEG_QUALITY, contact_sheet, panel_row
+from utils.paths import expand
+from utils.visual import contact_sheet, panel_row, save_picture
 
 WRITABLE = ('.png', '.jpg', '.jpeg', '.webp', '.tif', '.tiff', '.bmp')
 WITHOUT_ALPHA = ('.jpg', '.jpeg', '.bmp')
 LOSSLESS = {'.webp': {'lossless': True}}
-LOSSY = {'.jpg': {'quality': JPEG_QUALITY, 'subsampling': 0}, '.jpeg': {'quality': JPEG_QUALITY, 'subsampling': 0}}
+FULL_COLOUR = {'.jpg': {'subsampling': 0}, '.jpeg': {'subsampling': 0}}
 LONGEST_STEM = 100
 CELL = (288, 384)  # width and height of a picture on the sheet
 MOST_COLUMNS, MOST_ROWS = 13, 40  # of the sheet; a longer list shows its beginning
@@ -123,18 +123,17 @@ def sheet_path(results: Sequence[Sequence[Path]], out: str | Path) -> Path:
     return first.with_name(f'{first.stem}_sheet.jpg') if first == out else out / 'sheet.jpg'
 
 
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture whole or not at all, with its colour profile; JPEG and BMP show what is transparent white."""
+def save_result(picture: Image.Image, path: Path) -> None:
+    """Write a picture without loss, JPEG with little, and with its colour profile; JPEG and BMP show transparency as white."""
     suffix = path.suffix.lower()
-    options = {**LOSSLESS.get(suffix, {}), **LOSSY.get(suffix, {})}
+    options = {**LOSSLESS.get(suffix, {}), **FULL_COLOUR.get(suffix, {})}
     if profile := picture.info.get('icc_profile'):
         options['icc_profile'] = profile
     if picture.mode == 'RGBA' and suffix in WITHOUT_ALPHA:
         white = Image.new('RGB', picture.size, 'white')
         white.paste(picture, mask=picture.getchannel('A'))
         picture = white
-    with atomic_write(path) as temporary:
-        picture.save(temporary, **options)
+    save_picture(picture, path, **options)
 
 
 def cell(picture: Image.Image) -> Image.Image:

@@ -6,7 +6,7 @@ own loops enlarge and sample, all of a frame at once. The tests compare the two.
 
 from collections.abc import Callable
 from math import log2
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 
 from data.transforms import picture_tensor
+from models.interface import TryOnModel
+from models.ops.flow import sampled_pixels
 from models.outputs import PersonCode, TryOn
-from photo.composition import Garment, garment_places, magnification, tile_of
+from photo.composition import GarmentPhoto, drawn_alone, magnification, tile_of
 from photo.dressing import PreparedGarment
 from photo.framing import Box, Window, border_colour, cut, frame_person
 from photo.paste import change_weight, reach
@@ -36,10 +38,10 @@ class View(NamedTuple):
 class FrameDresser:
     """Dresses the frames of one camera or clip, each tied to the one before unless `steady` is False.
 
-    `pipeline` is a `TryOnPipeline` or has its calls; `size` (H, W) is that of the networks' pictures.
+    `size` (H, W) is that of the networks' pictures.
     """
 
-    def __init__(self, pipeline: Any, *, size: tuple[int, int] | None = None, steady: bool = True):
+    def __init__(self, pipeline: TryOnModel, *, size: tuple[int, int] | None = None, steady: bool = True):
         self.pipeline = pipeline
         self.size = tuple(size or pipeline.size)
         self.steady = SteadyPipeline(pipeline) if steady else None
@@ -71,7 +73,7 @@ class FrameDresser:
         """Put what the pipeline said of a frame into it."""
         weight = change_weight(view.tensor, result)
         return paste_frame(
-            frame, result, weight, garment.garment, view.window, align_corners=self.pipeline.align_corners, tiles=self._tiles
+            frame, view, result, weight, garment.garment, align_corners=self.pipeline.align_corners, tiles=self._tiles
         )
 
 
@@ -79,11 +81,11 @@ class TileSizes:
     """A garment at the few sizes that frames need, each made once; the size stays while it nearly fits, or it would flicker."""
 
     def __init__(self):
-        self._garment: Garment | None = None
+        self._garment: GarmentPhoto | None = None
         self._tiles: dict[int, np.ndarray] = {}
         self._step = 0
 
-    def __call__(self, garment: Garment, factor: float) -> np.ndarray:
+    def __call__(self, garment: GarmentPhoto, factor: float) -> np.ndarray:
         """float32 [h, w, 4] in [0, 1], colours times alpha, and alpha; about `factor` times as large as the picture."""
         wanted = min(0.0, STEPS * log2(factor))
         if garment is not self._garment:
@@ -98,15 +100,16 @@ class TileSizes:
 
 def paste_frame(
     frame: np.ndarray,
+    view: View,
     result: TryOn,
     weight: np.ndarray,
-    garment: Garment,
-    window: Window,
+    garment: GarmentPhoto,
     *,
     align_corners: bool,
     tiles: TileSizes,
 ) -> np.ndarray:
     """Put a try-on into a frame uint8 [H, W, 3] by `weight` [h, w], as `photo.paste.paste` puts it into a photograph."""
+    window = view.window
     box = reach(weight, window, frame.shape[1::-1])
     if box is None:
         return frame.copy()
@@ -116,28 +119,27 @@ def paste_frame(
     def enlarged(part: np.ndarray, how: int = cv2.INTER_LINEAR) -> np.ndarray:
         return cv2.resize(part, shape[::-1], interpolation=how)[inner]
 
-    flow, mask = result.flow[0].detach().float().cpu(), result.mask[0, 0].detach().float().cpu()
-    places = garment_places(flow, align_corners=align_corners)
-    step = magnification(places, mask > 0.5) * garment.window.height / window.height
+    flow, mask, edge = (part[0].detach().float().cpu() for part in (result.flow, result.mask, result.warped_edge))
+    drawn, keep = (part[0].detach().float().cpu() for part in drawn_alone(result, view.tensor))
+    places = sampled_pixels(flow, align_corners=align_corners)
+    step = magnification(places, mask[0] > 0.5) * garment.window.height / window.height
     cloth = tiles(garment, min(1.0, 1 / step))
     sampled = cv2.remap(cloth, _places_of_frame(places.numpy(), cloth, shape, box, enlarged), None, cv2.INTER_LINEAR)
-    garment_layer, cover = sampled[..., :3], sampled[..., 3:]  # beyond the picture there is no garment
-    edge = result.warped_edge[0, 0].detach().float().cpu().clamp(min=0.05)
-    masks = [mask, edge, torch.from_numpy(weight)]
-    if getattr(result, 'keep', None) is not None:
-        masks.append(result.keep[0, 0].detach().float().cpu())
-    masks = enlarged(np.dstack([part.numpy() for part in masks]))
-    share = masks[..., 2:3]
+    masks = torch.cat([mask, edge.clamp(min=0.05), keep, torch.from_numpy(weight)[None]])
+    masks = enlarged(masks.permute(1, 2, 0).numpy())
+    share = masks[..., 3:]
     shown = np.clip(masks[..., :1] / masks[..., 1:2], 0, 1) * share
-    drawn = share if masks.shape[2] == 3 else share * (1 - masks[..., 3:])
-    rendered = enlarged(result.rendered[0].detach().float().cpu().permute(1, 2, 0).numpy(), cv2.INTER_CUBIC)
     place = (
         slice(box.top + window.top, box.bottom + window.top),
         slice(box.left + window.left, box.right + window.left),
     )
     old = frame[place].astype(np.float32)
-    new = old + drawn * (np.clip((rendered + 1) * 127.5, 0, 255) - old)
-    new += shown * (255 * garment_layer - cover * new)
+    new = 255 * np.clip(enlarged(drawn.permute(1, 2, 0).numpy(), cv2.INTER_CUBIC), 0, 1)
+    new -= (1 - masks[..., 2:3]) * old
+    new *= share
+    new += old
+    # beyond the garment's picture colours and cover are 0
+    new += shown * (255 * sampled[..., :3] - sampled[..., 3:] * new)
     picture = frame.copy()
     picture[place] = np.where(share > 1 / 510, np.clip(np.rint(new), 0, 255), old).astype(np.uint8)
     return picture

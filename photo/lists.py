@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
 
+from models.interface import TryOnModel
 from photo import files
 from photo.dressing import dress, prepare_garment, prepare_person
 
@@ -22,8 +23,8 @@ class Task(NamedTuple):
 
 
 @torch.no_grad()
-def dress_all(
-    pipeline: Any, task: Task, *, size: tuple[int, int], background: str = 'auto', sheet: Path, remark: str = ''
+def dress_every_pair(
+    pipeline: TryOnModel, task: Task, *, size: tuple[int, int], background: str = 'auto', sheet: Path, remark: str = ''
 ) -> list[str]:
     """Write every result and the sheet, with `remark` below it; returns notes for the user, each once.
 
@@ -39,10 +40,10 @@ def dress_all(
         for garment, name in zip(garments, names, strict=True):
             dressed = dress(pipeline, person, garment)
             name.parent.mkdir(parents=True, exist_ok=True)
-            files.save_picture(dressed.picture, name)
+            files.save_result(dressed.picture, name)
             notes += dressed.notes
             row.append(files.cell(dressed.picture))
         rows.append(row)
     pictures = [files.cell(garment.garment.picture) for garment in garments]
-    files.save_picture(files.build_sheet(pictures, rows, note=remark), sheet)
+    files.save_result(files.build_sheet(pictures, rows, note=remark), sheet)
     return list(dict.fromkeys(notes))

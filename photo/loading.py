@@ -5,7 +5,6 @@ Not part of any paper.
 
 import errno
 import os
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from utils.errors import MissingFileError, UserError
-from utils.paths import expand
+from utils.errors import MissingFileError, UserError, first_line
+from utils.paths import expand, kind_of
 
 SMALLEST_SIDE = 64  # pixels; less than half of what the networks see is no photograph
 MOST_PIXELS = 64_000_000  # a 50-megapixel phone's, and no bomb that unpacks to gigabytes
@@ -124,24 +123,22 @@ def _reading(name: str) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise UserError(_too_many(name, 'far more')) from None
     except Exception as error:  # on damaged bytes Pillow raises nearly anything
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        reason = ' '.join(reason.split())[:LONGEST_REASON]
+        reason = first_line(error)[:LONGEST_REASON]
         raise UserError(f'{name}: cannot be read ({reason}); replace the file, or save it anew') from error
 
 
 def _check_file(path: Path) -> None:
     try:
-        mode = os.stat(path).st_mode
+        kind = kind_of(path)
     except FileNotFoundError:
         raise MissingFileError(f'{path}: no such file; give the path of a picture') from None
     except (OSError, ValueError) as error:
         too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
         shown = f'{str(path)[:LONGEST_REASON]}...' if too_long else repr(str(path))
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise UserError(f'{shown}: cannot be read ({reason}); give the path of a picture') from error
-    if stat.S_ISDIR(mode):
+        raise UserError(f'{shown}: cannot be read ({first_line(error)}); give the path of a picture') from error
+    if kind == 'folder':
         raise UserError(f'{path}: a folder, expected a picture; give one of its files')
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for somebody to write to it
+    if kind != 'file':
         raise UserError(f'{path}: a pipe or device, expected a picture')
     if os.path.getsize(path) == 0:
         raise UserError(f'{path}: an empty file; replace it')

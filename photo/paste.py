@@ -78,11 +78,10 @@ def paste(
             slice(strip.top + window.top, strip.bottom + window.top),
             slice(strip.left + window.left, strip.right + window.left),
         )
-        drawn = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
+        free = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
-        drawn = drawn * (1 - layers.keep)
-        new = layers.over(old + drawn * (layers.rendered - old), share)
-        level = np.rint(255 * np.maximum(drawn, share * layers.cover)).astype(np.uint8)
+        new = layers.over(old + free * (layers.drawn - (1 - layers.keep) * old), share)
+        level = np.rint(255 * np.maximum(free, share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
     picture = Image.fromarray(pixels)

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from models.interface import TryOnModel
 from photo.clip import ClipInfo, ClipReader, ClipWriter, Frame, create_clip, open_clip
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.follow import look_for, looking_step, windows
@@ -43,7 +44,7 @@ class ClipTask(NamedTuple):
 
 @torch.no_grad()
 def dress_clip(
-    pipeline: Any, task: ClipTask, *, size: tuple[int, int], background: str = 'auto', library: str | None = None
+    pipeline: TryOnModel, task: ClipTask, *, size: tuple[int, int], background: str = 'auto', library: str | None = None
 ) -> list[str]:
     """Write every result; returns notes for the user, each once. Garments and the clip's beginning are looked at first.
 
@@ -80,7 +81,7 @@ def _find_windows(path: Path, *, size: tuple[int, int], background: str, library
 
 
 def _dressed(
-    pipeline: Any,
+    pipeline: TryOnModel,
     reader: ClipReader,
     garments: Sequence[PreparedGarment],
     seen: Sequence[Window],

@@ -1,19 +1,19 @@
-"""Fast inference: the pipeline of `models` folded, split into parts, and run by the fastest backend that a machine has."""
+"""Fast inference: the pipeline of `models` folded, split into parts, and run in the fastest mode of the machine."""
 
 from runtime.backends import MODES, create, find_problem
-from runtime.exported import create_runtime
-from runtime.parts import INPUTS, OUTPUTS, Parts, split
+from runtime.export.runtimes import create_runtime
+from runtime.parts import Parts, input_names, output_names, split
 from runtime.pipeline import OptimizedPipeline, optimize
 
 __all__ = [
-    'INPUTS',
     'MODES',
-    'OUTPUTS',
     'OptimizedPipeline',
     'Parts',
     'create',
     'create_runtime',
     'find_problem',
+    'input_names',
     'optimize',
+    'output_names',
     'split',
 ]

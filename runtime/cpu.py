@@ -1,7 +1,6 @@
 """Faster operations for float32 on a CPU, put into folded networks, which have their channels last throughout.
 
 - oneDNN convolves and applies the activation in one pass.
-- Large 3x3 convolutions take the algorithm of Winograd (`runtime.winograd`).
 - Sampling a map at a flow is a weighted sum of four rows of a table, which is what an embedding bag does.
 """
 
@@ -15,20 +14,15 @@ from torch import Tensor, nn
 
 from models.warp_modules.pyramid import FlowNetwork
 from runtime.fold import merge_neighbours, replace
-from runtime.parts import Parts, WrappedFlow
+from runtime.parts import Dresser, GarmentEncoder, Parts, WrappedFlow
 from runtime.smooth import ChannelsLastTaps, Taps
-from runtime.winograd import WinogradConv
 
-# Where Winograd's algorithm is as fast as oneDNN or faster, measured on two AVX2 cores: 1.5 times for 512 to 128 channels at
-# 16 x 12 pixels, no more than equal for 49 to 128 at 128 x 96, slower for 64 to 32.
-SMALLEST_MAP = 150  # pixels
-SMALLEST_KERNEL = 6000  # input channels times output channels
 ACTIVATIONS = {nn.ReLU: 'relu', nn.ReLU6: 'hardtanh', nn.LeakyReLU: 'leaky_relu'}  # as oneDNN calls them
 
 
 @functools.cache
 def has_fused_convs() -> bool:
-    """Whether this PyTorch can convolve and activate in one oneDNN call."""
+    """Return True if this PyTorch build has oneDNN's fused convolution and activation."""
     if not torch.backends.mkldnn.is_available():
         return False
     x = torch.zeros(1, 1, 1, 1)
@@ -40,7 +34,7 @@ def has_fused_convs() -> bool:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same tensor with its channels last in memory."""
+    """The tensor in channels-last memory format."""
     return x.contiguous(memory_format=torch.channels_last)
 
 
@@ -52,7 +46,7 @@ def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor
         x, y = (x + 1) * ((width - 1) / 2), (y + 1) * ((height - 1) / 2)
     else:
         x, y = ((x + 1) * width - 1) / 2, ((y + 1) * height - 1) / 2
-    # NaN has no pixel: the comparison's order sends it to the first one, as the sampling of PyTorch does.
+    # NaN is sent to pixel 0 by the order of the comparison, as in PyTorch's sampling.
     x, y = (torch.where(at > 0, at, 0).clamp(max=side - 1) for at, side in ((x, width), (y, height)))
     left, top = x.floor().clamp(max=max(width - 2, 0)), y.floor().clamp(max=max(height - 2, 0))
     right, below = x - left, y - top
@@ -82,31 +76,6 @@ class FusedConv(nn.Module):
         return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *where, self.activation, self.scalars, '')
 
 
-def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
-    """Whether the algorithm can and may pay for `conv`: 3x3, stride 1, dense, and no kernel with less than `smallest` weights."""
-    shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
-    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros') and conv.in_channels * conv.out_channels >= smallest
-
-
-class LargeConv(nn.Module):
-    """A convolution, and an activation after it, by Winograd's algorithm for maps that are large enough, else by oneDNN."""
-
-    takes_several = True
-
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
-        super().__init__()
-        if activation is not None:
-            activation.inplace = True
-        self.large = WinogradConv(conv, activation)
-        self.direct = fuse(conv, activation) or nn.Sequential(conv, activation or nn.Identity())
-
-    def forward(self, *maps: Tensor) -> Tensor:
-        """One map [N, C, H, W], or several whose channels follow one another."""
-        if maps[0].shape[2] * maps[0].shape[3] >= SMALLEST_MAP:
-            return self.large(*maps)
-        return self.direct(maps[0] if len(maps) == 1 else torch.cat(maps, dim=1))
-
-
 class ChannelsLastInstanceNorm(nn.Module):
     """`nn.InstanceNorm2d` without weights or running statistics, which keeps channels last where they are."""
 
@@ -120,30 +89,21 @@ class ChannelsLastInstanceNorm(nn.Module):
 
 
 class RowSamplingFlow(WrappedFlow):
-    """A flow network whose cloth features are sampled row by row, and whose convolutions take several maps where they can."""
-
-    def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
-        first, *others = self.netRefine[level]
-        if not getattr(first, 'takes_several', False):
-            return super().refine_offset(level, aligned, condition_feature)
-        x = first(aligned, condition_feature)
-        for layer in others:
-            x = layer(x)
-        return x
+    """A flow network whose cloth features are sampled row by row."""
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
         return sample_rows(cloth_feature, flow, align_corners=self.align_corners)
 
 
 class ChannelsLastMaps(nn.Module):
-    """Hands on five maps with their channels last."""
+    """Converts five maps to channels last."""
 
     def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(channels_last(x) for x in maps)
 
 
 class Operations(NamedTuple):
-    """Which modules take the places of the usual ones. `convolve(conv, activation)` returns None to leave a convolution alone."""
+    """Replacements for the usual modules. `convolve(conv, activation)` returns None to keep a convolution."""
 
     convolve: Callable[[nn.Conv2d, nn.Module | None], nn.Module | None]
     taps: Callable[[Taps], nn.Module]
@@ -155,13 +115,7 @@ def fuse(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
     return FusedConv(conv, activation) if has_fused_convs() else None
 
 
-def fuse_or_transform(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
-    """As `fuse`, but the algorithm of Winograd for those that it pays for."""
-    return LargeConv(conv, activation) if fits_winograd(conv, SMALLEST_KERNEL) else fuse(conv, activation)
-
-
 ONEDNN = Operations(fuse, ChannelsLastTaps, RowSamplingFlow)
-WINOGRAD = Operations(fuse_or_transform, ChannelsLastTaps, RowSamplingFlow)
 
 
 def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
@@ -190,6 +144,8 @@ def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     replace(parts, nn.InstanceNorm2d, ChannelsLastInstanceNorm)
     replace(parts, Taps, operations.taps)
     parts.to(memory_format=torch.channels_last)
-    parts.dress.flow = operations.flow(parts.dress.flow)
-    parts.garment.encoder.append(ChannelsLastMaps())
+    dress, garment = parts.dress, parts.garment
+    assert isinstance(dress, Dresser) and isinstance(garment, GarmentEncoder)
+    dress.flow = operations.flow(dress.flow)
+    garment.encoder.append(ChannelsLastMaps())
     return parts

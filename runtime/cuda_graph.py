@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-WARM_UP_CALLS = 3  # libraries choose their algorithms and take their memory in the first calls, which a graph must not record
+WARM_UP_CALLS = 3  # libraries select algorithms and allocate memory in the first calls, which a graph must not record
 MOST_GRAPHS = 16  # shapes that are kept; each holds the memory of its buffers
 
 
 class CudaEngine:
-    """What `GraphedCall` asks of CUDA; a test gives another one."""
+    """The CUDA calls of `GraphedCall`; tests pass a stand-in."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -70,7 +70,7 @@ class GraphedCall:
     @torch.no_grad()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         key = tuple((tuple(x.shape), x.dtype) for x in inputs)
-        with self.lock:  # what follows is queued, not waited for, but must be queued in one piece
+        with self.lock:  # the operations below are asynchronous, but must be queued without others between them
             if key not in self.recorded:
                 self._record(key, inputs)
             self.recorded.move_to_end(key)
@@ -94,7 +94,7 @@ class GraphedCall:
         self.recorded[key] = _Recorded(graph, places, outputs, {}, self.engine.event(), self.engine.event())
 
     def _staged(self, recorded: _Recorded, position: int, x: Tensor, place: Tensor) -> Tensor:
-        """An input from the host goes through pinned memory, from where it is copied without waiting."""
+        """Copy an input from the host into pinned memory, from which the upload is asynchronous."""
         if x.device == place.device:
             return x
         if position not in recorded.staging:

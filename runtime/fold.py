@@ -1,10 +1,11 @@
-"""What inference can do once instead of in every call: norms folded into convolutions, scales into weights.
+"""Folding for inference: norms into convolutions, scales into weights.
 
-Everything here is exact algebra: a folded network computes the same function, and differs by rounding only.
+A folded network computes the same function; results differ by rounding only.
 """
 
 import copy
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from models.generators.rmgn import AADResBlock
 from models.warp_modules.style_afwm import EqualLinear, ModulatedConv
 
+Network = TypeVar('Network', bound=nn.Module)
+Old = TypeVar('Old', bound=nn.Module)
 
-def folded(network: nn.Module) -> nn.Module:
-    """A copy of `network` for inference: eval mode, no gradients, everything folded that can be.
+
+def folded(network: Network) -> Network:
+    """A copy of `network` for inference: eval mode, no gradients, folded as far as possible.
 
     Batch norms that follow a convolution go into it (one before a ReLU cannot), spectral norms into their weights, the equalised
     scales and the demodulation's sums of `ModulatedConv` into constants. Shared convolutions stay shared.
@@ -64,9 +68,9 @@ def fold_spectral_norms(block: nn.Module) -> None:
             layer.weight.requires_grad_(False)
 
 
-def replace(network: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]) -> nn.Module:
+def replace(network: Network, kind: type[Old], make: Callable[[Old], nn.Module]) -> Network:
     """Put `make(module)` in place of every `kind` in `network`, and return it; a module under several names is made once."""
-    made: dict[nn.Module, nn.Module] = {}
+    made: dict[nn.Module, nn.Module] = {}  # old -> new
     for parent in list(network.modules()):
         for name, child in list(parent._modules.items()):  # named_children would pass over a second name
             if isinstance(child, kind):
@@ -75,8 +79,25 @@ def replace(network: nn.Module, kind: type[nn.Module], make: Callable[[nn.Module
     return network
 
 
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of a convolution [out], zeros if it has none."""
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+
+
+def conv_of(module: nn.Module) -> nn.Conv2d:
+    """The same module, known to be a convolution. Raises TypeError for another one."""
+    if not isinstance(module, nn.Conv2d):
+        raise TypeError(f'expected a convolution, got {type(module).__name__}')
+    return module
+
+
 class ConstantModulatedConv(nn.Module):
-    """`ModulatedConv` with what does not depend on the style computed beforehand; the same call."""
+    """`ModulatedConv` with all style-independent terms precomputed; the same call."""
+
+    energy: Tensor
+    bias: Tensor
+    style_weight: Tensor
+    style_bias: Tensor
 
     def __init__(self, modulated: ModulatedConv):
         super().__init__()

@@ -1,8 +1,10 @@
-"""A pipeline as three networks of plain tensors: what is computed of the person, of the garment, and of both.
+"""A pipeline as three networks of plain tensors: person encoder, garment encoder, and the rest.
 
-These are what compilers, exporters and CUDA graphs take: no options, no tuples of tuples, each weight in one part only. Order and
-names of inputs and outputs are those of the constants below.
+Compilers, exporters and CUDA graphs need this form: no options, no nested tuples, each weight in one part only. Order and names
+of inputs and outputs are those of `input_names` and `output_names`.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,21 +16,38 @@ from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork
 from runtime.fold import folded, replace
 from runtime.smooth import SmoothedPyramid
 
-PERSON_FEATURES = tuple(f'person_feature_{level}' for level in range(LEVELS))  # coarse to fine
-GARMENT_FEATURES = tuple(f'garment_feature_{level}' for level in range(LEVELS))
-GARMENT_CODE = ('garment_cloth', 'garment_edge', *GARMENT_FEATURES)
-PERSON_CODE = ('person', *PERSON_FEATURES)
-INPUTS = {
-    'person': ('person',),
-    'garment': ('cloth', 'edge'),
-    'dress': (*PERSON_CODE, *GARMENT_CODE),
-    'try_on': ('person', *GARMENT_CODE),
-}
-OUTPUTS = {'person': PERSON_FEATURES, 'garment': GARMENT_CODE, 'dress': TryOn._fields, 'try_on': TryOn._fields}
+Call = Callable[..., tuple[Tensor, ...]]  # a part that is ready to run: tensors in, tensors out
+
+PARTS = ('person', 'garment', 'dress', 'try_on')
+
+
+def _features(of: str, levels: int) -> tuple[str, ...]:
+    return tuple(f'{of}_feature_{level}' for level in range(levels))  # coarse to fine
+
+
+def input_names(levels: int = LEVELS) -> dict[str, tuple[str, ...]]:
+    """Names of each part's inputs, for a warp network with so many levels."""
+    garment = output_names(levels)['garment']
+    return {
+        'person': ('person',),
+        'garment': ('cloth', 'edge'),
+        'dress': ('person', *_features('person', levels), *garment),
+        'try_on': ('person', *garment),
+    }
+
+
+def output_names(levels: int = LEVELS) -> dict[str, tuple[str, ...]]:
+    """Names of each part's outputs, for a warp network with so many levels."""
+    return {
+        'person': _features('person', levels),
+        'garment': ('garment_cloth', 'garment_edge', *_features('garment', levels)),
+        'dress': TryOn._fields,
+        'try_on': TryOn._fields,
+    }
 
 
 class PersonEncoder(nn.Module):
-    """person [N, 3, H, W] -> the five maps of the person, [N, 256, h, w] each."""
+    """person [N, 3, H, W] -> the maps of the person, [N, C, h, w], one a level."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -39,7 +58,7 @@ class PersonEncoder(nn.Module):
 
 
 class GarmentEncoder(nn.Module):
-    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the five maps of the garment."""
+    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the maps of the garment."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -59,14 +78,15 @@ class Dresser(nn.Module):
         self.generator = generator
 
     def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        person_features, (cloth, edge), garment_features = tensors[:LEVELS], tensors[LEVELS : LEVELS + 2], tensors[LEVELS + 2 :]
+        levels = (len(tensors) - 2) // 2
+        person_features, (cloth, edge), garment_features = tensors[:levels], tensors[levels : levels + 2], tensors[levels + 2 :]
         warped = self.flow(person_features, garment_features, cloth, edge)
-        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4, H, W]
-        return tuple(compose(warped, generated))
+        generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        return tuple(compose(warped, generated, person))
 
 
 class TryOnPart(nn.Module):
-    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: what is left to do for each frame of a video."""
+    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: the work per frame of a video."""
 
     def __init__(self, person: nn.Module, dress: nn.Module):
         super().__init__()
@@ -80,11 +100,12 @@ class TryOnPart(nn.Module):
 class Parts(nn.Module):
     """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the third in one."""
 
-    def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module):
+    def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module, *, levels: int = LEVELS):
         super().__init__()
         self.person = person
         self.garment = garment
         self.dress = dress
+        self.levels = levels
 
     @property
     def try_on(self) -> TryOnPart:
@@ -97,13 +118,20 @@ class Parts(nn.Module):
 
 
 class WrappedFlow(FlowNetwork):
-    """A flow network that goes its own way: `network` says how the coarse offset is estimated, and holds the weights."""
+    """Base of flow networks with replaced operations; `network` holds the weights and estimates the coarse offset.
+
+    A subclass's `compare` takes the place of `models.warp_modules.afwm.compare`, the cost volume.
+    """
+
+    compare: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def __init__(self, network: FlowNetwork):
         nn.Module.__init__(self)  # the weights are those of `network`
         self.network = network
         self.align_corners = network.align_corners
         self.netRefine = network.netRefine
+        if self.compare is not None and hasattr(network, 'compare'):
+            network.compare = self.compare
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
         return self.network.context(condition_features, cloth_features)
@@ -115,9 +143,9 @@ class WrappedFlow(FlowNetwork):
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)
-    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator)).eval()
+    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator), levels=warp.levels).eval()
 
 
 def save_arithmetic(parts: Parts) -> Parts:
-    """Rearrange `parts` in place so that they multiply less, which pays where arithmetic is what takes the time; returns them."""
+    """Replace mobile pyramids by ones with a third of the arithmetic, in place, and return `parts`. Faster on CPUs."""
     return replace(parts, MobileFPN, SmoothedPyramid)

@@ -1,8 +1,8 @@
-"""The optimised pipeline: the calls of `TryOnPipeline` over parts that a backend runs, and the choice of a backend by timing."""
+"""The optimised pipeline: the calls of `TryOnPipeline` over the parts of a mode, and the choice of a mode by timing."""
 
+import functools
 import logging
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,23 +11,22 @@ from torch import Tensor
 
 from models.outputs import GarmentCode, PersonCode, TryOn
 from models.pipeline import TryOnPipeline, check_garment, check_inputs, check_picture, match_batch
-from runtime.backends import CUDA_ONLY, MODES, Call, create, find_problem
-from runtime.parts import split
-from utils.device import synchronise
-from utils.errors import UserError
+from runtime.backends import CUDA_ONLY, MODES, create, find_problem
+from runtime.parts import Call, split
+from utils.errors import UserError, first_line
+from utils.timing import time_calls
 
 _log = logging.getLogger(__name__)
 
-# What 'auto' compares. torch.compile takes minutes, which may not be worth it: ask for it by name.
-CANDIDATES = {'cpu': ('native', 'winograd', 'fused', 'openvino', 'onnxruntime'), 'cuda': ('graph', 'fused'), 'mps': ('fused',)}
+# Modes that 'auto' times, by device.
+CANDIDATES = {'cpu': ('native', 'fused', 'openvino'), 'cuda': ('graph', 'fused'), 'mps': ('fused',)}
 TIMED_CALLS = 5
-USUAL_SIZE = (256, 192)
 
-_chosen: dict[tuple, str] = {}  # what 'auto' chose in this process
+_chosen: dict[tuple, str] = {}  # results of 'auto' in this process
 
 
 class About(NamedTuple):
-    """What a pipeline knows of itself beside its weights."""
+    """Properties of a pipeline beside its weights."""
 
     family: str | None
     is_trained: bool
@@ -39,8 +38,8 @@ class About(NamedTuple):
 class OptimizedPipeline:
     """Person, cloth and edge in, the try-on out, as `TryOnPipeline`: `encode_garment`, `encode_person` and codes work alike.
 
-    A code can be read by the pipeline that made it only. Results and codes are the caller's own: no later call changes them.
-    Flows are float32, all else has the pipeline's dtype. `mode` says how it runs.
+    Codes fit the pipeline that made them only. Results and codes are not changed by later calls. Flows are float32, all else
+    has the pipeline's dtype.
     """
 
     def __init__(self, about: About, calls: dict[str, Call], *, mode: str, device: torch.device, dtype: torch.dtype):
@@ -57,15 +56,17 @@ class OptimizedPipeline:
     def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
         """Dress a person; arguments, results and errors are those of `TryOnPipeline`."""
         check_inputs(person, cloth, edge, self._check_size)
-        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        if not isinstance(cloth, GarmentCode):
+            assert edge is not None, 'check_inputs refuses a cloth without an edge'
+            cloth = self.encode_garment(cloth, edge)
         if isinstance(person, PersonCode):
-            person, garment = match_batch(person, garment)
-            return TryOn(*self._calls['dress'](person.person, *person.features, *_tensors(garment)))
+            person, cloth = match_batch(person, cloth)
+            return TryOn(*self._calls['dress'](person.person, *person.features, *_tensors(cloth)))
         person = self._bring(person)
-        if person.shape[0] != garment.cloth.shape[0]:
-            stand_in, garment = match_batch(PersonCode(person, ()), garment)
+        if person.shape[0] != cloth.cloth.shape[0]:
+            stand_in, cloth = match_batch(PersonCode(person, ()), cloth)
             person = stand_in.person
-        return TryOn(*self._calls['try_on'](person, *_tensors(garment)))
+        return TryOn(*self._calls['try_on'](person, *_tensors(cloth)))
 
     def encode_person(self, person: Tensor) -> PersonCode:
         """Compute once what any garment needs of `person` [N, 3, H, W] in [-1, 1]."""
@@ -103,14 +104,14 @@ def optimize(
 ) -> OptimizedPipeline:
     """Make a pipeline that computes the same as `pipeline`, faster, on the device where `pipeline` is.
 
-    mode: one of `runtime.MODES`, or 'auto', which times the `candidates` (all that are installed, but for compilers) on made-up
+    mode: one of `runtime.MODES`, or 'auto', which times the `candidates` (all that are installed) on made-up
     pictures of `size` (H, W) and takes the fastest; the choice is remembered while the process lives. dtype: float32 on a CPU and
     float16 on a GPU unless given. Raises `UserError` for a mode that is unknown or cannot run here, with the reason.
     """
     device = next(pipeline.parameters()).device
     dtype = dtype or (torch.float16 if device.type == 'cuda' else torch.float32)
     if mode == 'auto':
-        size = size or getattr(pipeline, 'size', None) or pipeline.warp.fixed_size or USUAL_SIZE
+        size = size or pipeline.size
         return _fastest(pipeline, device, dtype, size, candidates or CANDIDATES[device.type])
     calls = create(mode, split(pipeline), device, dtype)
     about = About(pipeline.family, pipeline.is_trained, pipeline.size, pipeline.align_corners, pipeline.warp.check_size)
@@ -135,22 +136,15 @@ def _fastest(
                 made = optimize(pipeline, mode, dtype=dtype)
                 made(*pictures)
                 ready[mode] = made
-            except Exception as error:  # whatever an exporter or a runtime raises: a reason to take another one
-                problem = f'{type(error).__name__}: {(str(error).strip().splitlines() or ["no message"])[0]}'
+            except Exception as error:  # exporters and runtimes raise all kinds: try the next mode
+                problem = f'{type(error).__name__}: {first_line(error)}'
         if problem is not None:
             _log.info('mode %s is left out: %s', mode, problem)
     if not ready:
         raise UserError(f'none of {", ".join(candidates)} can run on {device}; give a mode by name to see why')
-    times: dict[str, list[float]] = {mode: [] for mode in ready}
-    for turn in range(TIMED_CALLS + 1):
-        for mode, made in ready.items():
-            synchronise(device)
-            start = time.perf_counter()
-            made(*pictures)
-            synchronise(device)
-            if turn:  # the first turn warms up
-                times[mode].append(time.perf_counter() - start)
-    medians = {mode: statistics.median(values) for mode, values in times.items()}
-    _chosen[key] = min(medians, key=medians.get)
+    calls = [functools.partial(made, *pictures) for made in ready.values()]
+    times = time_calls(calls, device=device, repeats=TIMED_CALLS, warm_up=1)
+    medians = {mode: statistics.median(values) for mode, values in zip(ready, times, strict=True)}
+    _chosen[key] = min(medians, key=lambda mode: medians[mode])
     _log.info('took %s of %s', _chosen[key], ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items()))
     return ready[_chosen[key]]

@@ -1,15 +1,15 @@
-"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is moved to where the maps are small.
+"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is applied to small maps.
 
 At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus a 1x1 lateral
-convolution of few channels. All of it is linear, so that S may be taken apart and applied before anything is upsampled:
+convolution of few channels. All of it is linear, so S can be split and applied before the upsampling:
 
 - S of a lateral convolution is one 3x3 convolution of 24 or 32 channels in place of 256.
 - S of an upsampled chain: each of the nine taps of S is a 1x1 convolution, which commutes with the upsampling. The nine products
   are computed at the level `BASE`, once for all finer levels. Upsampling them, shifting each to its tap's place and summing is a
   matrix product along the rows and one along the columns.
 
-The result is the same but for rounding, borders included: what S sees outside the map is zero in the shifts, and the lateral
-convolution's bias is the weight of one more channel, of ones.
+The result differs by rounding only, borders included: the shifts are zero-padded as S is, and the lateral convolution's bias is
+the weight of an additional channel of ones.
 """
 
 import functools
@@ -19,13 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import BLOCKS, PYRAMID_CHANNELS, MobileFPN
+from runtime.fold import bias_of, conv_of
 
 BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine taps
 
 
 def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and 1, and sums."""
-    # While a compiler or an exporter traces, tensors hold no numbers: none of those may be kept for later calls.
+    # Tensors made while a compiler or an exporter traces hold no numbers and must not be cached.
     make = _shifted_upsampling if torch.compiler.is_compiling() else _kept_shifted_upsampling
     return make(size, doublings, dtype, device)
 
@@ -45,9 +46,12 @@ _kept_shifted_upsampling = functools.lru_cache(maxsize=64)(_shifted_upsampling)
 class Taps(nn.Module):
     """The convolution S of a chain that is upsampled first, from its nine taps."""
 
+    bias: Tensor
+    weight: Tensor
+
     def __init__(self, smooth: nn.Conv2d):
         super().__init__()
-        self.register_buffer('bias', smooth.bias.detach().clone())
+        self.register_buffer('bias', bias_of(smooth).clone())
         taps = smooth.weight.detach().permute(0, 2, 3, 1).flatten(0, 2)  # [256 * 3 * 3, 256]
         self.register_buffer('weight', taps.contiguous())
 
@@ -71,7 +75,7 @@ class Taps(nn.Module):
 
 
 class ChannelsLastTaps(Taps):
-    """The same for maps with their channels last: what is summed over rows and columns are whole pixels."""
+    """The same for channels-last maps: sums over rows and columns are of whole pixels."""
 
     def __init__(self, taps: Taps):
         nn.Module.__init__(self)
@@ -107,9 +111,9 @@ class SmoothedPyramid(nn.Module):
         self.first_layer = pyramid.first_layer
         self.inverted_residual_blocks = pyramid.inverted_residual_blocks
         self.top_layer = pyramid.top_layer
-        laterals = list(pyramid.lateral_layers)[::-1]  # coarse to fine
+        laterals = [conv_of(layer) for layer in pyramid.lateral_layers][::-1]  # coarse to fine
         self.lateral_layers = nn.ModuleList(laterals[: BASE + 1])
-        self.smooth = pyramid.smooth_layers[0]
+        self.smooth = conv_of(pyramid.smooth_layers[0])
         self.taps = Taps(self.smooth)
         self.merged = nn.ModuleList(self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals)))
 
@@ -117,11 +121,12 @@ class SmoothedPyramid(nn.Module):
         """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a channel of ones."""
         kernel = self.smooth.weight.double()
         weights = [torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals]
-        bias = sum(lateral.bias.double() for lateral in laterals)
+        bias = torch.stack([bias_of(lateral).double() for lateral in laterals]).sum(dim=0)
         weights.append(torch.einsum('ocyx,c->oyx', kernel, bias)[:, None])
         weight = torch.cat(weights, dim=1)
         conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1).requires_grad_(False)
-        conv.weight.data, conv.bias.data = weight.to(self.smooth.weight.dtype), self.smooth.bias.detach().clone()
+        conv.weight.data = weight.to(self.smooth.weight.dtype)
+        conv.bias = nn.Parameter(bias_of(self.smooth).clone(), requires_grad=False)
         return conv
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -131,13 +136,14 @@ class SmoothedPyramid(nn.Module):
             if stride == 2:
                 maps.append(x)
         maps = maps[::-1]  # coarse to fine
-        chain, features = self.top_layer(x.mean(dim=(2, 3), keepdim=True)), []
+        features: list[Tensor] = []
+        chain = self.top_layer(x.mean(dim=(2, 3), keepdim=True))
         for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
             chain = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False) + lateral(encoded)
             features.append(self.smooth(chain) if len(features) < BASE else chain)
         products = self.taps.products(features.pop())
         features.append(self.taps.place(products, None, 0))
-        inputs = []
+        inputs: list[Tensor] = []
         for doublings, (merged, encoded) in enumerate(zip(self.merged, maps[BASE + 1 :], strict=True), start=1):
             inputs = [F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False) for coarser in inputs]
             inputs.append(encoded)

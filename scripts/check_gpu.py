@@ -15,7 +15,8 @@ import torch
 
 import runtime
 from benchmarks.correlation import LEVELS, shifts
-from benchmarks.pipelines import made_up_pictures, measure_family, table
+from benchmarks.inputs import made_up_batch, made_up_pictures
+from benchmarks.pipelines import measure_family, table
 from engine.stages import STAGES, create_stage
 from models import FAMILIES, TryOnPipeline
 from models.ops.correlation import correlation
@@ -173,23 +174,12 @@ def print_runtimes() -> None:
         print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))
 
 
-def made_up_batch() -> dict[str, torch.Tensor]:
-    """A batch as the training loader yields it, of noise and random ids."""
-    shape = (2, 1, 256, 192)
-    pictures = {name: torch.rand(2, 3, *shape[2:], device='cuda') * 2 - 1 for name in ('image', 'color', 'color_un')}
-    edges = {name: (torch.rand(shape, device='cuda') > 0.5).float() for name in ('edge', 'edge_un')}
-    label = torch.randint(14, shape, device='cuda').float()
-    densepose = torch.randint(25, shape, device='cuda').float()
-    pose = torch.where(torch.rand(2, 18, *shape[2:], device='cuda') > 0.99, 1.0, -1.0)
-    return {**pictures, **edges, 'label': label, 'densepose': densepose, 'pose': pose}
-
-
 def check_stages() -> bool:
     """Train one step of each stage in float32 and bfloat16: losses and gradients must be finite.
 
     The losses are printed, not compared: with an untrained teacher, gates of the distillation flip by rounding alone.
     """
-    right, batch = True, made_up_batch()
+    right, batch = True, made_up_batch(2, (256, 192), torch.device('cuda'))
     for name in STAGES:
         losses, fine = [], True
         for dtype in (torch.float32, torch.bfloat16):

@@ -2,7 +2,8 @@
 # Download what the authors of DM-VTON published, and check that what arrived is what it should be.
 #   bash scripts/download.sh checkpoints     the checkpoint folder -> checkpoints/
 #   bash scripts/download.sh data            VITON-Clean           -> dataset/
-# Both carry terms of their own (non-commercial); see the README.
+#   bash scripts/download.sh baselines       ACGPN, C-VTON, SDAFN: what to fetch by hand, and a check of what is there
+# All carry terms of their own (non-commercial); see the README.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 CHECKPOINT_FOLDER=1wfWGsR0vWC5LrA26xhj92ec_GoCKV80A
@@ -53,10 +54,42 @@ data() {
     done
 }
 
+# One compared method: its name, where its authors keep the files, the files. Fails where one is missing or not what it should be.
+baseline() {
+    local name=$1 where=$2 folder=checkpoints/$1 file missing=()
+    shift 2
+    mkdir -p "$folder"
+    for file in "$@"; do
+        [ -e "$folder/$file" ] || missing+=("$file")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        echo "$name: put ${missing[*]} into $folder/. $where" >&2
+        return 1
+    fi
+    python -m models.checkpoint inspect --family "$name" "${@/#/$folder/}"
+}
+
+baselines() {
+    local failed=0
+    baseline acgpn "They lie in label2city/ of ACGPN_checkpoints.zip, on Google Drive: the link is in the README of
+    https://github.com/switchablenorms/DeepFashion_Try_On (non-commercial research and education only)." \
+        latest_net_G1.pth latest_net_G2.pth latest_net_U.pth latest_net_G.pth || failed=1
+    baseline cvton "It lies in checkpoints/C-VTON-VITON/models/ of what the README of https://github.com/benquick123/C-VTON
+    links to. Take best_EMA.pth, which holds both networks; the others in that folder are of the training." \
+        best_EMA.pth || failed=1
+    baseline sdafn "It is one file, 151 MB, of https://github.com/OFA-Sys/DAFlow:
+    curl -fLo checkpoints/sdafn/ckpt_viton.pt https://ofa-beijing.oss-cn-beijing.aliyuncs.com/checkpoints/ckpt_viton.pt" \
+        ckpt_viton.pt || failed=1
+    [ $failed = 0 ] || {
+        echo "error: not all of the compared methods are there; fetch what the lines above name, and run this script again" >&2
+        exit 1
+    }
+}
+
 case "${1:-}" in
-    checkpoints | data) "$1" ;;
+    checkpoints | data | baselines) "$1" ;;
     *)
-        echo "error: say what to download: checkpoints or data" >&2
+        echo "error: say what to download: checkpoints, data or baselines" >&2
         exit 2
         ;;
 esac

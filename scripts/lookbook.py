@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 import runtime
 from models import TryOnPipeline
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
 from opt.base_opt import add_size_option
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options, checked_size
 from photo.dressing import dress, prepare_garment, prepare_person
-from photo.files import find_pictures, name_results, save_picture
+from photo.files import find_pictures, name_results, save_result
 from photo.person import BACKGROUNDS
 from utils.cli import OptionParser
 from utils.device import select_device
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
     if (out / 'index.html').exists() and not (out / 'pictures').is_dir():
         raise UserError(f'--out {out}: there is a page of another kind in it; give a new folder')
     names = name_results(out / 'pictures', persons, garments, suffixes=(SUFFIX,))
-    weights = choose_weights(options.checkpoint)
+    weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
     size = options.size or pipeline.size
     runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
@@ -85,7 +85,7 @@ def parse_options(arguments: list[str] | None) -> Namespace:
     parser.add_argument('--out', required=True, metavar='FOLDER', help='where the page and its pictures go')
     parser.add_argument('--title', default='Lookbook', help='heading of the page')
     parser.add_argument('--background', choices=BACKGROUNDS, default='auto', help='as of tryon.py')
-    add_checkpoint_option(parser)
+    add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
     options = parser.parse_args(arguments)
@@ -143,10 +143,10 @@ def make_book(
 def save_look(picture: Image.Image, path: Path, out: Path, caption: str) -> Look:
     """Write a picture, and a small one beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(picture, path)
+    save_result(picture, path)
     small, small_path = picture.convert('RGB'), path.with_name(f'{path.stem}_small{SUFFIX}')
     small.thumbnail(SMALL, Image.Resampling.LANCZOS)
-    save_picture(small, small_path)
+    save_result(small, small_path)
     return Look(path.relative_to(out), small_path.relative_to(out), small.size, caption)
 
 

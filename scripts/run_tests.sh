@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# Install what the tests need, check the style, run all tests. Arguments go to pytest:
+# Install what the tests need, check style and types, run all tests. Arguments go to pytest:
 #   bash scripts/run_tests.sh --samples VITON_test -k pipeline
 set -euo pipefail
 bash "$(dirname "${BASH_SOURCE[0]}")/install.sh" dev
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-style=0
-python -m ruff check . || style=$?
+# Requirements have lower bounds alone: a fresh environment has the newest versions that pip resolves. Say which.
+python -m pip list --disable-pip-version-check | grep -iE "^(torch|torchvision|numpy|scipy|pytorch-fid|lpips|torchmetrics) " || true
+failed=0
+python -m ruff check . || failed=$?
+python -m ruff format --check . || failed=$?
+python -m mypy || failed=$?
 python -m pytest -q "$@"
-exit $style  # a matter of style is reported, and fails, after the tests
+exit $failed  # style and types are reported, and fail, after the tests

@@ -4,10 +4,11 @@
 #   DATAROOT=my_set WARP=mine_warp.pt GEN=mine_gen.pt bash scripts/test.sh --device cpu
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+. scripts/data_folders.sh
 python test.py \
     --project runs/test \
     --name "${NAME:-DM-VTON_demo}" \
-    --dataroot "${DATAROOT:-dataset/VITON-Clean/VITON_test}" \
+    --dataroot "${DATAROOT:-$(find_set test)}" \
     --pf_warp_checkpoint "${WARP:-checkpoints/dmvton_pf_warp.pt}" \
     --pf_gen_checkpoint "${GEN:-checkpoints/dmvton_pf_gen.pt}" \
     --batch_size "${BATCH_SIZE:-1}" \

@@ -1,10 +1,12 @@
 """Draws torso, arms, legs, the clothes on them, and what is behind the person."""
 
 import copy
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
+from data.labels import Parsing
 from synthetic.brushes import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
@@ -14,6 +16,7 @@ from synthetic.brushes import (
     Layer,
     Window,
     capsule,
+    floats,
     grow,
     join,
     limb_shade,
@@ -25,7 +28,8 @@ from synthetic.brushes import (
     tint,
 )
 from synthetic.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
-from data.labels import Parsing
+
+AnyPatch = TypeVar('AnyPatch', bound='Patch')
 
 
 class Patch:
@@ -38,7 +42,7 @@ class Patch:
         self.across = np.clip(self.x / person.widths(self.y), -1, 1)
         self.trunk = limb_shade(self.across * 0.93, 1.0, 0.0, person.light)
 
-    def part(self, window: Window | None) -> 'Patch | None':
+    def part(self: AnyPatch, window: Window | None) -> 'AnyPatch | None':
         """The same for the part that lies inside a window; None where they do not meet."""
         both = overlap(self.window, window)
         if both is None:
@@ -71,19 +75,19 @@ class ArmPatch(Patch):
         return inner + (outer - inner) * (rim + 1) / 2
 
     def rim(self) -> np.ndarray:
-        """Where across the bare arm a pixel lies, -1 inner .. 1 outer rim."""
+        """Position of each pixel across the bare arm, -1 inner .. 1 outer rim."""
         return np.clip(self.side / self.arm.radius(self.place), -1, 1)
 
 
 def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     """Bare torso with shoulders and neck."""
-    outline = []
+    points: list[tuple[float, float]] = []
     for side, tip in zip((1, -1), person.tips[::-1], strict=True):
         x = side * np.linspace(person.neck, side * float(tip[0]), 10)
         half = [(side * person.neck * 0.93, -26), (side * person.neck * 0.95, -15), *zip(x, person.shoulder(x), strict=True)]
         half += [(side * (abs(tip[0]) - 2), tip[1] + 12), *((side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106))]
-        outline += half if side > 0 else half[::-1]
-    outline = person.to_frame(outline)
+        points += half if side > 0 else half[::-1]
+    outline = person.to_frame(points)
     window = frame.window(outline, 1)
     if window is None:
         return []
@@ -95,7 +99,7 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     shade = (patch.trunk + rise * (0.96 * throat - patch.trunk)) * (1 - 0.30 * chin)
     bones = [person.to_frame(spline([(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)])) for s in (-1, 1)]
     cords = [person.to_frame(spline([(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)])) for s in (-1, 1)]
-    shade = shade + brush.relief([*bones, *cords], 1.3, 0.07, np.float32((0.3, -0.9)))
+    shade = shade + brush.relief([*bones, *cords], 1.3, 0.07, floats((0.3, -0.9)))
     rgb, alpha = grow(tint(person.skin, shade.astype(np.float32), WARM)), brush.cover(outline)
     neck = grow(((y < -2.5 + 0.03 * x * x) & (np.abs(x) < person.neck + 1.5)).astype(np.float32))
     return [Layer(window, rgb, alpha, BARE_TORSO), Layer(window, None, alpha * neck, Parsing.FACE)]
@@ -203,11 +207,11 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
         seams += [spline([(1, waist + 6), (1.5, 116), (0, 124)]), spline([(4.5, waist + 6), (5, 110), (1.5, 119)])]
         for s in (-1, 1):
             seams.append(spline([(s * hip * 0.5, waist + 7), (s * hip * 0.66, waist + 14), (s * hip * 0.97, waist + 19)]))
-            seams.append(np.float32([(s * hip * 0.45, waist - 1), (s * hip * 0.45, waist + 7)]))
+            seams.append(floats([(s * hip * 0.45, waist - 1), (s * hip * 0.45, waist + 7)]))
             soft += [spline([(s * 4, 122), (s * (12 + 4 * k), 126 + 5 * k), (s * (24 + 3 * k), 125 + 6 * k)]) for k in range(3)]
-        soft.append(np.float32([(0, 124), (0, 150)]))
+        soft.append(floats([(0, 124), (0, 150)]))
     detail = -0.2 * brush.lines([person.to_frame(line) for line in seams], 0.5)
-    detail += grow(brush.relief([person.to_frame(line) for line in soft], 1.8, 0.12, np.float32((0.5, -0.6))))
+    detail += grow(brush.relief([person.to_frame(line) for line in soft], 1.8, 0.12, floats((0.5, -0.6))))
     if lower['belt'] and lower['kind'] == 'trousers':
         band = [spline([(q * hip * 1.05, waist + d + 2.2 * q * q) for q in np.linspace(-1, 1, 5)]) for d in (-0.2,)]
         detail -= 0.42 * brush.lines([person.to_frame(line) for line in band], 3.6)
@@ -223,7 +227,7 @@ SHADOW = [(0, -64), (22, -49), (20, -14), (44, 4), (46, 60), (40, 120), (44, 190
 def backdrop(person: Person, frame: Frame) -> np.ndarray:
     """The studio behind the person, float32 [2h, 2w, 3]."""
     look, rng = person.backdrop, person.rng
-    brush = Brush(frame, frame.window())
+    brush = Brush(frame, frame.whole())
     x, y = brush.axes()
     u, v = x / FRAME_WIDTH - 0.5, y / FRAME_HEIGHT - 0.5
     shade = 1 + np.float32(look['slope'][0]) * u + np.float32(look['slope'][1]) * v - look['vignette'] * (u * u + v * v) * 2
@@ -232,9 +236,9 @@ def backdrop(person: Person, frame: Frame) -> np.ndarray:
     elif look['kind'] == 'panels':
         step = rng.uniform(24, 70)
         shade = shade - 0.10 * np.exp(-((np.mod(x + rng.uniform(0, step), step) / 1.2) ** 2)) + 0.03 * noise(rng, shade.shape)
-    cast = np.zeros((frame.height // 4, frame.width // 4), np.float32)
+    small_cast = np.zeros((frame.height // 4, frame.width // 4), np.float32)
     moved = (person.to_frame(spline(mirrored(SHADOW), closed=True)) - (person.light[0] * 26, -6)) * frame.unit + (frame.margin, 0)
-    cv2.fillPoly(cast, [np.rint(moved * 4).astype(np.int32)], 1.0, cv2.LINE_8, 4)
-    cast = cv2.resize(cv2.GaussianBlur(cast, (0, 0), 2.6), (frame.width, frame.height), interpolation=cv2.INTER_LINEAR)
+    cv2.fillPoly(small_cast, [np.rint(moved * 4).astype(np.int32)], 1.0, cv2.LINE_8, 4)
+    cast = cv2.resize(cv2.GaussianBlur(small_cast, (0, 0), 2.6), (frame.width, frame.height), interpolation=cv2.INTER_LINEAR)
     small = tint(look['color'], (shade - look['shadow'] * cast).astype(np.float32))
     return cv2.resize(small, (frame.width * SUPERSAMPLE, frame.height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST)

@@ -1,4 +1,4 @@
-"""Curves, soft brushes and layers: what all drawings are made of.
+"""Curves, soft brushes and layers, from which all drawings are made.
 
 Lengths are in body units: the frame is 256 units high and shows a person of scale 1 as VITON's photographs do. Everything is
 drawn SUPERSAMPLE times as large as it is stored and averaged down; maps that vary smoothly are computed at the stored size and
@@ -10,12 +10,18 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 SUPERSAMPLE = 2
 FRAME_HEIGHT, FRAME_WIDTH = 256, 192
 
 Window = tuple[slice, slice]
 """Rows and columns of the stored picture."""
+
+
+def floats(values: ArrayLike) -> np.ndarray:
+    """Numbers, points or a matrix, as an array of float32."""
+    return np.asarray(values, np.float32)
 
 
 def ramp(value: np.ndarray) -> np.ndarray:
@@ -33,7 +39,7 @@ def _spline_basis(steps: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _spline_spans(count: int, closed: bool) -> np.ndarray:
-    """Which four points [spans, 4] each piece of a curve rests on; the ends of an open one count twice."""
+    """Indices [spans, 4] of the four control points of each span; the ends of an open curve are repeated."""
     places = np.arange(count if closed else count - 1)[:, None] + np.arange(-1, 3)
     return places % count if closed else np.clip(places, 0, count - 1)
 
@@ -45,10 +51,10 @@ def spline(points: list | np.ndarray, *, closed: bool = False, steps: int = 5) -
     return curve if closed else np.concatenate([curve, points[-1:]])
 
 
-def mirrored(points: np.ndarray) -> np.ndarray:
+def mirrored(points: ArrayLike) -> np.ndarray:
     """Closed outline from its right half, given from top to bottom."""
-    points = np.asarray(points, np.float32)
-    return np.concatenate([points, points[::-1] * np.float32((-1, 1))])
+    half = floats(points)
+    return np.concatenate([half, half[::-1] * floats((-1, 1))])
 
 
 class Profile:
@@ -120,10 +126,12 @@ class Frame(NamedTuple):
         """Stored pixels left of the frame of body units (negative where the picture is narrower)."""
         return (self.width - FRAME_WIDTH * self.unit) / 2
 
-    def window(self, points: np.ndarray | None = None, pad: float = 0.0) -> Window | None:
+    def whole(self) -> Window:
+        """The window of the whole picture."""
+        return slice(0, self.height), slice(0, self.width)
+
+    def window(self, points: ArrayLike, pad: float = 0.0) -> Window | None:
         """The window that holds points [N, 2] in frame units, widened by `pad` units; None where that is out of the picture."""
-        if points is None:
-            return slice(0, self.height), slice(0, self.width)
         x0, y0 = ((np.min(points, 0) - pad) * self.unit + (self.margin, 0)).astype(int).tolist()
         x1, y1 = ((np.max(points, 0) + pad) * self.unit + (self.margin + 1, 1)).astype(int).tolist()
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, self.width), min(y1, self.height)
@@ -133,15 +141,15 @@ class Frame(NamedTuple):
 class Brush:
     """Draws anti-aliased shapes, given in units, into a window at the drawing size."""
 
-    def __init__(self, frame: Frame, window: Window, *, zoom: float = 1.0, origin: tuple = (0.0, 0.0)):
+    def __init__(self, frame: Frame, window: Window, *, zoom: float = 1.0, origin: ArrayLike = (0.0, 0.0)):
         """With `zoom` and `origin`, shapes are given in units of which `zoom` make a frame unit, from `origin` on."""
-        self.frame, self.window, self.zoom, self.origin = frame, window, zoom, np.float32(origin)
+        self.frame, self.window, self.zoom, self.origin = frame, window, zoom, floats(origin)
         self.shape = tuple((s.stop - s.start) * SUPERSAMPLE for s in window)
         self.scale = frame.unit * SUPERSAMPLE * zoom
-        corner = np.float32((frame.margin - window[1].start, -window[0].start))
+        corner = floats((frame.margin - window[1].start, -window[0].start))
         self.shift = (corner + self.origin * np.float32(frame.unit)) * SUPERSAMPLE - np.float32(0.5)
 
-    def pixels(self, points: np.ndarray) -> np.ndarray:
+    def pixels(self, points: ArrayLike) -> np.ndarray:
         """Units -> sixteenths of a drawing pixel, as OpenCV's drawing functions take them with shift=4."""
         return np.rint((np.asarray(points, np.float32) * np.float32(self.scale) + self.shift) * 16).astype(np.int32)
 
@@ -149,7 +157,7 @@ class Brush:
         """An empty 8-bit drawing."""
         return np.full(self.shape, value, np.uint8)
 
-    def cover(self, *outlines: np.ndarray) -> np.ndarray:
+    def cover(self, *outlines: ArrayLike) -> np.ndarray:
         """Cover [h, w] in 0..1 of closed outlines."""
         mask = self.blank()
         for outline in outlines:
@@ -180,14 +188,14 @@ class Brush:
     def relief(self, lines: list[np.ndarray], soft: float, strength: float, light: np.ndarray) -> np.ndarray:
         """Light and shade [h, w] around 0, at the stored size, of soft folds along lines."""
         unit = self.frame.unit
-        height = np.zeros([s.stop - s.start for s in self.window], np.uint8)
+        folds = np.zeros([s.stop - s.start for s in self.window], np.uint8)
         for index, item in enumerate(lines):
             points = np.rint((np.asarray(item) * self.scale + self.shift) * (16 / SUPERSAMPLE)).astype(np.int32)
-            cv2.polylines(height, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4)
+            cv2.polylines(folds, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4)
         side = 2 * max(1, round(soft * unit * 1.2)) + 1
-        height = cv2.blur(cv2.blur(height.astype(np.float32), (side, side)), (side, side))
+        height = cv2.blur(cv2.blur(folds.astype(np.float32), (side, side)), (side, side))
         lx, ly = (float(v) * strength * unit / 100 for v in light[:2])
-        kernel = np.float32([[lx + ly, 2 * ly, ly - lx], [2 * lx, 0, -2 * lx], [lx - ly, -2 * ly, -lx - ly]])
+        kernel = floats([[lx + ly, 2 * ly, ly - lx], [2 * lx, 0, -2 * lx], [lx - ly, -2 * ly, -lx - ly]])
         slopes = cv2.filter2D(height, -1, kernel)
         # cloth is dull: folds darken it more than they brighten it
         return slopes - 0.45 * np.maximum(slopes, 0)
@@ -208,7 +216,7 @@ class Layer(NamedTuple):
     flow: np.ndarray | None = None
 
     def is_shadow(self) -> bool:
-        """Whether the layer darkens what lies below and is nothing itself."""
+        """Return True for a layer that only darkens the ones below."""
         return self.rgb is None and self.label is None
 
 
@@ -230,15 +238,16 @@ def paint(layer: Layer, canvas: np.ndarray, parsing: np.ndarray, flow: np.ndarra
 
 
 def overlap(first: Window, second: Window | None) -> Window | None:
-    """What two windows share; None where they do not meet."""
+    """Intersection of two windows; None if it is empty."""
     if second is None:
         return None
-    both = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    both = rows, columns
     return both if all(s.stop > s.start for s in both) else None
 
 
 def crop(layer: Layer, window: Window | None) -> Layer | None:
-    """The part of a layer inside a window; None where they do not meet."""
+    """The part of a layer inside a window; None if it is empty."""
     both = overlap(layer.window, window)
     if both is None:
         return None

@@ -7,6 +7,9 @@ Not part of any paper: it stands in for VITON where that cannot be had, and it h
                       test_gt/{img,flow,mask}/
     synthetic.json    version, seed, size and counts
 
+With `--truths` training people have the truth in a neighbour's garment, too: `train_truths.txt` lists who tries on what, and
+`train_gt/{img,flow,mask,label,own_flow}/` has the files.
+
 Record i is the person `<i>_0.jpg` and that person's garment `<i>_1.jpg`. Training pairs are people and their own garments,
 test pairs people and a neighbour's garment. For each of those `test_gt` holds, under `<person stem>__<garment stem>`,
 
@@ -15,7 +18,9 @@ test pairs people and a neighbour's garment. For each of those `test_gt` holds, 
   `pixel / ((size - 1) / 2) - 1` as the networks use it with `align_corners`; NaN where no garment is seen;
 - `mask/*.png`: 255 where the new garment is seen (in at least half of the pixel); 128 on the other pixels that the old
   garment covered or whose colour changed: skin and clothes that came out from under it, and the soft rim, a few pixels
-  wide, of either garment with its shadow; 0 elsewhere, where the two pictures are equal bit by bit.
+  wide, of either garment with its shadow; 0 elsewhere, where the two pictures are equal bit by bit;
+- in training `label/*.png`: the parsing of that picture, and `own_flow/*.npy`: the flow of the person's picture to the person's
+  own garment, so that a pair can be used in both directions.
 
 Record i depends on (seed, split, i) alone, not on counts or workers. Who swaps garments with whom is fixed too, but for
 the last three of a test set of odd size.
@@ -39,12 +44,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.records import valid_size
 from synthetic.brushes import Frame
 from synthetic.garments import Garment, draw_garment
 from synthetic.people import sample_person
 from synthetic.scenes import Scene
-from data.labels import CHANGED, GARMENT, KEPT, Parsing
-from data.records import valid_size
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand
@@ -55,6 +60,9 @@ VERSION = 1
 SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
 """Folder of a split and its number in the random streams."""
 
+MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
+"""What the truth of a training pair has beside image, flow and mask, and its folder."""
+
 MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
@@ -63,16 +71,17 @@ SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What the right answer for an unpaired garment is.
+class DrawnTruth:
+    """Ground truth for an unpaired garment.
 
-    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen) and
-    `mask` uint8 [H, W] are what the first lines of this file define.
+    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen), `mask` and
+    `parsing` uint8 [H, W] are what the first lines of this file define.
     """
 
     image: np.ndarray
     flow: np.ndarray
     mask: np.ndarray
+    parsing: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Record:
 
     `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8 [H, W], ids of
     `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros where hidden or out of the picture);
-    `flow` float32 [2, H, W] as in `Truth`; `truth` the same person in another garment, where one was asked for.
+    `flow` float32 [2, H, W] as in `DrawnTruth`; `truth` the same person in another garment, where one was asked for.
     """
 
     person: np.ndarray
@@ -91,7 +100,7 @@ class Record:
     densepose: np.ndarray
     pose: np.ndarray
     flow: np.ndarray
-    truth: Truth | None
+    truth: DrawnTruth | None
 
 
 def _stream(seed: int, split: str, index: int, purpose: int) -> np.random.Generator:
@@ -133,7 +142,7 @@ def render_record(
         changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
         mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
-        truth = Truth(image, normalised_flow(new_flow), mask)
+        truth = DrawnTruth(image, normalised_flow(new_flow), mask, new_parsing)
     return Record(person, own.picture, own.edge, parsing, densepose, scene.key_points(densepose), normalised_flow(flow), truth)
 
 
@@ -170,7 +179,7 @@ def _pose_json(points: np.ndarray) -> bytes:
 
 
 def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
-    """Where the parts of a record lie, relative to the root, by name."""
+    """Paths of the parts of a record by name, relative to the root."""
     folder, stem, person, cloth = SPLITS[split][0], f'{index:06d}', f'{index:06d}_0', f'{index:06d}_1'
     paths = {
         'person': f'{folder}/{split}_img/{person}.jpg',
@@ -182,9 +191,9 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
     }
     if other is not None:
         pair = f'{stem}_0__{other:06d}_1'
-        paths['truth'] = f'{folder}/test_gt/img/{pair}.png'
-        paths['flow'] = f'{folder}/test_gt/flow/{pair}.npy'
-        paths['mask'] = f'{folder}/test_gt/mask/{pair}.png'
+        kinds = {'truth': 'img', 'flow': 'flow', 'mask': 'mask'} | (MORE_IN_TRAINING if split == 'train' else {})
+        for name, kind in kinds.items():
+            paths[name] = f'{folder}/{split}_gt/{kind}/{pair}.{"npy" if "flow" in kind else "png"}'
     return paths
 
 
@@ -196,6 +205,7 @@ def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, s
     if record.truth:
         truth = record.truth
         parts |= {'truth': _png(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': _png(truth.mask)}
+        parts |= {'truth_parsing': _png(truth.parsing), 'own_flow': _npy(record.flow.astype(np.float16))}
     for name, path in paths.items():
         _write(root, path, parts[name])
 
@@ -232,11 +242,13 @@ def _check_drawing(seed: int, size: tuple[int, int]) -> None:
         raise UserError(f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from {SMALLEST_SIDE} on')
 
 
-def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int) -> None:
+def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int, truths: bool) -> None:
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
     if test == 1:
         raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
+    if truths and train < 2:
+        raise UserError(f'--truths --train {train}: a person tries on the garment of another one; give 2 and more')
     _check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
@@ -245,7 +257,7 @@ def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], 
 
 
 def _read_manifest(root: Path) -> dict | None:
-    """What an earlier run left in the folder; None where the folder is new or empty."""
+    """Description left by an earlier run; None if the folder is new or empty."""
     content = sorted(item.name for item in root.iterdir()) if os.path.isdir(root) else []
     if not content:
         return None
@@ -258,13 +270,14 @@ def _read_manifest(root: Path) -> dict | None:
         raise refusal
     try:
         manifest = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+        truths = manifest.get('truths', False)
         manifest = {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
         numbers = [manifest[key] for key in manifest if key != 'size'] + [*manifest['size']]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refusal from error
     if len(numbers) != 6 or any(type(number) is not int or number < 0 for number in numbers):
         raise refusal
-    return manifest
+    return manifest | {'truths': truths is True}
 
 
 def _agree(root: Path, old: dict, new: dict) -> None:
@@ -272,13 +285,16 @@ def _agree(root: Path, old: dict, new: dict) -> None:
     for key in ('version', 'seed', 'size'):
         if old[key] != new[key]:
             raise UserError(f'--root {root}: was made with {key} {old[key]}, asked for {new[key]}; give another folder')
+    if old['truths'] and not new['truths']:
+        raise UserError(f'--root {root}: was made with --truths; give it again, or another folder')
     for split in SPLITS:
         if new[split] < old[split]:
             raise UserError(f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; ask for as many or more')
 
 
-def _tasks(train: int, test: int) -> list[tuple[str, int, int | None]]:
-    return [('train', i, None) for i in range(train)] + [('test', i, partner(i, test)) for i in range(test)]
+def _tasks(train: int, test: int, truths: bool) -> list[tuple[str, int, int | None]]:
+    in_training = [('train', i, partner(i, train) if truths else None) for i in range(train)]
+    return in_training + [('test', i, partner(i, test)) for i in range(test)]
 
 
 def _complete(root: Path, task: tuple[str, int, int | None]) -> bool:
@@ -312,30 +328,30 @@ def write_dataset(
     test: int,
     seed: int,
     size: tuple[int, int] = (256, 192),
+    truths: bool = False,
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Write the data set to a folder, or what is missing of it; returns the folder.
+    """Write the data set to a folder, or what is missing of it; returns the folder. `truths`: of training people, too.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
     Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or size that do
     not go with what it holds.
     """
     root, size = expand(root), (int(size[0]), int(size[1]))
-    _check(root, train, test, seed, size, workers)
+    _check(root, train, test, seed, size, workers, truths)
+    manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test, 'truths': truths}
     with _using('--root', root):
-        _write_missing(root, train=train, test=test, seed=seed, size=size, workers=workers, progress=progress)
+        _write_missing(root, manifest, workers=workers, progress=progress)
     return root
 
 
-def _write_missing(
-    root: Path, *, train: int, test: int, seed: int, size: tuple[int, int], workers: int, progress: bool
-) -> None:
-    manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test}
+def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) -> None:
+    seed, size = manifest['seed'], tuple(manifest['size'])
     old = _read_manifest(root)
     if old:
         _agree(root, old, manifest)
-    tasks = _tasks(train, test)
+    tasks = _tasks(manifest['train'], manifest['test'], manifest['truths'])
     folders = {PARTIAL, *(str(Path(path).parent) for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values())}
     for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
@@ -347,21 +363,31 @@ def _write_missing(
     if progress and missing:
         rate = len(missing) / (time.perf_counter() - begin) / workers
         print(f'{len(missing)} records written to {root}, {rate:.1f} a second and worker')
-    for split, (folder, _) in SPLITS.items():
-        lines = [f'{i:06d}_0.jpg {i if other is None else other:06d}_1.jpg\n' for name, i, other in tasks if name == split]
-        if lines:
-            _write(root, f'{folder}/{split}_pairs.txt', ''.join(lines).encode())
+    lists: dict[str, list[str]] = {}
+    for split, i, other in tasks:
+        for path, garment in listed_in(split, i, other).items():
+            lists.setdefault(path, []).append(f'{i:06d}_0.jpg {garment:06d}_1.jpg\n')
+    for path, lines in lists.items():
+        _write(root, path, ''.join(lines).encode())
     _drop_stale_truths(root, tasks)
     shutil.rmtree(root / PARTIAL)
 
 
+def listed_in(split: str, index: int, other: int | None) -> dict[str, int]:
+    """The lists that name a person, relative to the root, and whose garment stands beside that person there."""
+    folder = SPLITS[split][0]
+    if split == 'test':
+        return {f'{folder}/test_pairs.txt': index if other is None else other}
+    return {f'{folder}/train_pairs.txt': index} | ({} if other is None else {f'{folder}/train_truths.txt': other})
+
+
 def _drop_stale_truths(root: Path, tasks: list) -> None:
-    """Remove the truths of partners that a grown test set of odd size has given up."""
-    names = ('truth', 'flow', 'mask')
-    wanted = {root / record_paths(*task)[name] for task in tasks if task[2] is not None for name in names}
-    for file in (root / SPLITS['test'][0] / 'test_gt').glob('*/*'):
-        if wanted and file not in wanted:
-            file.unlink()
+    """Remove the truths of partners that a grown set of odd size has given up."""
+    wanted = {root / path for task in tasks for path in record_paths(*task).values()}
+    for split, (folder, _) in SPLITS.items():
+        for file in (root / folder / f'{split}_gt').glob('*/*'):
+            if file not in wanted:
+                file.unlink()
 
 
 def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
@@ -394,6 +420,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument('--root', help='folder to write to: new, empty, or made by this command before')
     parser.add_argument('--train', type=int, default=2000, help='training records')
     parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
+    parser.add_argument('--truths', action='store_true', help='truths of training records, too, for train_pf_truth.py')
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw')
     parser.add_argument(
@@ -414,5 +441,6 @@ def main() -> None:
     if args.sheet:
         _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size))
     if args.root:
-        write_dataset(args.root, train=args.train, test=args.test, seed=args.seed, size=tuple(args.size), workers=args.workers)
+        counts = {'train': args.train, 'test': args.test, 'truths': args.truths}
+        write_dataset(args.root, **counts, seed=args.seed, size=tuple(args.size), workers=args.workers)
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from synthetic.brushes import Brush, Frame, Layer, grow, mirrored, ramp, spline, tint
-from synthetic.people import WARM, Person
 from data.labels import Parsing
+from synthetic.brushes import Brush, Frame, Layer, floats, grow, mirrored, ramp, spline, tint
+from synthetic.people import WARM, Person
 
 
 class Head:
@@ -15,10 +15,10 @@ class Head:
 
     def __init__(self, person: Person):
         self.person, look = person, person.head
-        self.center = np.float32((look['turn'] * 2.5 + 8 * np.sin(look['tilt']), -12.8 - 25 * look['size'] + look['nod']))
+        self.center = floats((look['turn'] * 2.5 + 8 * np.sin(look['tilt']), -12.8 - 25 * look['size'] + look['nod']))
         cos, sin = float(np.cos(look['tilt'])), float(np.sin(look['tilt']))
-        size = np.float32([[look['size'] * look['width']], [look['size']]])
-        self.matrix = size * np.float32([[cos, sin], [-sin, cos]])
+        size = floats([[look['size'] * look['width']], [look['size']]])
+        self.matrix = size * floats([[cos, sin], [-sin, cos]])
 
     def to_frame(self, points: np.ndarray | list) -> np.ndarray:
         """Head coordinates [..., 2] -> frame units; the spine is straight up here."""
@@ -33,7 +33,7 @@ class Head:
         return x * back[0, 0] + y * back[1, 0], x * back[0, 1] + y * back[1, 1]
 
     def feature(self, x: float, y: float) -> tuple[float, float]:
-        """Where a feature of the face lies once the head is turned."""
+        """Position of a feature of the face on the turned head."""
         turn = self.person.head['turn']
         return x * (1 - 0.08 * abs(turn)) + turn * (5.5 - 0.014 * x * x) * (1 - (y / 50) ** 2), y
 
@@ -128,7 +128,7 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     middle = ((2.5, 16.3), (0, 16.6), (-2.5, 16.3))
     upper = at((-wide, corner), (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9), (wide, corner), *middle)
     lower = at((wide, corner), *middle, (-wide, corner), (-3, 18.6), (0, 19.3), (3, 18.6))
-    marks = [
+    marks: list[tuple] = [
         (spline(upper, closed=True, steps=3), None, lips * 0.87),
         (spline(lower, closed=True, steps=3), None, lips),
         (spline(at((-wide, corner), *middle[::-1], (wide, corner)), steps=4), 0.4, lips * 0.58),
@@ -160,14 +160,14 @@ def face_layers(person: Person, frame: Frame) -> list[Layer]:
     for side in (-1, 1):
         px, py = head.feature(side * 10.5, 8)
         blush = np.exp(-(((x - px) / 4.5) ** 2) - ((y - py) / 3.5) ** 2)[..., None]
-        rgb += blush * np.float32((4, -2, -2) if person.male else (9, -5, -5))
+        rgb += blush * floats((4, -2, -2) if person.male else (9, -5, -5))
     if person.head['beard']:
         chin = ramp((y - 9 + 0.02 * x * x) / 6) * (1 - np.exp(-((x / 6) ** 2) - ((y - 16.8) / 3.0) ** 2))
         rgb += (0.5 * chin)[..., None] * (person.head['hair'] * 0.8 - rgb)
     skin = np.clip(grow(rgb), 0, 255).astype(np.uint8)
     marks = [*eye_marks(head, -1), *eye_marks(head, 1), *mouth_and_nose_marks(head)]
-    shapes = brush.pixels(head.to_frame(np.concatenate([points for points, _, _ in marks])))
-    shapes = np.split(shapes, np.cumsum([len(points) for points, _, _ in marks])[:-1])
+    points = brush.pixels(head.to_frame(np.concatenate([points for points, _, _ in marks])))
+    shapes = np.split(points, np.cumsum([len(points) for points, _, _ in marks])[:-1])
     for shape, (_, width, color) in zip(shapes, marks, strict=True):
         color = [min(max(float(value), 0), 255) for value in color]
         if width is None:
@@ -282,8 +282,8 @@ def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], li
         back.append(lock(inner, [(s * 8, -24), (s * 21, -10), (s * 24, 14), (s * 25, 34), (s * 20, end * 0.95)]))
     if look['style'] == 'bun':
         t, x = np.linspace(0.1, np.pi - 0.1, 9), look['turn'] * -4
-        inner, outer = ((x - r * np.cos(t), -26 - h * np.sin(t)) for r, h in ((5, 1), (10, 13.5)))
-        front.append(lock(list(zip(*inner, strict=True)), list(zip(*outer, strict=True))))
+        rings = [(x - r * np.cos(t), -26 - h * np.sin(t)) for r, h in ((5, 1), (10, 13.5))]
+        front.append(lock(*(list(zip(*ring, strict=True)) for ring in rings)))
     return back, front
 
 

@@ -1,4 +1,4 @@
-"""What a person is like: pose, proportions, colours, clothes below the waist and what stands behind, drawn at random.
+"""Random persons: pose, proportions, colours, lower clothes and backdrop.
 
 The torso frame has its origin at the pit of the neck, x to the right of the picture, y down the spine; side -1 is the left of
 the picture, the person's right.
@@ -7,9 +7,10 @@ the picture, the person's right.
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from synthetic.brushes import Brush, Profile, capsule, join, ramp
 from data.labels import Parsing
+from synthetic.brushes import Brush, Profile, capsule, floats, join, ramp
 
 BARE_TORSO = Parsing.UNUSED_2
 """Bare chest and belly: in no mask of the method, as the generator has to invent them. The neck counts as face."""
@@ -19,7 +20,7 @@ REACH = UPPER_ARM + FOREARM
 """Lengths of the parts of an arm that is not foreshortened; wrist and fingers lie beyond REACH."""
 
 WARM = (0.78, 1.05, 1.15)
-"""How strongly red, green and blue of skin answer to shade: shadows on skin are warm."""
+"""Response of the red, green and blue of skin to shade: shadows on skin are warm."""
 
 SKINS = (
     (246, 217, 196), (240, 203, 178), (231, 188, 158), (214, 164, 130), (190, 138, 102), (152, 104, 74), (116, 78, 56),
@@ -64,13 +65,13 @@ class Arm:
         self.lengths = tuple(float(np.hypot(*bone)) for bone in bones)
         self.along = tuple(bone / np.float32(length) for bone, length in zip(bones, self.lengths, strict=True))
         # the normals point outwards when the arm hangs
-        self.normal = tuple(np.float32((d[1], -d[0])) * self.side for d in self.along)
+        self.normal = tuple(floats((d[1], -d[0])) * self.side for d in self.along)
         self.upper = (9.4 * self.girth, 7.0 * self.girth)
         self.lower = (7.4 * self.girth, 4.6 * self.girth**0.5)
 
     def tip(self) -> np.ndarray:
-        """Where the fingers end."""
-        return self.wrist + HAND * np.float32((self.side * np.sin(self.hand_angle), np.cos(self.hand_angle)))
+        """Position of the finger tips."""
+        return self.wrist + HAND * floats((self.side * np.sin(self.hand_angle), np.cos(self.hand_angle)))
 
     def fields(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Place along the arm, in units of one that is not foreshortened, and signed distance across it, both smooth."""
@@ -121,7 +122,7 @@ class Person:
 
     def __post_init__(self):
         cos, sin = float(np.cos(self.lean)), float(np.sin(self.lean))
-        self.rotation = np.float32([[cos, sin], [-sin, cos]]) * np.float32(self.scale)
+        self.rotation = floats([[cos, sin], [-sin, cos]]) * np.float32(self.scale)
         self.slopes = self.shoulder_table()
 
     def to_frame(self, points: np.ndarray | list) -> np.ndarray:
@@ -161,13 +162,13 @@ class Person:
     def seam(self, arm: Arm) -> tuple[float, float]:
         """Places along the arm where the armhole's seam crosses its outer rim (shoulder) and its inner rim (armpit)."""
         tip = self.tips[(arm.side + 1) // 2] - arm.joint
-        pit = np.float32((arm.side * self.widths(self.pit), self.pit)) - arm.joint
+        pit = floats((arm.side * self.widths(self.pit), self.pit)) - arm.joint
         return float(np.clip(tip @ arm.along[0], -12, 6)), float(np.clip(pit @ arm.along[0], 3, 26))
 
 
-def reach_for(joint: np.ndarray, wrist: tuple, upper: float, lower: float) -> tuple[np.ndarray, np.ndarray]:
+def reach_for(start: np.ndarray, goal: ArrayLike, upper: float, lower: float) -> tuple[np.ndarray, np.ndarray]:
     """Elbow and wrist of an arm whose hand goes for a point, elbow outside; x grows outwards."""
-    joint, wrist = np.asarray(joint, float), np.asarray(wrist, float)
+    joint, wrist = np.asarray(start, float), np.asarray(goal, float)
     far, limit = float(np.hypot(*(wrist - joint))), 0.98 * (upper + lower)
     if far > limit:
         wrist, far = joint + (wrist - joint) * (limit / far), limit
@@ -176,9 +177,11 @@ def reach_for(joint: np.ndarray, wrist: tuple, upper: float, lower: float) -> tu
     return joint + along * axis + height * np.array((axis[1], -axis[0])), wrist
 
 
-def sample_arm(rng: np.random.Generator, pose: str, side: int, joint: np.ndarray, hips: float, waist: float, girth: float) -> Arm:
+def sample_arm(
+    rng: np.random.Generator, pose: str, side: int, shoulder: np.ndarray, hips: float, waist: float, girth: float
+) -> Arm:
     """An arm in a named pose: 'side', 'out', 'akimbo', 'pocket', 'belly', 'over' or 'under' the other, 'raised', 'behind'."""
-    joint, spread = np.asarray(joint, np.float32) * (side, 1), rng.uniform  # x outwards
+    joint, spread = floats(shoulder) * (side, 1), rng.uniform  # x outwards
     hand, place = 'relaxed', 'front'
     if pose in ('side', 'out', 'raised'):
         first = np.radians({'side': spread(5, 17), 'out': spread(28, 55), 'raised': spread(122, 140)}[pose])
@@ -206,8 +209,8 @@ def sample_arm(rng: np.random.Generator, pose: str, side: int, joint: np.ndarray
             pose, angle + spread(-0.25, 0.25)
         )
         hand, place = {'akimbo': 'flat', 'pocket': 'pocket'}.get(pose, 'relaxed'), 'behind' if pose == 'behind' else 'front'
-    turned = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
-    return Arm(side, *turned, float(angle), hand, place, girth * rng.uniform(0.95, 1.06))
+    joint, elbow, wrist = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
+    return Arm(side, joint, elbow, wrist, float(angle), hand, place, girth * rng.uniform(0.95, 1.06))
 
 
 def sample_poses(rng: np.random.Generator) -> tuple[str, str]:
@@ -223,6 +226,7 @@ def sample_poses(rng: np.random.Generator) -> tuple[str, str]:
 
 def sample_widths(rng: np.random.Generator, *, male: bool, build: float) -> Profile:
     """Half the width of the torso over its height."""
+    knots: tuple[tuple[float, float], ...]
     if male:
         knots = ((0, 40), (18, 39), (36, 38), (46, 38.5), (62, 35.5), (80, 33), (98, 34), (114, 36), (150, 37))
     else:
@@ -237,12 +241,14 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
     build, tilt = spread(0.93, 1.1), spread(-3.5, 3.5)
     tip_x, tip_y = (45 if male else 39.5) * spread(0.96, 1.05), spread(5, 10)
     lifts = [7 if pose == 'raised' else 0 for pose in poses]
-    tips = tuple(np.float32((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in zip((-1, 1), lifts, strict=True))
+    left_tip, right_tip = (
+        floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in zip((-1, 1), lifts, strict=True)
+    )
     waist = spread(92, 102) if male else spread(80, 99)
     widths, girth = sample_widths(rng, male=male, build=build), build * (1.15 if male else 0.97)
     arms = [
         sample_arm(rng, pose, side, tip + (-side * (8 if male else 6.5), 8.5), widths(104.0), waist, girth)
-        for pose, side, tip in zip(poses, (-1, 1), tips, strict=True)
+        for pose, side, tip in zip(poses, (-1, 1), (left_tip, right_tip), strict=True)
     ]
     arms.sort(key=lambda arm: poses[(arm.side + 1) // 2] == 'over')
     scale = float(np.clip(rng.normal(1.06, 0.08), 0.86, 1.28))
@@ -252,11 +258,11 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
     return Person(
         male=male,
         scale=scale,
-        origin=np.float32((96 + spread(-9, 9), spread(-4, 16) + 68 * scale)),
+        origin=floats((96 + spread(-9, 9), spread(-4, 16) + 68 * scale)),
         lean=float(np.radians(spread(-5, 5))),
         turn=spread(-0.2, 0.2),
         bend=spread(-6, 6),
-        tips=tips,
+        tips=(left_tip, right_tip),
         neck=(11.5 if male else 9.0) * spread(0.95, 1.05),
         widths=widths,
         waist=waist,

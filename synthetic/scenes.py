@@ -3,13 +3,14 @@
 import cv2
 import numpy as np
 
+from data.labels import DensePosePart
 from synthetic.bodies import ArmPatch, Patch, arm_layer, backdrop, leg_distances, lower_layers, torso_layers
-from synthetic.brushes import Brush, Frame, Layer, crop, grow, paint, ramp, shrink
-from synthetic.garments import RING, Garment
+from synthetic.brushes import Brush, Frame, Layer, crop, floats, grow, paint, ramp, shrink
+from synthetic.garments import Garment
 from synthetic.heads import Head, curls_layers, face_layers, hair_layers, hair_locks
 from synthetic.people import UPPER_ARM, Arm, Person
+from synthetic.prints import RING
 from synthetic.wearing import Warp, wear_sleeve, wear_torso
-from data.labels import DensePosePart
 
 KNEE = 206.0
 """Height of the knees in the torso frame."""
@@ -17,7 +18,7 @@ KNEE = 206.0
 
 def _limb(end: str, *names: str) -> tuple[int, np.ndarray]:
     """DensePose id of a limb's end, and those of its parts: inner and outer half above, inner and outer half below."""
-    return DensePosePart[end], np.uint8([DensePosePart[f'{name}_{half}'] for name in names for half in (1, 2)])
+    return DensePosePart[end], np.array([DensePosePart[f'{name}_{half}'] for name in names for half in (1, 2)], np.uint8)
 
 
 RIGHT_ARM = _limb('RIGHT_HAND', 'RIGHT_UPPER_ARM', 'RIGHT_LOWER_ARM')
@@ -35,7 +36,7 @@ class Scene:
         window = frame.window(person.to_frame(corners))
         self.torso = Patch(person, frame, window) if window else None
         self.arms = {arm.side: self.arm_patch(arm) for arm in person.arms}
-        self.skin = {side: patch and arm_layer(person, frame, patch) for side, patch in self.arms.items()}
+        self.skin = {side: arm_layer(person, frame, patch) if patch else None for side, patch in self.arms.items()}
         self.canvas = backdrop(person, frame)
         self.lower = lower_layers(person, frame)
         self.parsing = np.zeros((frame.height, frame.width), np.uint8)
@@ -54,7 +55,8 @@ class Scene:
     def hair(self, rng: np.random.Generator) -> tuple[list[Layer], list[Layer]]:
         """The hair behind and in front of the body."""
         if self.person.head['style'] == 'curls':
-            return tuple(curls_layers(self.person, self.frame, back=back, rng=rng) for back in (True, False))
+            behind = curls_layers(self.person, self.frame, back=True, rng=rng)
+            return behind, curls_layers(self.person, self.frame, back=False, rng=rng)
         back, front = hair_locks(self.person, rng)
         return hair_layers(self.person, self.frame, back, dim=0.82, rng=rng), hair_layers(
             self.person, self.frame, front, dim=1.0, rng=rng
@@ -72,7 +74,7 @@ class Scene:
             if arm.place != 'behind':
                 # the rest of the arm comes again in front of the garment
                 shoulder = self.frame.window(person.to_frame([arm.joint]), 34 * person.scale)
-                order.append(crop(self.skin[arm.side], shoulder))
+                order.append(crop(self.painted(arm), shoulder))
         order += ['torso', *(lower if person.tucked else [])]
         for arm in arms:
             order += self.arm_over(arm) if arm.place == 'front' else []
@@ -81,14 +83,26 @@ class Scene:
             order += self.arm_over(arm) if arm.place == 'top' else []
         return [item for item in order if item is not None]
 
+    def painted(self, arm: Arm) -> Layer:
+        """The layer of an arm within the picture."""
+        layer = self.skin[arm.side]
+        assert layer is not None, 'this arm is out of the picture'
+        return layer
+
+    def patch(self, arm: Arm) -> ArmPatch:
+        """The window of an arm within the picture."""
+        patch = self.arms[arm.side]
+        assert patch is not None, 'this arm is out of the picture'
+        return patch
+
     def arm_over(self, arm: Arm) -> list:
         """An arm in front of the torso: its shadow, the arm from the armhole on, its sleeve, and the pocket its hand is in."""
-        layer, patch, person, unit = self.skin[arm.side], self.arms[arm.side], self.person, self.frame.unit
+        layer, patch, person, unit = self.painted(arm), self.patch(arm), self.person, self.frame.unit
         past = patch.place - patch.start(patch.rim())
         keep = ramp(past / 3).astype(np.float32)
         width = 2 * round(3 * unit) + 1
         shadow = cv2.blur(cv2.blur(shrink(layer.alpha) * keep, (width, width)), (width, width))
-        shift = np.float32([[1, 0, -person.light[0] * 3.5 * unit], [0, 1, 1.5 * unit]])
+        shift = floats([[1, 0, -person.light[0] * 3.5 * unit], [0, 1, 1.5 * unit]])
         shadow = cv2.warpAffine(shadow, shift, shadow.shape[::-1]) * np.clip(person.widths(patch.y) + 3 - np.abs(patch.x), 0, 1)
         items = [
             Layer(layer.window, None, grow(np.float32(0.34) * shadow)),
@@ -114,7 +128,8 @@ class Scene:
         cloth is the flat one exactly, moved along the flow.
         """
         frame, warp = self.frame, Warp(self.person, garment)
-        pieces = {'torso': wear_torso(warp, frame, patch, rng, shade=shade) if (patch := warp.torso_patch(self.torso)) else []}
+        trunk = warp.torso_patch(self.torso)
+        pieces: dict[str | int, list[Layer]] = {'torso': wear_torso(warp, frame, trunk, rng, shade=shade) if trunk else []}
         for side in self.arms:
             patch = warp.sleeve_patch(self.arms[side])
             pieces[side] = wear_sleeve(warp, frame, patch, rng, shade=shade) if patch else []
@@ -130,7 +145,7 @@ class Scene:
         person, parts = self.person, np.zeros((self.frame.height, self.frame.width), np.uint8)
         arms = [(arm, *self.arm_parts(arm)) for arm in person.arms if self.skin[arm.side]]
         for arm, ids, skin, _ in arms:
-            parts[self.arms[arm.side].window][skin] = ids[skin]
+            parts[self.patch(arm).window][skin] = ids[skin]
         self.mark_trunk(parts)
         head = Head(person)
         scalp = np.concatenate([head.outline(), RING * (18.4, 19) - (0, 7)])
@@ -143,7 +158,7 @@ class Scene:
             parts[window][inside] = half[inside]
         for arm, ids, _, front in arms:
             if arm.place != 'behind':
-                parts[self.arms[arm.side].window][front] = ids[front]
+                parts[self.patch(arm).window][front] = ids[front]
         return parts
 
     def mark_trunk(self, parts: np.ndarray) -> None:
@@ -169,24 +184,24 @@ class Scene:
 
     def arm_parts(self, arm: Arm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ids [h, w] in an arm's window, where its skin is, and where that lies beyond the armhole; limbs have two halves."""
-        patch = self.arms[arm.side]
+        patch = self.patch(arm)
         hand, limbs = RIGHT_ARM if arm.side < 0 else LEFT_ARM
         ids = limbs[(patch.place > UPPER_ARM) * 2 + (patch.side > 0)]
         ids[patch.hand] = hand
-        skin = shrink(self.skin[arm.side].alpha) >= 0.5
+        skin = shrink(self.painted(arm).alpha) >= 0.5
         return ids, skin, skin & (patch.hand | (patch.place > patch.start(patch.rim())))
 
     def key_points(self, parts: np.ndarray) -> np.ndarray:
         """OpenPose's 18 points (x, y in stored pixels, score) [18, 3]; zeros for a point out of the picture or hidden."""
         person, head, frame = self.person, Head(self.person), self.frame
         hip, out = person.widths(113.0) * 0.52, person.lower['stance'] - person.widths(113.0) * 0.52
-        joints = [np.float32((0, (person.tips[0][1] + person.tips[1][1]) / 2))]
+        joints = [floats((0, (person.tips[0][1] + person.tips[1][1]) / 2))]
         for arm in sorted(person.arms, key=lambda arm: arm.side):
             joints += [arm.joint, arm.elbow, arm.wrist]
         for side in (-1, 1):
-            joints += [np.float32((side * (hip + out * (y - 118) / 97), y)) for y in (116, KNEE, KNEE + 88)]
-        face = [head.feature(0, 8.5), *(head.feature(s * 7.5, 0.3) for s in (-1, 1)), (-18.8, 1), (18.8, 1)]
-        face = head.to_frame(face)
+            joints += [floats((side * (hip + out * (y - 118) / 97), y)) for y in (116, KNEE, KNEE + 88)]
+        eyes = (head.feature(s * 7.5, 0.3) for s in (-1, 1))
+        face = head.to_frame([head.feature(0, 8.5), *eyes, (-18.8, 1), (18.8, 1)])
         points = np.concatenate([face[:1], person.to_frame(joints), face[1:]]) * frame.unit + (frame.margin - 0.5, -0.5)
         seen = (points[:, 0] > 0) & (points[:, 1] > 0) & (points[:, 0] < frame.width - 1) & (points[:, 1] < frame.height - 1)
         turn = person.head['turn']

@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
+from data.labels import Parsing
 from synthetic.bodies import ArmPatch, Patch
 from synthetic.brushes import Frame, Layer, Profile, grow, limb_shade, ramp, shrink, spline
-from synthetic.garments import Cut, Garment
+from synthetic.cuts import Cut
+from synthetic.garments import Garment
 from synthetic.people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
-from data.labels import Parsing
 
 SHEEN = np.float32(10)
 
@@ -45,7 +46,7 @@ class Warp:
         return flat_x, flat_y - 3.0 * round_off * ramp((y - 70) / 40)
 
     def sleeve(self, patch: ArmPatch) -> dict:
-        """What each pixel of a patch shows of a sleeve.
+        """Sleeve coordinates of each pixel of a patch.
 
         Flat `x` and `y`, `rim` across the sleeve (-1 inner .. 1 outer edge), units `past` the seam of the armhole, `blend`
         from the torso's map (0) to the sleeve's (1), and `inside`: units to the edge of the sleeve, negative outside.
@@ -107,7 +108,8 @@ def shaded(cloth: np.ndarray, shade: np.ndarray | None) -> np.ndarray:
 
 def look_up(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Values of an image at pixels (x, y) [h, w, 2], bilinear, 0 outside."""
-    return cv2.remap(image, flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    # OpenCV takes one map of pairs and None; its stubs do not know that.
+    return cv2.remap(image, flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # type: ignore[call-overload]
 
 
 def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.ndarray]:

@@ -26,6 +26,14 @@ def _folder(request, option: str, what: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope='session', autouse=True)
+def cache_of_the_tests(tmp_path_factory) -> None:
+    """What the project keeps in the user's cache folder goes to one of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XDG_CACHE_HOME', str(tmp_path_factory.mktemp('cache')))
+        yield
+
+
 @pytest.fixture(scope='module')
 def module_path(tmp_path_factory) -> Path:
     """A folder for what the tests of a module share, deleted after the last of them: checkpoints take half a gigabyte."""

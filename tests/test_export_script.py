@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import export
-from runtime import create_runtime, parity
-from runtime.export import describe
+from runtime import create_runtime
+from runtime.export import parity
+from runtime.export.graphs import describe
 
 PACKAGES = 'onnx', 'onnxscript', 'onnxruntime'
 
@@ -22,7 +23,7 @@ def packages():
 @pytest.fixture
 def fake(packages, monkeypatch):
     """Instead of minutes of exporting: files of no meaning, and the comparisons that a test gives."""
-    row = parity.Comparison('whole', 'tryon', 1e-5, 1e-6, 90.0, 10.0, 20.0, 1.0)
+    row = parity.GraphParity('whole', 'tryon', 1e-5, 1e-6, 90.0, 10.0, 20.0, 1.0)
 
     def write_graphs(pipeline, folder, *, format, precision, size):
         (folder / 'whole.onnx').write_text(f'{precision} {size}')
@@ -114,6 +115,6 @@ def test_a_wrong_option_is_one_line_and_writes_nothing(
 
 
 def test_a_missing_package_is_named_before_any_work(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr('runtime.onnx_file.importlib.util.find_spec', lambda name: None)
+    monkeypatch.setattr('runtime.export.onnx_file.importlib.util.find_spec', lambda name: None)
     assert run('--format', 'openvino', '--out', tmp_path / 'out') == 2
     assert 'onnx is not installed, which this runtime needs; pip install onnx' in capsys.readouterr().err

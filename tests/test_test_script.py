@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ NO_METRICS = [*SMALL, '--metrics']
 def test_a_run_leaves_pictures_a_sheet_a_log_and_numbers(run_script, command, capsys):
     run_script(command.arguments(*SMALL, '--metrics', 'ssim', 'runtime', 'cost'))
     run = command.project / 'exp'
-    for folder in ('tryon', 'visualize'):
+    for folder in ('tryon', 'measured', 'visualize'):
         assert sorted(file.name for file in (run / 'results' / folder).iterdir()) == [person for person, _ in PAIRS]
     assert Image.open(run / 'results' / 'tryon' / PAIRS[0][0]).size == (64, 64)
     assert Image.open(run / 'results' / 'visualize' / PAIRS[0][0]).size == (4 * 64 + 3 * 4, 64)
@@ -157,10 +158,87 @@ def test_names_too_long_for_a_disk_are_refused_before_work_begins(run_script, ch
 
 def test_a_stray_file_beside_the_photographs_costs_one_metric_not_the_report(run_script, command, monkeypatch):
     (command.root / 'test_img' / 'stray.jpg').write_text('no picture')
-    monkeypatch.setattr('engine.evaluate.create_fid', lambda **_: lambda real, made: load_all(real))
+    fid = SimpleNamespace(fid=lambda real, made: load_all(real))
+    monkeypatch.setattr('engine.evaluate.create_inception', lambda **_: fid)
     run_script(command.arguments(*SMALL, '--metrics', 'fid', 'cost'))
     metrics = json.loads((command.project / 'exp' / 'results' / 'metrics.json').read_text())['metrics']
     assert 'stray.jpg' in metrics['FID']['reason'] and metrics['memory']['value'] > 0
+
+
+def test_a_metric_that_fails_in_any_way_costs_that_metric_alone(run_script, command, monkeypatch):
+    def fail(*_):
+        raise TypeError("sqrtm() got an unexpected keyword argument 'disp'\nand more")
+
+    inception = SimpleNamespace(fid=fail, kid=lambda real, made: 0.5)
+    monkeypatch.setattr('engine.evaluate.create_inception', lambda **_: inception)
+    monkeypatch.setattr('engine.evaluate.multiply_adds', fail)
+    run_script(command.arguments(*SMALL, '--metrics', 'fid', 'kid', 'cost'))
+    results = command.project / 'exp' / 'results'
+    metrics = json.loads((results / 'metrics.json').read_text())['metrics']
+    reason = "unavailable: sqrtm() got an unexpected keyword argument 'disp'"
+    assert metrics['FID']['reason'] == metrics['multiply-adds']['reason'] == reason
+    assert metrics['KID']['value'] == 0.5 and metrics['memory']['value'] > 0
+    assert len(list((results / 'tryon').iterdir())) == 3
+
+
+def test_scores_on_photographs_that_fail_cost_neither_pictures_nor_other_numbers(run_script, command, monkeypatch):
+    class Broken:
+        def __call__(self, batch, result):
+            raise IndexError('out of range\nand more')
+
+    monkeypatch.setitem(run_script.__wrapped__.__globals__, 'find_real_scores', lambda *_: Broken())
+    run_script(command.arguments(*SMALL, '--metrics', 'cost'))
+    results = command.project / 'exp' / 'results'
+    metrics = read_metrics(results)
+    assert metrics['scores on photographs']['reason'] == 'unavailable: out of range'
+    assert metrics['memory']['value'] > 0 and len(list((results / 'tryon').iterdir())) == 3
+
+
+def test_metrics_see_the_pictures_as_the_published_script_stores_them(run_script, command, monkeypatch, tmp_path):
+    """JPEG files of Pillow's default quality for FID, KID and LPIPS; better ones for people."""
+    seen = {}
+    inception = SimpleNamespace(fid=lambda real, made: seen.setdefault('fid', made) and 1.0)
+    monkeypatch.setattr('engine.evaluate.create_inception', lambda **_: inception)
+    monkeypatch.setattr('engine.evaluate.create_lpips', lambda **_: None)
+    monkeypatch.setattr('engine.evaluate.mean_over', lambda files, _: seen.setdefault('lpips', files[0][1].parent) and 1.0)
+    run_script(command.arguments(*SMALL, '--metrics', 'fid', 'lpips'))
+    results = command.project / 'exp' / 'results'
+    assert seen == {'fid': results / 'measured', 'lpips': results / 'measured'}
+    tables = {}
+    for quality, folder in ((75, 'measured'), (95, 'tryon')):
+        picture = Image.open(results / folder / PAIRS[0][0])
+        picture.save(tmp_path / 'again.jpg', quality=quality)
+        tables[folder] = picture.quantization
+        assert picture.quantization == Image.open(tmp_path / 'again.jpg').quantization
+    assert tables['measured'] != tables['tryon']
+    protocols = {label: score['protocol'] for label, score in read_metrics(results).items()}
+    assert all('JPEG quality 75' in protocols[label] for label in ('FID', 'LPIPS'))
+
+
+def read_metrics(results: Path) -> dict:
+    return json.loads((results / 'metrics.json').read_text())['metrics']
+
+
+def test_the_runtime_of_the_published_protocol_stands_beside_ours(run_script, command):
+    run_script(command.arguments(*SMALL, '--metrics', 'runtime', 'cost'))
+    metrics = read_metrics(command.project / 'exp' / 'results')
+    assert 'mean over the list, 3 pairs in batches of 2' in metrics['runtime, list']['protocol']
+    assert metrics['runtime, list']['value'] > 0 and metrics['runtime']['value'] > 0
+    assert 'convolutions alone' in metrics['multiply-adds']['protocol']
+
+
+def test_a_run_keeps_its_options_and_another_size_than_the_weights_know_is_said(run_script, command, small_checkpoints, capsys):
+    import yaml
+
+    files = {f'pf_{name}_checkpoint': small_checkpoints / f'pf_{name}.pt' for name in ('warp', 'gen')}
+    said = {}
+    for size in ((64, 64), (96, 64)):
+        run_script(command.arguments('--metrics', '--size', *size, **files, name=str(size[0])))
+        said[size[0]] = capsys.readouterr().out
+        saved = yaml.safe_load((command.project / str(size[0]) / 'opt.yaml').read_text())
+        assert saved['size'] == list(size) and saved['metrics'] == [] and saved['dataroot'] == str(command.root)
+    assert 'trained at 64 x 64' not in said[64]
+    assert 'note: --size 96 64: these weights were trained at 64 x 64 (H x W)' in said[96]
 
 
 def load_all(folder):
@@ -196,6 +274,28 @@ def test_a_size_that_the_family_does_not_take_is_refused(run_script, command, tm
     files = {'pf_warp_checkpoint': tmp_path / 'w.pt', 'pf_gen_checkpoint': tmp_path / 'g.pt'}
     status, line = refused(run_script, command.arguments(*NO_METRICS, **files), command.project, capsys)
     assert status == 2 and 'tied to 256 x 192' in line
+
+
+def test_keys_that_the_network_does_not_have_are_noted_in_a_published_file(run_script, command, networks, tmp_path, capsys):
+    torch.save(networks[1].state_dict() | {'head.weight': torch.zeros(3)}, tmp_path / 'g.pt')
+    run_script(command.arguments(*NO_METRICS, pf_gen_checkpoint=tmp_path / 'g.pt'))
+    assert 'note: ' in (said := capsys.readouterr().out) and 'left out (head.weight)' in said
+
+
+def test_any_pair_of_networks_is_measured_where_it_is_asked_for_by_name(run_script, command, tmp_path, capsys):
+    torch.manual_seed(0)
+    torch.save(create_generator('res_unet', 'student').state_dict(), tmp_path / 'g.pt')
+    words = command.arguments(*NO_METRICS, pf_gen_checkpoint=tmp_path / 'g.pt')
+    with pytest.raises(SystemExit):
+        run_script(words)
+    assert 'make no family' in capsys.readouterr().err
+    run_script([*words, '--warp', 'mobile_afwm', '--gen', 'res_unet'])
+    assert 'note: mobile_afwm+res_unet: this pair of networks is no published method' in capsys.readouterr().out
+    report = json.loads((command.project / 'exp' / 'results' / 'metrics.json').read_text())
+    assert report['family'] == 'mobile_afwm+res_unet'
+    with pytest.raises(SystemExit):
+        run_script([*words, '--warp', 'mobile_afwm'])
+    assert 'give both' in capsys.readouterr().err
 
 
 def test_a_paired_list_gets_ssim(run_script, checkpoints, tmp_path):
@@ -337,7 +437,6 @@ def wrong_file(kind: str, networks, good: Path, path: Path) -> Path:
         'a generator': lambda: networks[1].state_dict(),
         'a network of something else': lambda: {'fc.weight': torch.zeros(1000, 512), 'fc.bias': torch.zeros(1000)},
         'missing keys': lambda: {key: value for key, value in state.items() if 'netRefine' not in key},
-        'unexpected keys': lambda: state | {'head.weight': torch.zeros(3)},
         'wrong shapes': lambda: state | {first: torch.zeros(1, 2, 3)},
         'numbers that are not finite': lambda: state | {first: torch.full_like(state[first], float('nan'))},
         'an empty dict': dict,
@@ -371,7 +470,6 @@ BAD_CHECKPOINTS = {
     'a generator': 'mobile_unet',
     'a network of something else': '',
     'missing keys': 'missing',
-    'unexpected keys': 'unexpected',
     'wrong shapes': 'shape',
     'numbers that are not finite': 'finite',
     'an empty dict': '',
@@ -487,3 +585,23 @@ def test_the_script_runs_as_a_command_and_its_exit_status_is_the_errors(tmp_path
     line = [sys.executable, str(ROOT / 'test.py'), '--dataroot', str(tmp_path / 'nowhere')]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
+
+
+def test_photographs_are_scored_where_there_is_parsing_and_another_list_can_be_chosen(run_script, checkpoints, tmp_path):
+    root = write_test_set(tmp_path / 'set')
+    (root / 'test_label').mkdir()
+    for number in (1, 2, 3):
+        Image.fromarray(np.full((64, 64), 4, np.uint8)).save(root / 'test_label' / f'00000{number}_0.png')
+    own = ''.join(f'00000{number}_0.jpg 00000{number}_1.jpg\n' for number in (1, 2, 3))
+    (root / 'test_pairs_own.txt').write_text(own)
+    weights = ['--pf_warp_checkpoint', str(checkpoints / 'warp.pt'), '--pf_gen_checkpoint', str(checkpoints / 'gen.pt')]
+    common = ['--dataroot', str(root), '--project', str(tmp_path), '--metrics', '--workers', '0', '--device', 'cpu', *SMALL, *weights]
+    run_script([*common, '--name', 'unpaired'])
+    run_script([*common, '--name', 'own', '--pairs', str(root / 'test_pairs_own.txt')])
+    run_script([*common, '--name', 'none', '--no-real'])
+    reports = {
+        name: json.loads((tmp_path / name / 'results' / 'metrics.json').read_text()) for name in ('unpaired', 'own', 'none')
+    }
+    assert reports['unpaired']['list'] == 'unpaired' and reports['own']['list'] == 'paired'
+    kinds = {name: {label.split()[0] for label in report['metrics']} for name, report in reports.items()}
+    assert {'worn', 'round'} <= kinds['unpaired'] and kinds['own'] == {'worn'} and not kinds['none']

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import tryon
+from models.checkpoint import defaults
 from synthetic.dataset import _garment, render_record
 
 ROOT = Path(__file__).parents[1]
@@ -129,13 +130,18 @@ def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
 
 
 def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monkeypatch, capsys):
-    from photo import weights
-
-    for name, part in zip(weights.DEFAULTS['published'], ('warp', 'gen'), strict=True):
-        (tmp_path / name).write_bytes((small_checkpoints / f'pf_{part}.pt').read_bytes())
-    monkeypatch.setattr(weights.choose_weights, '__kwdefaults__', {'folder': tmp_path})
+    for kind in ('viton', 'drawn'):
+        for name, part in zip(defaults.DEFAULTS[kind], ('warp', 'gen'), strict=True):
+            (tmp_path / name).with_suffix('.pt').write_bytes((small_checkpoints / f'pf_{part}.pt').read_bytes())
+    monkeypatch.setattr(defaults, 'FOLDER', tmp_path)
+    names = {kind: tuple(name.replace('.safetensors', '.pt') for name in pair) for kind, pair in defaults.DEFAULTS.items()}
+    monkeypatch.setattr(defaults, 'DEFAULTS', names)
+    monkeypatch.setattr(defaults.choose_weights, '__kwdefaults__', {'weights': 'viton', 'folder': tmp_path})
     tryon.main(command.arguments(checkpoint=None))
-    assert 'weights: the published weights' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'weights: the small model, trained on VITON: for research, non-commercial; --weights drawn' in said
+    tryon.main(command.arguments(checkpoint=None, weights='drawn', out=tmp_path / 'other.png'))
+    assert 'weights: the small model, trained on drawings alone' in capsys.readouterr().out
 
 
 def png(side: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Which device to compute on, chosen by name, and waiting for it."""
+"""Devices: selection by name, synchronisation, description."""
 
 import torch
 
@@ -6,10 +6,10 @@ from utils.errors import UserError
 
 
 def select_device(name: str = '') -> torch.device:
-    """Turn a `--device` value into a device that is there.
+    """Return the device that a `--device` value names.
 
     '' is the first GPU if there is one (CUDA, else MPS), else the CPU; '0' or '0,1' are CUDA devices by number, of which the
-    first is taken; 'cpu', 'mps', 'cuda' and 'cuda:1' are PyTorch's own names. Raises `UserError` for a device that is not there.
+    first is taken; 'cpu', 'mps', 'cuda' and 'cuda:1' are PyTorch's own names. Raises `UserError` for a missing device.
     """
     name = name.strip().lower()
     if name == '':
@@ -38,7 +38,7 @@ def _cuda_numbers(name: str) -> list[int]:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until everything that was queued on `device` is done."""
+    """Wait for all work queued on `device`."""
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
     elif device.type == 'mps':

@@ -1,4 +1,4 @@
-"""Mistakes a user can make, and the one place where a command line turns them into one line and an exit status."""
+"""Errors of a user, and the decorator that turns them into one line and an exit status."""
 
 import contextlib
 import errno
@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-# What the disk refuses for reasons outside the program: no fault that a traceback would explain.
+# Refusals of the file system with causes outside the program: reported in one line, without a traceback.
 DISK_REASONS = {
     getattr(errno, name)
     for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR')
@@ -34,12 +34,18 @@ class CheckpointError(UserError):
 
 
 class MissingFileError(UserError, FileNotFoundError):
-    """A file or folder that is not there."""
+    """A missing file or folder."""
+
+
+def first_line(error: BaseException) -> str:
+    """First line of an exception's message; the system's own words for an OSError, the class where the message is empty."""
+    text = getattr(error, 'strerror', None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
 
 
 @contextlib.contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
-    """While the block runs, SIGTERM raises SystemExit, so that half-written files are removed; unless somebody handles it."""
+    """While the block runs, SIGTERM raises SystemExit, so that half-written files are removed. A handler set by others stays."""
     handled = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if handled:
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
@@ -53,8 +59,8 @@ def _ending_on_sigterm() -> Iterator[None]:
 def exit_cleanly(main: Callable) -> Callable:
     """Decorate a command's main function: a `UserError` becomes `error: ...` on stderr and its exit status, no traceback.
 
-    So does what the disk refuses (full, read-only, no permission), with 1. Every other exception is a fault of the program and
-    keeps its traceback. Ctrl-C exits with 130 and SIGTERM with 143, as shells expect, and both let open work be cleaned up.
+    A refusal of the file system (full, read-only, no permission) exits with 1. Any other exception is a bug and keeps its
+    traceback. Ctrl-C exits with 130 and SIGTERM with 143, as shells expect, and both let open work be cleaned up.
     """
 
     @functools.wraps(main)

@@ -1,4 +1,4 @@
-"""One logger for the whole project: to the screen, and to the run folder's log.txt once there is one."""
+"""The project's logger: to the screen and to the log.txt of a run folder."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ NAME = 'dm_vton'
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that raises what the disk refuses, instead of printing a traceback for each line."""
+    """A log file that raises OSError on a failed write instead of printing a traceback for each line."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         raise  # noqa: PLE0704 - called by logging inside its except block

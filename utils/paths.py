@@ -1,8 +1,9 @@
-"""Places on the disk: run folders that never collide, and files that are written whole or not at all."""
+"""Paths: run folders with unique names, and atomic writes."""
 
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +15,21 @@ def expand(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))
 
 
+def kind_of(path: str | Path) -> str:
+    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer. Raises OSError."""
+    mode = os.stat(path).st_mode
+    return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
+
+
 @contextlib.contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends well.
+def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; its content replaces `path` if the block succeeds.
 
     The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the disk
-    (fsync) before the name changes, so a reader finds the old file or the new one, never half of one. Whatever the
-    block raises, a full disk included, passes on unchanged: the temporary file is gone and the old file is untouched.
-    A link is written through. Raises `MissingFileError` without the folder and `UserError` where `path` is a folder.
+    (fsync) before the name changes, so a reader finds the old file or the new one, never a part; without `sync` that
+    holds for a killed process, but not for a power failure, and saves seconds with thousands of files. An exception of
+    the block, a full disk included, passes unchanged; the temporary file is removed and the old file untouched. A link
+    is written through. Raises `MissingFileError` without the folder and `UserError` where `path` is a folder.
     """
     path = Path(path)
     final = path.resolve()
@@ -33,8 +41,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = final.with_name(f'.{secrets.token_hex(8)}.tmp{final.suffix}')  # short, whatever the name is
     try:
         yield temporary
-        with open(temporary, 'r+b') as file:
-            os.fsync(file.fileno())
+        if sync:
+            with open(temporary, 'r+b') as file:
+                os.fsync(file.fileno())
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -45,7 +54,7 @@ def increment_path(project: str | Path, name: str) -> Path:
     """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, and so on.
 
     Safe against other processes that start at the same moment: each gets a folder of its own. Raises `UserError`
-    for a name that is none and where no folder can be created.
+    for an empty name or '..', and if no folder can be created.
     """
     if Path(name).name in ('', '..'):
         raise UserError(f'{name!r} is no name for a run folder; give one such as exp')

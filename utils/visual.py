@@ -1,10 +1,13 @@
 """Tensors as pictures: single ones, rows of panels, contact sheets."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+
+from utils.paths import atomic_write
 
 GAP = 4  # pixels between the panels of a row and between rows
 SHEET_COLUMN = 192  # a sheet of narrower pictures is enlarged to about this, a whole number of times
@@ -19,6 +22,12 @@ def to_picture(tensor: Tensor) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels.transpose(1, 2, 0), (*levels.shape[1:], 3))))
 
 
+def save_picture(picture: Image.Image, path: Path, **options) -> None:
+    """Write a picture whole or not at all; `options` are those of Pillow, JPEG has little loss by default."""
+    with atomic_write(path) as temporary:
+        picture.save(temporary, **{'quality': JPEG_QUALITY} | options)
+
+
 def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures of one height side by side on white, a gap between them."""
     width = sum(picture.width for picture in pictures) + GAP * (len(pictures) - 1)
@@ -31,9 +40,9 @@ def panel_row(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def contact_sheet(rows: Sequence[Image.Image], *, titles: Sequence[str], note: str = '') -> Image.Image:
-    """Rows of equally wide panels under one another, a title above each column, a note below: something to show to a stranger.
+    """Rows of equally wide panels under one another, a title above each column, a note below.
 
-    Small pictures are enlarged, so that titles fit and faces can be seen.
+    Small pictures are enlarged, so that titles fit and details are visible.
     """
     scale = max(1, round(SHEET_COLUMN * len(titles) / max(row.width for row in rows)))
     if scale > 1:

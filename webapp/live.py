@@ -11,9 +11,10 @@ import struct
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import cv2
@@ -21,7 +22,10 @@ import numpy as np
 import torch
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from torch import Tensor
 
+from models.interface import TryOnModel
+from models.outputs import GarmentCode, PersonCode, TryOn
 from photo.dressing import PreparedGarment
 from photo.frames import FrameDresser
 from utils.errors import UserError
@@ -41,23 +45,26 @@ BUSY, BAD_MESSAGE = 1013, 1003  # codes of RFC 6455
 
 
 class Shared:
-    """A pipeline for several threads: its calls, one at a time."""
+    """A try-on model for several threads: its calls, one at a time."""
 
-    def __init__(self, pipeline: Any):
-        self._pipeline, self._lock = pipeline, threading.RLock()
-        self.size, self.align_corners = pipeline.size, pipeline.align_corners
+    def __init__(self, model: TryOnModel):
+        self._model, self._lock = model, threading.RLock()
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.size, self.align_corners = model.size, model.align_corners
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
         with self._lock:
-            return self._pipeline(*inputs)
+            return self._model(person, cloth, edge)
 
-    def encode_person(self, person: torch.Tensor) -> Any:
+    def encode_person(self, person: Tensor) -> PersonCode:
         with self._lock:
-            return self._pipeline.encode_person(person)
+            return self._model.encode_person(person)
 
-    def encode_garment(self, cloth: torch.Tensor, edge: torch.Tensor) -> Any:
+    def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
         with self._lock:
-            return self._pipeline.encode_garment(cloth, edge)
+            return self._model.encode_garment(cloth, edge)
 
 
 class Wearing(NamedTuple):
@@ -70,7 +77,7 @@ class Wearing(NamedTuple):
 class LiveRoom:
     """All visitors before their cameras, dressed by one pipeline, one frame at a time and in turns."""
 
-    def __init__(self, pipeline: Any, garments: Encoder):
+    def __init__(self, pipeline: TryOnModel, garments: Encoder):
         self.pipeline, self.garments = pipeline, garments
         self._tickets: OrderedDict[str, str] = OrderedDict()  # ticket -> file
         self._dressing = ThreadPoolExecutor(1, thread_name_prefix='dressing')
@@ -130,7 +137,7 @@ class LiveRoom:
             self._visitors -= 1
             dressing.cancel()
 
-    async def run(self, function: Any, *arguments: Any) -> Any:
+    async def run(self, function: Callable[..., bytes], *arguments: object) -> bytes:
         """Run what dresses, in turns with everybody else's."""
         return await asyncio.get_running_loop().run_in_executor(self._dressing, function, *arguments)
 

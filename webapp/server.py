@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from utils.errors import UserError
+from utils.errors import UserError, first_line
 
 VISITORS_WAITING = 20
 
@@ -29,9 +29,8 @@ def check_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            reason = getattr(error, 'strerror', None) or str(error)
             raise UserError(
-                f'--host {host} --port {port}: cannot listen there ({reason}); give another port or address'
+                f'--host {host} --port {port}: cannot listen there ({first_line(error)}); give another port or address'
             ) from error
 
 

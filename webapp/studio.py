@@ -4,11 +4,11 @@ import secrets
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import torch
 
+from models.interface import TryOnModel
 from photo.dressing import dress, prepare_person
 from utils.errors import UserError
 from webapp.limits import check_pixels
@@ -27,7 +27,7 @@ def plain_message(message: str, *paths: str) -> str:
 class Studio:
     """Dresses photographs by one pipeline; results lie in `folder`."""
 
-    def __init__(self, pipeline: Any, folder: Path, *, megapixels: float, garments: Encoder | None = None):
+    def __init__(self, pipeline: TryOnModel, folder: Path, *, megapixels: float, garments: Encoder | None = None):
         self.pipeline = pipeline
         self.folder = folder
         self.megapixels = megapixels

@@ -5,10 +5,11 @@ import shutil
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
+from models.interface import TryOnModel
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.files import find_pictures
 from photo.loading import load_photo
@@ -56,7 +57,7 @@ def _draw(path: Path, index: int, part: str) -> Path:
 class Encoder:
     """Garments that were encoded, the latest KEPT of them; one at a time, since the networks fill the machine anyway."""
 
-    def __init__(self, pipeline: Any, *, megapixels: float):
+    def __init__(self, pipeline: TryOnModel, *, megapixels: float):
         self.pipeline = pipeline
         self.megapixels = megapixels
         self._kept: OrderedDict[tuple, PreparedGarment] = OrderedDict()

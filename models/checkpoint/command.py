@@ -15,9 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.baselines import BASELINES
+from models.checkpoint.baselines import load_baseline
 from models.checkpoint.files import check_asked, read_checkpoint, save_checkpoint
 from models.checkpoint.formats import SUFFIXES
-from models.checkpoint.identity import PARTS, create_network, families_of, layout_of
+from models.checkpoint.identity import BASELINE_ROLE, PARTS, create_network, families_of, layout_of
 from models.checkpoint.messages import name_of, reason_of, shown
 from models.registry import FAMILIES, ROLES
 from utils.cli import OptionParser
@@ -63,6 +65,8 @@ def _table(path: Path) -> list[tuple[str, str]]:
 
 
 def _inspect(options: argparse.Namespace) -> None:
+    if options.family:
+        load_baseline(options.family, options.files)
     for number, path in enumerate(options.files):
         rows = _table(path)
         print(f'{"" if number == 0 else chr(10)}{path}')
@@ -131,12 +135,22 @@ def _teachers(options: argparse.Namespace) -> dict[str, dict[str, Tensor]]:
     return states
 
 
-def _init(options: argparse.Namespace) -> None:
+def _files_of(options: argparse.Namespace) -> dict[str, tuple[str, str, str]]:
+    """What `init` writes: part, network and role by file name."""
+    if baseline := BASELINES.get(options.family):
+        if options.teacher:
+            raise CheckpointError(f'--teacher: {baseline.name} is not trained here; leave it out')
+        return {f'{network.replace(".", "_")}.pt': ('baseline', network, BASELINE_ROLE) for network in baseline.files[0]}
     family = FAMILIES[options.family]
     if options.role not in family.roles:
         raise CheckpointError(f'{family.name} has no {options.role}; it was published as {" and ".join(family.roles)}')
-    names = {part: f'{family.name}_{options.role}_{end}.pt' for part, end in (('warp', 'warp'), ('generator', 'gen'))}
-    for name in names.values():
+    ends = (('warp', 'warp'), ('generator', 'gen'))
+    return {f'{family.name}_{options.role}_{end}.pt': (part, getattr(family, part), options.role) for part, end in ends}
+
+
+def _init(options: argparse.Namespace) -> None:
+    files = _files_of(options)
+    for name in files:
         if os.path.exists(options.out / name):
             raise CheckpointError(f'{options.out / name} exists already; delete it or give another --out')
     teachers = _teachers(options)
@@ -144,10 +158,9 @@ def _init(options: argparse.Namespace) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CheckpointError(f'{options.out} cannot be created ({reason_of(error)}); give another --out') from error
-    for part, name in names.items():
-        network = getattr(family, part)
+    for name, (part, network, role) in files.items():
         torch.manual_seed(options.seed)
-        weights = create_network(part, network, options.role).state_dict()
+        weights = create_network(part, network, role).state_dict()
         if part in teachers:
             weights = from_teacher(weights, teachers[part], part=part)
         save_checkpoint(
@@ -155,10 +168,10 @@ def _init(options: argparse.Namespace) -> None:
             weights,
             part=part,
             network=network,
-            role=options.role,
+            role=role,
             align_corners=True if part == 'warp' else None,
             size=(256, 192),
-            family=family.name,
+            family=options.family,
             extra={'epoch': 0, 'untrained': True},
         )
         print(options.out / name)
@@ -180,15 +193,16 @@ def _parser() -> OptionParser:
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
     inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
+    inspect.add_argument('--family', choices=BASELINES, help='an error unless the files are all of this compared method')
     inspect.set_defaults(run=_inspect)
     convert = commands.add_parser('convert', help='rewrite any known file so that it describes itself')
     convert.add_argument('source', type=expand, metavar='IN')
     convert.add_argument('target', type=expand, metavar='OUT', help=f'the suffix decides: {", ".join(SUFFIXES)}')
-    convert.add_argument('--family', choices=FAMILIES, help='what the file says, where its network fits several')
+    convert.add_argument('--family', choices=(*FAMILIES, *BASELINES), help='what the file says, where its network fits several')
     convert.add_argument('--dtype', choices=DTYPES, help='store floating-point weights as this; default: as they are')
     convert.set_defaults(run=_convert)
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
-    init.add_argument('--family', choices=FAMILIES, required=True)
+    init.add_argument('--family', choices=(*FAMILIES, *BASELINES), required=True)
     init.add_argument('--role', choices=ROLES, default='student', help='whose networks')
     init.add_argument(
         '--teacher',

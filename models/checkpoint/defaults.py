@@ -1,23 +1,26 @@
-"""Which weights dress own photographs: those asked for, else the published ones, else those that come with the project."""
+"""Default weights: those asked for, else the small model's, of which two sets come with the project."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from models.checkpoint.formats import SUFFIXES
+from models.registry import choose
 from utils.errors import MissingFileError, UserError
 from utils.paths import expand
 
 FOLDER = Path(__file__).parents[2] / 'checkpoints'
 DEFAULTS = {
+    'viton': ('dm_vton_lite_viton_warp.safetensors', 'dm_vton_lite_viton_gen.safetensors'),
+    'drawn': ('dm_vton_lite_drawn_warp.safetensors', 'dm_vton_lite_drawn_gen.safetensors'),
     'published': ('dmvton_pf_warp.pt', 'dmvton_pf_gen.pt'),
-    'shipped': ('dm_vton_synthetic_warp.safetensors', 'dm_vton_synthetic_gen.safetensors'),
 }
 ABOUT = {
-    'published': 'the published weights of DM-VTON',
-    'shipped': 'the weights that come with the project, made for drawn pictures; for photographs get the published ones: '
-    'bash scripts/download.sh checkpoints',
+    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen no photograph',
+    'drawn': 'the small model, trained on drawings alone: free to use, as the code is',
+    'published': 'the published weights of DM-VTON: for research, non-commercial',
 }
+PHOTOGRAPHS, DRAWINGS = 'viton', 'drawn'  # what is taken for them unless something else is asked for
 
 
 class Weights(NamedTuple):
@@ -28,26 +31,29 @@ class Weights(NamedTuple):
     about: str  # one line for the user
 
 
-def choose_weights(given: Sequence[str | Path] = (), *, folder: Path = FOLDER) -> Weights:
-    """Return the files of a student: `given` two files (warp network, generator) or a folder with one such pair, else a default.
+def choose_weights(
+    given: Sequence[str | Path] = (), *, weights: str = PHOTOGRAPHS, folder: Path = FOLDER
+) -> Weights:
+    """Return the files of a student: `given` two files (warp network, generator) or a folder with one such pair, else `weights`.
 
-    Defaults lie in `folder`; the published pair comes before the shipped one. Raises `UserError` where there is no pair, or more
-    than one.
+    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` where there is no pair, or more than one.
     """
     paths = [expand(path) for path in given]
     if len(paths) == 2:
-        return Weights(*paths, f'{paths[0]} and {paths[1]}')
+        return Weights(paths[0], paths[1], f'{paths[0]} and {paths[1]}')
     if len(paths) == 1:
         warp, gen = _pair_in(paths[0])
         return Weights(warp, gen, f'{warp} and {gen}')
     if paths:
         raise UserError(f'{len(paths)} checkpoints: expected the warp network and the generator, or their folder')
-    for kind, names in DEFAULTS.items():
-        warp, gen = (folder / name for name in names)
-        if warp.is_file() and gen.is_file():
-            return Weights(warp, gen, ABOUT[kind])
-    names = ' nor '.join(f'{warp} and {gen}' for warp, gen in DEFAULTS.values())
-    raise MissingFileError(f'{folder}: neither {names} is there; run bash scripts/download.sh checkpoints, or give --checkpoint')
+    names = DEFAULTS[choose('set of weights', weights, DEFAULTS)]
+    warp, gen = (folder / name for name in names)
+    if missing := [path for path in (warp, gen) if not path.is_file()]:
+        raise MissingFileError(
+            f'{missing[0]}: no such file; run bash scripts/download.sh checkpoints for the published weights, git pull for those '
+            'in the box, or give --checkpoint'
+        )
+    return Weights(warp, gen, ABOUT[weights])
 
 
 def _pair_in(folder: Path) -> tuple[Path, Path]:

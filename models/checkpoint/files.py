@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from models.checkpoint.formats import SUFFIXES, bare, read_description, read_file, unwrap
 from models.checkpoint.identity import PARTS, Layout, create_blank, families_of, identify, layout_of
 from models.checkpoint.messages import first_three, listed, name_of, reason_of, shown
-from models.registry import FAMILIES, GENERATORS, ROLES, WARPS, choose
+from models.registry import GENERATORS, ROLES, WARPS, choose, find_family
 from utils.errors import CheckpointError, UserError
 from utils.paths import atomic_write, expand
 
 
 class CheckpointInfo(NamedTuple):
-    """What a checkpoint holds: part, network and role as the tensors tell; None is what the file does not say."""
+    """Description of a checkpoint: part, network and role from its tensors; None for entries that the file lacks."""
 
-    part: str  # 'warp' | 'generator'
+    part: str  # 'warp' | 'generator' | 'baseline'
     network: str  # name in the registry
-    role: str  # 'teacher' | 'student'
+    role: str  # 'teacher' | 'student'; 'parser-based' of a baseline
     align_corners: bool | None
     size: tuple[int, int] | None  # height and width in pixels
     family: str | None
@@ -31,6 +31,7 @@ class CheckpointInfo(NamedTuple):
     format: str  # 'plain state dict' | 'training checkpoint' | 'self-describing'
     container: str  # 'torch zip' | 'torch pickle' | 'safetensors'
     extra: dict[str, Any]  # what stands beside the weights: epoch, optimizer, best_fid, ...
+    notes: tuple[str, ...] = ()  # what a user may want to know of the file, a line each
 
 
 def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: Layout, what: str) -> None:
@@ -74,6 +75,27 @@ def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout)
         )
 
 
+def _fill_tied(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
+    """The state dict with every name of a shared tensor that it has under another one, as `safetensors.load_file` leaves it."""
+    names: dict[str, list[str]] = {}
+    for name, first in layout.tied.items():
+        names.setdefault(first, [first]).append(name)
+    filled = dict(state)
+    for group in names.values():
+        stored = next((state[name] for name in group if name in state), None)
+        if stored is not None:
+            filled |= {name: stored for name in group if name not in state}
+    return filled
+
+
+def _drop_unknown(state: dict[str, Tensor], layout: Layout) -> list[str]:
+    """Remove the tensors that the network does not have; returns their names."""
+    unknown = [name for name in state if name not in layout.tensors]
+    for name in unknown:
+        del state[name]
+    return unknown
+
+
 def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
     """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as `dtype`."""
     result = {}
@@ -108,7 +130,8 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
     """Read a checkpoint of any known format: its complete, checked state dict on the CPU, and what it is.
 
     Prefixes of data parallel and the filters of unfinished training are taken off. Floating-point tensors come as
-    `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Raises `MissingFileError` or
+    `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Tensors that the network does
+    not have are an error in a file that describes itself, and a note where it does not. Raises `MissingFileError` or
     `CheckpointError` in one line: not a checkpoint, none of the networks, incomplete, not finite.
     """
     path = expand(path)
@@ -123,7 +146,10 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
             f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of {" ".join(identity)}; it '
             'was altered or is of another version'
         )
-    layout = layout_of(*identity)
+    layout, notes = layout_of(*identity), ()
+    state = _fill_tied(state, layout)
+    if not description and (unknown := _drop_unknown(state, layout)):
+        notes = (f'{path}: {len(unknown)} tensors that {network} does not have were left out ({listed(unknown)})',)
     _check_fits(path, state, layout, f'{network} ({PARTS[part]}, {role})')
     _check_finite(path, state, 'the training diverged or the file is damaged')
     _check_tied(path, state, layout)
@@ -131,10 +157,11 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
     changed = {name: x for name, x in result.items() if x.dtype != state[name].dtype}
     _check_finite(path, changed, f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind')
     kind = 'self-describing' if description else format_name
-    return result, _info(identity, description, extra, (kind, container))
+    return result, _info(identity, description, extra, (kind, container))._replace(notes=notes)
 
 
 def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
+    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role that were asked for."""
     if info.part != part:
         raise CheckpointError(
             f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the two files swapped?'
@@ -150,6 +177,24 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
             f"{path} holds a {info.role}'s {info.network} where a {role}'s is needed; give the {role}'s file "
             '(parser-based weights, pb, are the teacher; parser-free weights, pf, the student)'
         )
+
+
+def load_state(
+    path: str | Path, *, part: str, network: str | None, role: str, align_corners: bool | None = None
+) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Return the state dict of a checkpoint, in float32, that must hold `network` (None: any) as `part` and `role`.
+
+    `align_corners` is what a warp network will be used with: its info has a note where the file says otherwise. Raises
+    as `load_network`.
+    """
+    path = expand(path)
+    state, info = read_checkpoint(path)
+    check_asked(path, info, part, network, role)
+    if part == 'warp' and None not in (align_corners, info.align_corners) and align_corners != info.align_corners:
+        said, asked = ('on' if flag else 'off' for flag in (info.align_corners, align_corners))
+        note = f'{path} was trained with align_corners {said}, this run has it {asked}: is that meant?'
+        info = info._replace(notes=(*info.notes, note))
+    return state, info
 
 
 def load_network(
@@ -172,14 +217,13 @@ def load_network(
     choose('part', part, PARTS)
     choose('role', role, ROLES)
     if family is not None:
-        expected = getattr(FAMILIES[choose('family', family, FAMILIES)], part)
+        expected = getattr(find_family(family), part)
         if network not in (None, expected):
             raise ValueError(f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out')
         network = expected
     if network is not None:
         choose(PARTS[part], network, WARPS if part == 'warp' else GENERATORS)
-    state, info = read_checkpoint(path)
-    check_asked(expand(path), info, part, network, role)
+    state, info = load_state(path, part=part, network=network, role=role, align_corners=align_corners)
     if part == 'warp':
         said = info.align_corners is None or info.align_corners
         info = info._replace(align_corners=said if align_corners is None else align_corners)
@@ -222,7 +266,7 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
     except UserError:
         raise
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
-        # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
+        # After a failed write torch's writer raises an error about positions; the OSError is its context.
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         raise CheckpointError(f'{path} cannot be written ({reason_of(cause)}); what was there before is untouched') from error
 

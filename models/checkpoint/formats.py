@@ -5,9 +5,7 @@ the training state (DM-VTON release), torch's zip and older pickle container, sa
 """
 
 import json
-import os
 import re
-import stat
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from models.checkpoint.messages import listed, name_of, reason_of, shown
 from utils.errors import CheckpointError, MissingFileError
+from utils.paths import kind_of
 
 SUFFIXES = ('.pt', '.pth', '.safetensors')
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -40,17 +39,17 @@ FOREIGN_STARTS = (
 
 def _read_start(path: Path) -> bytes:
     try:
-        mode, start = os.stat(path).st_mode, b''
-        if stat.S_ISREG(mode):  # opening a pipe would wait for somebody to write to it
+        kind, start = kind_of(path), b''
+        if kind == 'file':
             with open(path, 'rb') as file:
                 start = file.read(1024)
     except FileNotFoundError:
         raise MissingFileError(f'{path}: there is no such file; check the path or download the weights first') from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f'{path} cannot be read: {reason_of(error)}; check its permissions and the disk') from error
-    if stat.S_ISDIR(mode):
+    if kind == 'folder':
         raise CheckpointError(f'{path} is a folder, expected a checkpoint file; give the file itself')
-    if not stat.S_ISREG(mode):
+    if kind != 'file':
         raise CheckpointError(f'{path} is a pipe or a device, expected a checkpoint file; give the file itself')
     if not start:
         raise CheckpointError(f'{path} is empty (0 bytes); download or copy it again')
@@ -103,7 +102,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _allowed_globals() -> list:
-    """What a training checkpoint may name beside tensors: NumPy scalars (`best_fid`), under NumPy 1's and 2's names."""
+    """Globals that a training checkpoint may use beside tensors: NumPy scalars (`best_fid`), by NumPy 1's and 2's names."""
     make_scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     names = [(make_scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')]
@@ -203,7 +202,7 @@ def bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def read_description(
     path: Path, rest: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a file says of itself (empty where it says nothing) and what else stands beside the weights."""
+    """The description in a file (empty if there is none) and the other entries beside the weights."""
     description, extra = rest.get('description'), rest
     if 'description' in metadata:
         try:

@@ -1,7 +1,8 @@
-"""Which network a state dict belongs to: part, registry name and role, told by tensor names and shapes."""
+"""Identification of a state dict: part, registry name and role, from tensor names and shapes."""
 
+import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from models.baselines import BASELINES
+from models.baselines import PARTS as BASELINE_PARTS
 from models.checkpoint.messages import listed
 from models.registry import FAMILIES, GENERATORS, WARPS, choose, create_generator, create_warp, roles_of
 from utils.errors import CheckpointError
 
-PARTS = {'warp': 'warp network', 'generator': 'generator'}
+PARTS = {'warp': 'warp network', 'generator': 'generator', 'baseline': 'network of a compared method'}
+BASELINE_ROLE = 'parser-based'
 # A file is one of the networks if at least this share of all names, its own and the network's, is common to both.
 LEAST_COMMON_NAMES = 0.5
 
@@ -42,21 +46,34 @@ class _WithoutDraws(TorchFunctionMode):
 
 
 def create_network(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
-    if choose('part', part, PARTS) == 'warp':
+    """A newly initialised network of the registry, or of a compared method."""
+    if choose('part', part, PARTS) == 'baseline':
+        return BASELINE_PARTS[choose('network of a compared method', network, BASELINE_PARTS)].create()
+    if part == 'warp':
         return create_warp(network, role, align_corners=align_corners)
     return create_generator(network, role)
 
 
 def create_blank(part: str, network: str, role: str, align_corners: bool = True) -> nn.Module:
-    """A network to be filled: its weights are whatever was in memory. The caller's random numbers are not touched."""
-    with torch.random.fork_rng(devices=[]), _WithoutDraws():
+    """A network with uninitialised weights, to be loaded. The random state is not changed."""
+    with without_draws():
         return create_network(part, network, role, align_corners)
+
+
+@contextlib.contextmanager
+def without_draws() -> Iterator[None]:
+    """While the block runs, networks are made without drawing weights, and the caller's random numbers are not touched."""
+    with torch.random.fork_rng(devices=[]), _WithoutDraws():
+        yield
 
 
 @functools.cache
 def layout_of(part: str, network: str, role: str) -> Layout:
+    """Names and shapes of a network's tensors; cached."""
     module = create_blank(part, network, role)
-    tensors, tied, first_names = module.state_dict(keep_vars=True), {}, {}
+    tensors = module.state_dict(keep_vars=True)
+    tied: dict[str, str] = {}
+    first_names: dict[int, str] = {}
     for name, tensor in tensors.items():
         first = first_names.setdefault(id(tensor), name)
         if first != name:
@@ -68,15 +85,19 @@ def layout_of(part: str, network: str, role: str) -> Layout:
 def _candidates() -> list[tuple[str, str, str]]:
     names = [('warp', name) for name in WARPS] + [('generator', name) for name in GENERATORS]
     # Students first: they win where the first convolution, the only difference, is missing.
-    return [(part, name, role) for part, name in names for role in reversed(roles_of(name))]
+    families = [(part, name, role) for part, name in names for role in reversed(roles_of(name))]
+    return families + [('baseline', name, BASELINE_ROLE) for name in BASELINE_PARTS]
 
 
 def families_of(part: str, network: str, role: str) -> list[str]:
+    """The families, or the compared method, that have this network."""
+    if part == 'baseline':
+        return [name for name in BASELINES if network.partition('.')[0] == name]
     return [name for name, family in FAMILIES.items() if getattr(family, part) == network and role in family.roles]
 
 
 def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the state dict') -> tuple[str, str, str]:
-    """Tell part ('warp' | 'generator'), network (name in the registry) and role of a state dict by names and shapes.
+    """Tell part ('warp' | 'generator' | 'baseline'), network (registry name) and role of a state dict by names and shapes.
 
     The network is the one that shares most names, the role the one that more shapes agree with (the first convolution
     takes 45 or 3 channels, 8 or 7), so a damaged state dict is told too, to say what it lacks. Raises `CheckpointError`
@@ -90,10 +111,12 @@ def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the stat
         score = (len(common) / len(tensors.keys() | state_dict.keys()), agreeing)
         if score > best_score:
             best, best_score = candidate, score
+        if score == (1, len(tensors)):  # nothing fits better, and the layouts of large networks take time
+            break
     if best is None:
         raise CheckpointError(
-            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: {", ".join(GENERATORS)}): '
-            f'its {len(state_dict)} tensors are {listed(list(state_dict))}'
+            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: {", ".join(GENERATORS)}; '
+            f'compared methods: {", ".join(BASELINE_PARTS)}): its {len(state_dict)} tensors are {listed(list(state_dict))}'
         )
     return best
 
@@ -109,5 +132,6 @@ def match_family(warp_network: str, generator_network: str) -> str:
             return name
     pairs = ', '.join(f'{family.warp} + {family.generator} ({name})' for name, family in FAMILIES.items())
     raise CheckpointError(
-        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}'
+        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}; '
+        f'a pair of no family has the name {warp_network}+{generator_network} (test.py: --warp and --gen)'
     )

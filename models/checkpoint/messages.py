@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from utils.errors import first_line
+
 LONGEST_TEXT = 60
 
 
@@ -30,5 +32,5 @@ def first_three(names: list[str]) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    text = getattr(error, 'strerror', None) or str(error).strip() or type(error).__name__
-    return shown(text.splitlines()[0], 120)
+    """First line of an exception's message, short and printable."""
+    return shown(first_line(error), 120)

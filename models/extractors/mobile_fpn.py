@@ -48,8 +48,8 @@ def initialise_mobile(module: nn.Module) -> None:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels)))
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
-        if getattr(layer, 'bias', None) is not None:
-            nn.init.zeros_(layer.bias)
+        if isinstance(bias := getattr(layer, 'bias', None), Tensor):
+            nn.init.zeros_(bias)
 
 
 class MobileFPN(nn.Module):

@@ -77,7 +77,7 @@ class ResFPN(nn.Module):
         )
 
     def forward(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        features = []
+        features: list[Tensor] = []
         for adaptive, smooth, encoded in zip(self.adaptive, self.smooth, maps[::-1], strict=True):
             lateral = adaptive(encoded)
             if features:

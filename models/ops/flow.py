@@ -8,13 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FARTHEST = 1e4  # in place of an infinite coordinate; a picture ends at 1
+
 
 def sample(picture: Tensor, flow: Tensor, *, align_corners: bool, padding_mode: str = 'border') -> Tensor:
     """Sample `picture` [N, C, H, W] bilinearly at `flow` [N, 2, h, w]; returns [N, C, h, w] in the picture's dtype.
 
     The arithmetic runs in the wider of the two dtypes: a 16-bit coordinate could not tell neighbouring pixels apart.
+    Where a backward pass may follow, coordinates that are not finite are replaced by `FARTHEST` and NaN by the
+    centre: PyTorch's backward pass on a CPU writes outside the picture for them.
     """
     dtype = torch.promote_types(picture.dtype, flow.dtype)
+    if torch.is_grad_enabled() and (picture.requires_grad or flow.requires_grad):
+        flow = flow.nan_to_num(nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
     grid = flow.to(dtype).permute(0, 2, 3, 1)  # [N, h, w, 2]
     sampled = F.grid_sample(
         picture.to(dtype), grid, mode='bilinear', padding_mode=padding_mode, align_corners=align_corners
@@ -65,3 +71,9 @@ def second_differences(flow: Tensor) -> Tensor:
         flow[:, :, :-2, 2:] + flow[:, :, 2:, :-2],
     )
     return torch.stack([pair - 2 * centre for pair in pairs], dim=2)  # [N, 2, 4, h - 2, w - 2]
+
+
+def sampled_pixels(flow: Tensor, *, align_corners: bool) -> Tensor:
+    """The pixels (x, y) [2, H, W] that a flow [2, H, W] samples in a picture of its size; 0, 0 is the centre of the first."""
+    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[:, None, None]  # width, height
+    return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2

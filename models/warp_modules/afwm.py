@@ -10,16 +10,22 @@ from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork, offset
 COST_CHANNELS = 49  # displacements of -3 .. 3 pixels in both directions
 
 
+def compare(aligned: Tensor, condition_feature: Tensor) -> Tensor:
+    """The cost volume of two features [N, C, h, w] and a LeakyReLU: [N, 49, h, w]."""
+    return F.leaky_relu(correlation(aligned, condition_feature), 0.1)
+
+
 class CorrelationFlow(FlowNetwork):
     """The coarse offset comes from the cost volume of both features. Published weights fix the name `netMain`."""
+
+    compare = staticmethod(compare)  # a runtime may put its own in the place of this
 
     def __init__(self, *, align_corners: bool):
         super().__init__(align_corners=align_corners)
         self.netMain = nn.ModuleList(offset_convs(COST_CHANNELS) for _ in range(LEVELS))
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        cost = F.leaky_relu(correlation(aligned, condition_feature), 0.1)  # [N, 49, h, w]
-        return self.netMain[level](cost)
+        return self.netMain[level](self.compare(aligned, condition_feature))
 
 
 class AFWM(WarpNetwork):

@@ -4,6 +4,8 @@ PF-AFN (Ge et al., CVPR 2021), section 3.2: at each level of two feature pyramid
 closer to the person; FS-VTON and DM-VTON change the pyramids and the estimator of the coarse offset, not the loop.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -28,17 +30,19 @@ def offset_convs(in_channels: int) -> nn.Sequential:
 class FlowNetwork(nn.Module):
     """Two pyramids of features -> the flow that brings the cloth onto the person.
 
-    A subclass says how the coarse offset of a level is estimated; everything else is this loop.
-    Published weights fix the name `netRefine`; index 0 is the coarsest level.
+    A subclass says how the coarse offset of a level is estimated; everything else is this loop. `refine` are the estimators of
+    the refining offset, one a level, coarse to fine (None: those of the published networks, five levels of 256 channels). A
+    level's flow is doubled for the next one, and the last one enlarged to the picture's size, a power of two: twice, as
+    published, or more. Published weights fix the name `netRefine`.
     """
 
-    def __init__(self, *, align_corners: bool):
+    def __init__(self, *, align_corners: bool, refine: Iterable[nn.Module] | None = None):
         super().__init__()
         self.align_corners = align_corners
-        self.netRefine = nn.ModuleList(offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS))
+        self.netRefine = nn.ModuleList(refine or (offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS)))
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
-        """What `coarse_offset` wants to know of the whole pyramids, computed once before the loop."""
+        """Input of `coarse_offset` from the whole pyramids, computed once before the loop."""
         return None
 
     def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
@@ -63,24 +67,27 @@ class FlowNetwork(nn.Module):
     ) -> WarpOutput:
         options = {'align_corners': self.align_corners}
         context = self.context(condition_features, cloth_features)
-        flow, levels = None, []
+        flow: Tensor | None = None
+        levels: list[WarpLevel] = []
         for n, (condition_feature, cloth_feature) in enumerate(zip(condition_features, cloth_features, strict=True)):
-            # The one place where a gradient stops: what is learnt here must not move the level before.
+            # The only detach: gradients of this level must not reach the flow of the level before.
             aligned = cloth_feature if flow is None else self.align(cloth_feature, flow.detach())
             coarse = self.coarse_offset(n, aligned, condition_feature, context)
             flow = advance(flow, coarse, **options)
             refine = self.refine_offset(n, self.align(cloth_feature, flow), condition_feature)
             flow = advance(flow, refine, **options)
-            flow = rescale(flow, 2.0)  # [N, 2, 2h, 2w]
+            is_last = n == len(self.netRefine) - 1
+            flow = rescale(flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0)  # [N, 2, 2h, 2w], at last [N, 2, H, W]
             if keep_levels:
-                cloth_n, edge_n = self.sample_level(n, cloth, edge, flow)
+                cloth_n, edge_n = self.sample_level(cloth, edge, flow)
                 levels.append(WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature))
-        warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(LEVELS - 1, cloth, edge, flow)
+        assert flow is not None, 'a pyramid has levels'
+        warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(cloth, edge, flow)
         return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
 
-    def sample_level(self, level: int, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Cloth (border padding) and edge (zero padding), scaled to level 0 .. 4's flow and sampled at it."""
-        factor = 0.5 ** (LEVELS - 1 - level)
+    def sample_level(self, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Cloth (border padding) and edge (zero padding), scaled to the size of a level's flow and sampled at it."""
+        factor = flow.shape[2] / cloth.shape[2]
         if factor != 1:
             cloth, edge = rescale(cloth, factor), None if edge is None else rescale(edge, factor)
         warped_cloth = sample(cloth, flow, align_corners=self.align_corners)
@@ -96,6 +103,7 @@ class WarpNetwork(nn.Module):
     """
 
     fixed_size: tuple[int, int] | None = None  # (H, W) where the network is tied to one
+    levels = LEVELS  # of its pyramids
     aflow_net: FlowNetwork
 
     def encode_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
@@ -107,11 +115,11 @@ class WarpNetwork(nn.Module):
         raise NotImplementedError
 
     def condition_encoder(self) -> nn.Sequential:
-        """What `encode_condition` does as a module, which shares the weights."""
+        """`encode_condition` as a module that shares the weights."""
         raise NotImplementedError
 
     def cloth_encoder(self) -> nn.Sequential:
-        """What `encode_cloth` does as a module, which shares the weights."""
+        """`encode_cloth` as a module that shares the weights."""
         raise NotImplementedError
 
     def check_size(self, name: str, picture: Tensor) -> None:

@@ -3,20 +3,10 @@
 import json
 
 import pytest
-import torch
 from PIL import Image
 
-from benchmarks import pipelines as benchmark
-from benchmarks.bar_chart import COLOURS, Bar, bar_chart
-from benchmarks.pipelines import in_turns, main
-
-CPU = torch.device('cpu')
-
-
-def test_all_ways_take_turns_and_the_warm_up_is_not_counted():
-    calls = []
-    times = in_turns([lambda: calls.append('a'), lambda: calls.append('b')], device=CPU, repeats=3, title='')
-    assert calls == ['a', 'b'] * 13 and [len(values) for values in times] == [3, 3]
+from benchmarks import correlation, pipelines, training
+from benchmarks.pipelines import chart, main
 
 
 def test_a_run_writes_a_plain_row_first_and_ratios_against_it(tmp_path, capsys):
@@ -48,8 +38,8 @@ def test_a_run_cut_short_leaves_what_it_has(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return measure_family(*settings, batch=batch, **others)
 
-    measure_family = benchmark.measure_family
-    monkeypatch.setattr(benchmark, 'measure_family', measure)
+    measure_family = pipelines.measure_family
+    monkeypatch.setattr(pipelines, 'measure_family', measure)
     options = '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main([*options.split(), str(tmp_path / 'new' / 'x')])
@@ -57,8 +47,8 @@ def test_a_run_cut_short_leaves_what_it_has(tmp_path, monkeypatch):
 
 
 def test_training_steps_are_timed_plain_and_fast(capsys):
-    options = '--training --stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
-    main(options.split())
+    options = '--stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
+    training.main(options.split())
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].split()[:4] == ['pb_warp', 'dm_vton', 'dm_vton', 'plain'] and 'channels_last' in lines[-1]
 
@@ -68,7 +58,6 @@ def test_training_steps_are_timed_plain_and_fast(capsys):
     [
         ('--modes turbo', "no mode 'turbo'; choose from plain, fused"),
         ('--modes graph', 'mode graph cannot run: it needs a CUDA GPU'),
-        ('--training', 'give some of --amp bf16, --channels_last, --compile'),
     ],
 )
 def test_wrong_options_are_one_line(arguments, message, capsys):
@@ -79,11 +68,24 @@ def test_wrong_options_are_one_line(arguments, message, capsys):
     assert message in error and error.count('\n') == 1
 
 
+def test_training_has_something_to_compare_with(capsys):
+    with pytest.raises(SystemExit):
+        training.main(['--device', 'cpu'])
+    assert 'give some of --amp bf16, --channels_last, --compile' in capsys.readouterr().err
+
+
+def test_ways_of_the_cost_volume_are_tables_of_times_and_memory(capsys, monkeypatch):
+    monkeypatch.setattr(correlation, 'LEVELS', ((8, 6),))
+    correlation.main('--repeats 3 --warm_up 0 --device cpu'.split())
+    said = capsys.readouterr().out
+    for name in ('49 shifts', 'matrix product', 'matrix product, gradient by autograd'):
+        assert said.count(name) >= 4  # forward and with gradients, times and memory
+    assert '8 x 6' in said and 'peak MB' in said
+
+
 def test_bars_are_as_long_as_their_values():
-    picture = bar_chart({'group': [Bar('a', 10, 1), Bar('b', 20, 2)]}, title='t', note='n')
-    lengths = []
-    for colour in COLOURS[1:3]:
-        wanted = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-        xs = [x for y in range(picture.height) for x in range(0, picture.width, 2) if picture.getpixel((x, y)) == wanted]
-        lengths.append(max(xs) - min(xs))
-    assert lengths[1] == pytest.approx(2 * lengths[0], abs=6)
+    row = {'family': 'dm_vton', 'mode': 'plain', 'garment_cached': False, 'batch': 1, 'calls': 3, 'median_ms': 100.0}
+    about = {'processor': 'x', 'device': 'CPU', 'torch': '2'}
+    figure = chart([row, row | {'mode': 'fused', 'median_ms': 50.0}, row | {'batch': 8}], about)
+    widths = [bar.get_width() for container in figure.axes[0].containers for bar in container]
+    assert widths == [100, 50, 23.3]  # of batch 1 alone, and the published one

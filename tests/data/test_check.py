@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data import records
 from data.check import check_dataset, main
 from data.viton import VITONDataset
 from utils.errors import DataError, MissingFileError, UserError
+from utils.progress import map_in_threads
 
 SIZE = (64, 32)
 WIDTH_HEIGHT = SIZE[::-1]
@@ -28,11 +31,20 @@ def truncate(path: Path, keep: float = 0.6) -> None:
     path.write_bytes(content[:int(len(content) * keep)])
 
 
-def lossy_label(root: Path) -> None:
-    # Stripes of ids far apart make JPEG overshoot the largest one.
-    ids = np.tile(np.array([0, 13], np.uint8).repeat(3), 6)[:32]
-    Image.fromarray(np.tile(ids, (64, 1))).save(root / 'train_label/000000_0.jpg', quality=60)
-    (root / 'train_label/000000_0.png').unlink()
+def lip_labels(root: Path) -> None:
+    """Parsing ids as LIP has them in three of four maps: 5 is the upper clothes, 9 the pants, 15 an arm."""
+    ids = np.full(SIZE, 5, np.uint8)
+    ids[:8], ids[40:], ids[:, :2] = 13, 9, 15
+    for number in range(3):
+        Image.fromarray(ids).save(root / f'train_label/00000{number}_0.png')
+
+
+def edges(root: Path, count: int, inside: int, outside: int) -> None:
+    """The masks of the first garments, with other values."""
+    mask = np.full(SIZE, outside, np.uint8)
+    mask[8:-8, 8:-8] = inside
+    for number in range(count):
+        Image.fromarray(mask).save(root / f'train_edge/00000{number}_1.jpg')
 
 
 def pose(root: Path, content) -> None:
@@ -80,15 +92,17 @@ BROKEN = {
     'label of another size': (lambda root: Image.new('L', (64, 64)).save(root / LABEL), LABEL, 'expected 64 x 32'),
     'label turned': (lambda root: Image.new('L', SIZE).save(root / LABEL), LABEL, '32 x 64 pixels'),
     'densepose of another size': (lambda root: save_parts(root, zeros(32, 64)), PARTS, 'expected 64 x 32'),
-    'label id 14': (
-        lambda root: Image.new('L', WIDTH_HEIGHT, 14).save(root / LABEL), LABEL, 'ids 14, expected 0 to 13'),
-    'label black and white': (
-        lambda root: Image.new('1', WIDTH_HEIGHT, 1).convert('L').save(root / LABEL), LABEL, 'black and white'),
-    'label in colours': (lambda root: Image.new('RGB', WIDTH_HEIGHT).save(root / LABEL), LABEL, 'one channel'),
-    'label as lossy jpeg': (lossy_label, 'train_label/000000_0.jpg', 'JPEG is lossy'),
+    'label in colours': (
+        lambda root: Image.new('RGB', WIDTH_HEIGHT, (1, 1, 2)).save(root / LABEL), LABEL, 'one channel'),
+    'labels of another parsing': (lip_labels, LABEL, 'as in 3 of 4 maps; ids up to 15 occur; ids of another parsing'),
+    'edges inverted': (lambda root: edges(root, 3, 0, 255), EDGE, 'inverted'),
+    'edges black': (lambda root: edges(root, 3, 0, 0), EDGE, 'without a garment'),
+    'edges white': (lambda root: edges(root, 3, 255, 255), EDGE, 'white all over'),
     'densepose id 25': (lambda root: save_parts(root, zeros(*SIZE) + 25), PARTS, 'ids 25, expected 0 to 24'),
     'densepose negative': (lambda root: save_parts(root, zeros(*SIZE, dtype=np.int8) - 1), PARTS, 'ids -1'),
-    'densepose of floats': (lambda root: save_parts(root, zeros(*SIZE, dtype=np.float32)), PARTS, 'dtype float32'),
+    'densepose of broken floats': (
+        lambda root: save_parts(root, zeros(*SIZE, dtype=np.float32) + 0.5), PARTS, 'dtype float32 with broken numbers'),
+    'densepose of NaN': (lambda root: save_parts(root, np.full(SIZE, np.nan)), PARTS, 'broken numbers'),
     'densepose with three channels': (lambda root: save_parts(root, zeros(*SIZE, 3)), PARTS, 'shape [64, 32, 3]'),
     'densepose is a pickle': (lambda root: save_parts(root, np.array([{}])), PARTS, 'cannot be read'),
     'densepose is an archive': (
@@ -99,7 +113,7 @@ BROKEN = {
     'pose is a list': (lambda root: pose(root, []), POSE, 'people'),
     'pose without people': (lambda root: pose(root, {'version': 1}), POSE, 'people'),
     'pose without key points': (lambda root: pose(root, {'people': [{}]}), POSE, 'pose_keypoints'),
-    'pose of 25 points': (lambda root: pose(root, {'people': [{'pose_keypoints': [0] * 75}]}), POSE, '75 numbers'),
+    'pose of 17 points': (lambda root: pose(root, {'people': [{'pose_keypoints': [0] * 51}]}), POSE, '51 numbers'),
     'pose with text': (lambda root: pose(root, {'people': [{'pose_keypoints': ['1'] * 54}]}), POSE, 'finite'),
     'pose with NaN': (lambda root: pose(root, {'people': [{'pose_keypoints': [float('nan')] * 54}]}), POSE, 'finite'),
     'pose with a huge number': (
@@ -107,7 +121,6 @@ BROKEN = {
     'pose nested without end': (lambda root: pose(root, '[' * 200_000), POSE, 'cannot be read'),
     'one name on a line': (lambda root: append(root, '000000_0.jpg'), PAIRS, 'line 5: 1 name(s), expected two'),
     'three names on a line': (lambda root: append(root, 'a.jpg b.jpg c.jpg'), PAIRS, 'line 5: 3 name(s)'),
-    'a pair twice': (lambda root: append(root, '000001_0.jpg 000001_1.jpg'), PAIRS, 'again, it is on line 2'),
     'an absolute name': (lambda root: append(root, f'{root}/{IMG} 000001_1.jpg'), PAIRS, 'no plain file name'),
     'a name that leaves the folder': (lambda root: append(root, '../x.jpg 000001_1.jpg'), PAIRS, 'no plain file name'),
     'a name of Windows': (lambda root: append(root, r'C:\x.jpg 000001_1.jpg'), PAIRS, 'no plain file name'),
@@ -165,7 +178,7 @@ def test_a_check_finds_everything_at_once_and_counts_it(make_set):
     for person, _ in pairs[:13]:
         (root / 'train_img' / person).unlink()
     truncate(root / 'train_color' / '000013_1.jpg')
-    Image.new('L', WIDTH_HEIGHT, 200).save(root / 'train_label' / '000014_0.png')
+    Image.new('RGB', WIDTH_HEIGHT, 'red').save(root / 'train_label' / '000014_0.png')
     pose(root, '{')
     append(root, 'only_one.jpg')
     report = check_dataset(root, size=SIZE)
@@ -192,7 +205,7 @@ def test_the_command_in_the_message_survives_a_folder_with_spaces(make_set, tmp_
 def test_what_spoils_a_set_silently_is_noted_without_refusing_it(make_set, openpose):
     pairs = [('000000_0.jpg', '000001_1.jpg'), ('000001_0.jpg', '000000_1.jpg')]
     root = make_set(pairs=pairs)
-    Image.new('L', WIDTH_HEIGHT, 1).save(root / EDGE)
+    Image.new('L', WIDTH_HEIGHT, 2).save(root / EDGE)
     pose(root, openpose([(100, 20)]))
     (root / 'train_pose' / '000001_0.json').write_text('{"people": []}')
     Image.new('L', WIDTH_HEIGHT, 4).save(root / 'train_label' / '000001_0.jpg')
@@ -339,3 +352,138 @@ def test_a_pipe_among_the_files_is_not_waited_for(make_set):
     os.mkfifo(root / IMG)
     problems = check_dataset(root, size=SIZE).problems
     assert len(problems) == 1 and 'a folder, pipe or device' in problems[0].text
+
+
+def jpeg_label(root: Path) -> None:
+    # Stripes of ids far apart make JPEG overshoot the largest one.
+    ids = np.tile(np.array([4, 13], np.uint8).repeat(3), 6)[:32]
+    Image.fromarray(np.tile(ids, (64, 1))).save(root / 'train_label/000000_0.jpg', quality=60)
+    (root / LABEL).unlink()
+
+
+def label_of_mode(root: Path, mode: str) -> None:
+    ids = Image.fromarray(np.tile(np.arange(32, dtype=np.uint8) % 14, (64, 1)))
+    channels = {'RGB': [ids] * 3, 'RGBA': [*[ids] * 3, Image.new('L', WIDTH_HEIGHT, 9)], 'LA': [ids, ids.point(lambda _: 9)]}
+    Image.merge(mode, channels[mode]).save(root / LABEL)
+
+
+def crop(root: Path, name: str) -> None:
+    Image.open(root / name).crop((0, 0, 30, 61)).save(root / name)
+
+
+def dots(root: Path) -> None:
+    (root / PAIRS).write_text('\n'.join(f'./{name} ./{name.replace("_0", "_1")}' for name in sorted(os.listdir(root / 'train_img'))))
+
+
+def points(count: int, **changes) -> dict:
+    values = [float(number) for point in range(count) for number in (point + 2, 20, 0.5)]
+    for index, value in changes.items():
+        values[int(index[1:])] = value
+    return {'people': [{'pose_keypoints_2d': values}]}
+
+
+# name: (what makes the set odd, what the report counts, the entry of the first record, a number that sums it up)
+ODD = {
+    'label as jpeg': (jpeg_label, 'label maps with ids above 13', 'label', lambda x: (x == 4).sum() > 300),
+    'label in three equal channels': (lambda root: label_of_mode(root, 'RGB'), 'equal channels', 'label', lambda x: x.max() == 13),
+    'label with alpha': (lambda root: label_of_mode(root, 'RGBA'), 'equal channels', 'label', lambda x: x.max() == 13),
+    'label grey with alpha': (lambda root: label_of_mode(root, 'LA'), 'equal channels', 'label', lambda x: x.max() == 13),
+    'label id 255': (
+        lambda root: Image.new('L', WIDTH_HEIGHT, 255).save(root / LABEL), 'ids above 13', 'label', lambda x: x.min() == 255),
+    'densepose of whole floats': (
+        lambda root: save_parts(root, zeros(*SIZE, dtype=np.float64) + 15), 'floating-point', 'densepose', lambda x: x.min() == 15),
+    'densepose of three axes': (
+        lambda root: save_parts(root, zeros(*SIZE, 1) + 15), '[H, W, 1]', 'densepose', lambda x: x.min() == 15),
+    'a pair twice': (
+        lambda root: append(root, '000001_0.jpg 000001_1.jpg'), 'more than once', 'image', lambda x: x.shape[1:] == SIZE),
+    '25 key points': (
+        lambda root: pose(root, points(25)), '25 key points', 'pose', lambda x: (x[8] == 1).any(dim=0).nonzero()[-1] == 16),
+    'a null score': (lambda root: pose(root, points(18, _2=None)), 'null', 'pose', lambda x: (x[0] == 1).any()),
+    'a null coordinate': (lambda root: pose(root, points(18, _0=None)), 'null', 'pose', lambda x: (x[0] == -1).all()),
+    'edge a few pixels off': (lambda root: crop(root, EDGE), 'pixels off', 'edge', lambda x: x.shape[1:] == SIZE),
+    'label a few pixels off': (lambda root: crop(root, LABEL), 'pixels off', 'label', lambda x: x.shape[1:] == SIZE),
+    'edge of 0 and 1': (lambda root: edges(root, 4, 1, 0), 'edges of 0 and 1', 'edge', lambda x: 0 < x.mean() < 1 and x.max() == 1),
+    'one edge inverted': (lambda root: edges(root, 1, 0, 255), 'inverted', 'edge', lambda x: x.max() == 1),
+}
+
+
+@pytest.mark.parametrize('kind', ODD)
+def test_what_the_published_loader_reads_is_read_and_counted(make_set, kind):
+    root = make_set()
+    make_odd, note, entry, holds = ODD[kind]
+    make_odd(root)
+    report = check_dataset(root, size=SIZE)
+    assert report.ok, str(report)
+    assert [line for line in report.summary if line.startswith('  note: ') and note in line and 'first ' in line], str(report)
+    assert holds(VITONDataset(root, 'train', size=SIZE)[0][entry])
+
+
+def test_names_may_begin_with_a_dot_and_a_line_that_comes_twice_is_two_records(make_set):
+    root = make_set()
+    dots(root)
+    append(root, '')
+    append(root, '000000_0.jpg 000000_1.jpg')
+    dataset = VITONDataset(root, 'train', size=SIZE)
+    assert len(dataset) == 5 and dataset.pairs[0] == dataset.pairs[4] == ('000000_0.jpg', '000000_1.jpg')
+
+
+@pytest.mark.parametrize('other', ['000000_0.png', '000000_0.JPG'])
+def test_a_file_under_another_suffix_or_case_is_named(make_set, other):
+    root = make_set()
+    (root / IMG).rename(root / 'train_img' / other)
+    assert f'{IMG}: no such file; {other} lies there' in str(check_dataset(root, size=SIZE))
+
+
+def test_unchanged_files_are_not_opened_again_but_changed_and_broken_ones_are(make_set, monkeypatch):
+    root = make_set()
+    truncate(root / 'train_img/000003_0.jpg')
+    opened = []
+    read = records.read_picture
+    monkeypatch.setattr(records, 'read_picture', lambda path: opened.append(path.name) or read(path))
+    first = str(check_dataset(root, size=SIZE))
+    assert len(opened) == 8
+    opened.clear()
+    assert str(check_dataset(root, size=SIZE)) == first and opened == ['000003_0.jpg']
+    Image.new('L', WIDTH_HEIGHT, 3).save(root / LABEL)
+    opened.clear()
+    assert '3' in str(check_dataset(root, size=SIZE)) and sorted(opened) == ['000000_0.jpg', '000003_0.jpg']
+    opened.clear()
+    check_dataset(root, size=SIZE, anew=True)
+    assert len(opened) == 8
+
+
+def test_what_was_remembered_is_reported_again(make_set):
+    root = make_set()
+    edges(root, 3, 0, 255)
+    reports = [str(check_dataset(root, size=SIZE)) for _ in range(2)]
+    assert 'inverted' in reports[0] and reports[0] == reports[1]
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(make_set, monkeypatch, tmp_path):
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    assert check_dataset(make_set(), size=SIZE).ok
+
+
+def test_annotations_of_a_test_set_are_checked_where_it_has_them(make_set):
+    root = make_set('test')
+    train = make_set(root=root.parent / 'train')
+    for kind in ('label', 'densepose', 'pose'):
+        shutil.copytree(train / f'train_{kind}', root / f'test_{kind}')
+    assert 'label ids' in str(check_dataset(root, size=SIZE))
+    (root / 'test_pose/000000_0.json').write_text('{')
+    assert not check_dataset(root, size=SIZE).ok and check_dataset(root, size=SIZE, annotated=False).ok
+
+
+def test_an_interrupt_ends_the_work_in_threads_after_the_files_in_hand():
+    begun = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.02)
+        if number == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(map_in_threads(work, range(1000), 'working'))
+    assert len(begun) < 500

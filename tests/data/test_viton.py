@@ -74,12 +74,18 @@ def test_a_size_that_no_network_takes_is_refused(make_set, size):
         VITONDataset(make_set(), 'train', size=size)
 
 
-def test_label_maps_may_be_jpeg_beside_a_png_that_comes_first(make_set):
+def test_of_a_jpeg_and_a_png_label_map_the_jpeg_is_read_as_published(make_set):
     root = make_set()
     Image.new('L', SIZE[::-1], 4).save(root / 'train_label' / '000000_0.jpg')
-    assert VITONDataset(root, 'train', size=SIZE)[0]['label'].unique().numel() > 1
-    (root / 'train_label' / '000000_0.png').unlink()
     assert VITONDataset(root, 'train', size=SIZE)[0]['label'].unique().tolist() == [4.0]
+    (root / 'train_label' / '000000_0.jpg').unlink()
+    assert VITONDataset(root, 'train', size=SIZE)[0]['label'].unique().numel() > 1
+
+
+def test_another_list_can_be_chosen(make_set, tmp_path):
+    (tmp_path / 'own.txt').write_text('000002_0.jpg 000002_1.jpg\n')
+    dataset = VITONDataset(make_set('test'), 'test', size=SIZE, pairs=tmp_path / 'own.txt')
+    assert dataset.pairs == [('000002_0.jpg', '000002_1.jpg')] and dataset[0]['person_name'] == '000002_0.jpg'
 
 
 def test_a_palette_label_map_gives_indices_and_not_colours(make_set):

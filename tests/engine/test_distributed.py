@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -91,14 +92,18 @@ def test_each_process_takes_a_gpu_of_its_own_and_too_few_are_refused(monkeypatch
 def gradients_of_a_step(folder: Path, sets: Path, process: Process, batch_size: int) -> torch.Tensor:
     """The gradient of the first step of the teacher's warp, in float64, with frozen batch norm."""
     from engine.distributed import seed_everything
+    from engine.preparation import create_training_loader
+    from engine.settings import TrainSettings
     from engine.stages import create_stage
-    from engine.trainer import Trainer, create_training_loader
+    from engine.trainer import Trainer
 
     seed_everything(5 + process.rank)
     stage = create_stage('pb_warp', teacher='dm_vton')
     stage.to(torch.float64).train(False)
-    loader = create_training_loader(sets / 'train', size=(64, 64), seed=2, batch_size=batch_size, workers=0, process=process)
-    trainer = Trainer(stage, loader, folder=folder, save_network=None, process=process)
+    data = {'dataroot': str(sets / 'train'), 'size': (64, 64), 'seed': 2, 'batch_size': batch_size, 'workers': 0}
+    settings = TrainSettings(stage='pb_warp', **data)
+    loader = create_training_loader(settings, process)
+    trainer = Trainer(stage, loader, settings, folder=folder, save_network=None, process=process)
     if process.world == 1:
         stage.networks['pb_warp'].load_state_dict(torch.load(folder / 'first.pt'))
     elif process.is_first:
@@ -150,7 +155,8 @@ def validate_together(sets: Path, folder: Path, process: Process) -> float:
     from engine.distributed import seed_everything
     from models import TryOnPipeline
 
-    evaluate.create_fid = lambda **_: lambda real, made: 100.0 + len(list(made.iterdir()))
+    fid = SimpleNamespace(fid=lambda real, made: 100.0 + len(list(made.iterdir())))
+    evaluate.create_inception = lambda **_: fid
     seed_everything(1)
     testset = VITONDataset(sets / 'test', 'test', size=(64, 64))
     student = TryOnPipeline.untrained('dm_vton')

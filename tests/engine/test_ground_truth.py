@@ -13,9 +13,9 @@ from PIL import Image
 from data.viton import VITONDataset, create_loader
 from engine import evaluate
 from engine.evaluate import Evaluation, dress_all
-from engine.ground_truth import Comparison, find_truths, places
+from engine.ground_truth import Comparison, find_truths
 from engine.metrics import WeightsUnavailable
-from models.ops.flow import offset_to_flow, sample
+from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
 from synthetic.dataset import CHANGED, GARMENT, KEPT, write_dataset
 from utils.errors import DataError, MissingFileError
@@ -115,14 +115,15 @@ def test_places_are_where_a_flow_samples(align_corners):
     flow = torch.rand(1, 2, 12, 20) * 1.6 - 0.8
     y, x = torch.meshgrid(torch.arange(12.0), torch.arange(20.0), indexing='ij')
     seen = sample(torch.stack([x, y])[None], flow, align_corners=align_corners)[0]
-    torch.testing.assert_close(places(flow[0], align_corners=align_corners), seen, rtol=0, atol=1e-5)
+    torch.testing.assert_close(sampled_pixels(flow[0], align_corners=align_corners), seen, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize('align_corners', [True, False])
 def test_a_flow_that_is_three_and_four_pixels_off_has_an_error_of_five(align_corners, drawn, evaluation):
     def shift(result, masks):
         height, width = SIZE
-        there = torch.stack([places(flow, align_corners=True) for flow in result.flow]) + torch.tensor([3.0, -4])[:, None, None]
+        there = torch.stack([sampled_pixels(flow, align_corners=True) for flow in result.flow])
+        there += torch.tensor([3.0, -4])[:, None, None]
         sides = torch.tensor([width, height])[:, None, None]
         flow = there / ((sides - 1) / 2) - 1 if align_corners else (2 * there + 1) / sides - 1
         return result._replace(flow=flow)
@@ -315,8 +316,8 @@ def test_truths_of_another_size_are_resized_with_the_pictures(tmp_path):
     assert kept.float().mean() > 0.2 and (truth.picture - half[0]['image'])[kept].abs().mean() < 0.03
     assert ((large.mask == GARMENT).float().mean() - (truth.mask == GARMENT).float().mean()).abs() < 0.03
     seen = truth.flow.isfinite().all(dim=0)
-    coarse = (places(truth.flow, align_corners=True) + 0.5) * 2 - 0.5
-    fine = places(large.flow, align_corners=True)[:, 1::2, 1::2]
+    coarse = (sampled_pixels(truth.flow, align_corners=True) + 0.5) * 2 - 0.5
+    fine = sampled_pixels(large.flow, align_corners=True)[:, 1::2, 1::2]
     torch.testing.assert_close(coarse[:, seen], fine[:, seen], atol=1e-3, rtol=0)
 
 

@@ -1,5 +1,7 @@
 """Metrics with made-up weights in the real formats, found where the libraries look for them."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,13 @@ from PIL import Image
 
 from engine.metrics import (
     PSNR_CEILING,
+    Inception,
     WeightsUnavailable,
-    create_fid,
+    _hub_file,
+    create_inception,
     create_lpips,
+    frechet_distance,
+    kernel_distance,
     load_picture,
     mean_over,
     picture_files,
@@ -23,7 +29,7 @@ CPU = torch.device('cpu')
 
 @pytest.fixture(scope='session')
 def inception_file(tmp_path_factory):
-    """Made-up Inception weights in pytorch-fid's format."""
+    """Made-up Inception weights in pytorch-fid's format, their batch norm calibrated on some pictures."""
     from pytorch_fid import inception
 
     torch.manual_seed(0)
@@ -40,6 +46,11 @@ def inception_file(tmp_path_factory):
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight)  # signals that reach the end: distances that are not rounding
+        elif isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None  # running statistics are those of the one batch
+    with torch.no_grad():
+        coarse = torch.rand(4, 3, 12, 12) * 2 - 1
+        network.train()(torch.nn.functional.interpolate(coarse, size=(299, 299), mode='bilinear'))
     path = tmp_path_factory.mktemp('weights') / 'inception.pth'
     torch.save(network.state_dict(), path)
     return path
@@ -77,35 +88,131 @@ def write_pictures(folder, seed, count=3, size=(64, 48)):
     return folder
 
 
-def test_fid_is_the_distance_of_the_features_means_and_spreads(inception_file, tmp_path, monkeypatch):
-    """A folder whose pictures differ in size, too. The matrix root of 2048 x 2048 takes half a minute, so it is replaced."""
-    fid = create_fid(weights=inception_file, device=CPU)
-    first, second = write_pictures(tmp_path / 'a', 0), write_pictures(tmp_path / 'b', 1)
-    Image.new('RGB', (30, 40), 'red').save(second / '9.png')
-    seen = []
-    monkeypatch.setattr('pytorch_fid.fid_score.calculate_frechet_distance', lambda *four: seen.append(four) or 7)
-    assert fid(first, second) == 7 and fid(first, first) == 7
-    (real_mean, real_spread, made_mean, made_spread), (_, _, same_mean, same_spread) = seen
-    assert real_mean.shape == (2048,) and real_spread.shape == (2048, 2048)
-    np.testing.assert_allclose(real_mean, same_mean, rtol=1e-5)
-    np.testing.assert_allclose(real_spread, same_spread, rtol=1e-3, atol=1e-5)
-    assert np.abs(real_mean - made_mean).max() > 1e-2 * np.abs(real_mean).max()
-    assert np.trace(made_spread) > 0
+def half_as_bright(folder, target):
+    """The pictures of a folder at half the brightness."""
+    target.mkdir()
+    for file in folder.iterdir():
+        Image.open(file).point(lambda level: level // 2).save(target / file.name)
+    return target
 
 
-def test_the_librarys_distance_works_with_the_scipy_that_is_installed():
-    from pytorch_fid.fid_score import calculate_frechet_distance
+def test_fid_equals_the_librarys_own(inception_file, tmp_path):
+    """Batch norm by running statistics: pictures normalised by their own would be half as bright without a trace."""
+    from pytorch_fid import fid_score, inception
+
+    scipy_linalg = pytest.importorskip('scipy.linalg')
+    if 'disp' not in inspect.signature(scipy_linalg.sqrtm).parameters:
+        pytest.skip('pytorch-fid 0.3.0 does not run with this SciPy')
+    first = write_pictures(tmp_path / 'a', 0)
+    second = half_as_bright(first, tmp_path / 'b')
+    create = create_inception(weights=inception_file, device=CPU)
+    with _hub_file(inception.FID_WEIGHTS_URL, inception_file):
+        expected = fid_score.calculate_fid_given_paths([str(first), str(second)], 50, CPU, 2048, num_workers=0)
+    assert expected > 1
+    assert create.fid(first, second) == pytest.approx(expected, rel=1e-6)
+
+
+def test_features_are_the_librarys_whatever_the_batch_and_the_mode(inception_file, tmp_path):
+    inception = create_inception(weights=inception_file, device=CPU)
+    folder = write_pictures(tmp_path / 'a', 0)
+    alike = inception.features(folder).copy()
+    Image.new('RGB', (30, 40), 'red').save(folder / '9.png')  # another size: one picture a batch from here on
+    pictures = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.glob('?.png')) if file.stem != '9'])
+    with torch.no_grad():
+        expected = inception.network.eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)[0].flatten(1).numpy()
+    assert alike.shape == (3, 2048) and alike.std(axis=0).max() > 1e-3
+    rounding = {'rtol': 1e-4, 'atol': 1e-3}  # float32 through 94 layers, in another layout of memory
+    np.testing.assert_allclose(alike, expected, **rounding)
+    inception.network.train()
+    np.testing.assert_allclose(inception.features(folder)[:3], alike, **rounding)
+
+
+def test_features_are_computed_once_for_a_folder_that_does_not_change(tmp_path, monkeypatch):
+    passes = []
+    monkeypatch.setattr(
+        'pytorch_fid.fid_score.get_activations', lambda files, *_, **__: passes.append(files[0].parent.name) or np.eye(len(files))
+    )
+    inception = Inception(torch.nn.Identity(), device=CPU)
+    real, made = write_pictures(tmp_path / 'real', 0), write_pictures(tmp_path / 'made', 1)
+    for epoch in range(3):
+        Image.new('RGB', (64, 48), (epoch, 0, 0)).save(made / '0.png')
+        inception.fid(real, made)
+        inception.kid(real, made)
+    assert passes == ['real', 'made', 'made', 'made']
+
+
+@pytest.mark.parametrize('counts', [(50, 60), (5, 7)])
+def test_the_frechet_distance_equals_the_librarys_and_needs_no_scipy(counts, monkeypatch):
+    """SciPy 1.18 has dropped an argument that pytorch-fid 0.3.0 gives."""
+    from pytorch_fid import fid_score
 
     rng = np.random.default_rng(0)
-    first, second = rng.normal(size=(50, 8)), rng.normal(size=(50, 8)) + 1
-    moments = [part for sample in (first, second) for part in (sample.mean(axis=0), np.cov(sample, rowvar=False))]
-    same = calculate_frechet_distance(*moments[:2], *moments[:2])
-    assert same == pytest.approx(0, abs=1e-6) and 4 < calculate_frechet_distance(*moments) < 14  # 8 means apart by 1
+    real, made = rng.normal(size=(counts[0], 16)), rng.normal(size=(counts[1], 16)) @ rng.normal(size=(16, 16)) + 1
+    expected = None
+    if 'disp' in inspect.signature(fid_score.linalg.sqrtm).parameters:
+        moments = [part for sample in (real, made) for part in (sample.mean(axis=0), np.cov(sample, rowvar=False))]
+        expected = fid_score.calculate_frechet_distance(*moments)
+
+    def without_disp(matrix):
+        raise AssertionError('the matrix root of SciPy is not to be used')
+
+    monkeypatch.setattr('scipy.linalg.sqrtm', without_disp)
+    value = frechet_distance(real, made)
+    assert value > 1 and frechet_distance(real, real) == pytest.approx(0, abs=1e-6)
+    if expected is not None:
+        assert value == pytest.approx(expected, rel=1e-6)
+
+
+def test_kid_is_the_unbiased_discrepancy_of_a_cubic_kernel():
+    """All pairs in plain sums, as the paper has it; samples of one distribution are at 0 on average."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(6, 8)), rng.normal(size=(6, 8)) + 1
+
+    def kernel(x, y):
+        return (x @ y / 8 + 1) ** 3
+
+    own = [sum(kernel(x[i], x[j]) for i in range(6) for j in range(6) if i != j) / 30 for x in (first, second)]
+    cross = sum(kernel(x, y) for x in first for y in second) / 36
+    assert kernel_distance(first, second) == pytest.approx(sum(own) - 2 * cross, rel=1e-9)
+    before = torch.get_rng_state()
+    halves = [kernel_distance(*rng.normal(size=(2, 40, 8))) for _ in range(20)]
+    assert min(halves) < 0 < max(halves) and abs(np.mean(halves)) < 0.1
+    assert kernel_distance(first, second[:4]) == kernel_distance(first, second[:4]), 'subsets are drawn anew'
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_distance_of_distributions_needs_two_pictures(inception_file, tmp_path):
+    inception = create_inception(weights=inception_file, device=CPU)
+    with pytest.raises(ValueError, match=r'has 1 picture\(s\); .* needs two'):
+        inception.features(write_pictures(tmp_path / 'a', 0, count=1))
+
+
+def test_networks_that_are_only_evaluated_are_in_eval_mode(inception_file, vgg16_file, small_checkpoints, monkeypatch):
+    """Inception, LPIPS with its trunk and dropout, VGG19, the frozen teacher, a loaded student."""
+    from engine.losses import VGGLoss
+    from engine.stages import create_stage
+    from models import TryOnPipeline
+
+    lpips = create_lpips(weights=vgg16_file, device=CPU)
+    stage = create_stage('pf_e2e', teacher='dm_vton', perceptual=VGGLoss(None)).train()
+    files = {'warp': small_checkpoints / 'pf_warp.pt', 'gen': small_checkpoints / 'pf_gen.pt'}
+    networks = {
+        'inception': create_inception(weights=inception_file, device=CPU).network,
+        'lpips': inspect.getclosurevars(lpips).nonlocals['network'],
+        'vgg19': stage.perceptual,
+        'teacher': stage.teacher,
+        'student': TryOnPipeline.from_checkpoints(**files),
+        'untrained': TryOnPipeline.untrained('dm_vton'),
+    }
+    training = {name: [module for module in network.modules() if module.training] for name, network in networks.items()}
+    assert training == {name: [] for name in networks}
+    stage.train(True)
+    assert not stage.teacher.training and not stage.perceptual.training and stage.networks['pf_gen'].training
 
 
 def test_giving_a_file_leaves_the_cache_folder_as_it_was(inception_file):
     before = torch.hub.get_dir()
-    create_fid(weights=inception_file, device=CPU)
+    create_inception(weights=inception_file, device=CPU)
     assert torch.hub.get_dir() == before
 
 
@@ -114,23 +221,23 @@ def test_weights_in_the_cache_are_used_without_a_network(inception_file, vgg16_f
     cache.mkdir(parents=True)
     (cache / 'pt_inception-2015-12-05-6726825d.pth').symlink_to(inception_file)
     (cache / 'vgg16-397923af.pth').symlink_to(vgg16_file)
-    create_fid(device=CPU)
+    create_inception(device=CPU)
     create_lpips(device=CPU)
 
 
-@pytest.mark.parametrize('create, option', [(create_fid, '--fid_weights'), (create_lpips, '--lpips_weights')])
+@pytest.mark.parametrize('create, option', [(create_inception, '--fid_weights'), (create_lpips, '--lpips_weights')])
 def test_without_a_network_the_reason_names_the_option_that_helps(create, option, no_network):
     with pytest.raises(WeightsUnavailable, match=f'cannot be downloaded .*no network.* {option} PATH'):
         create(device=CPU)
 
 
-@pytest.mark.parametrize('create', [create_fid, create_lpips])
+@pytest.mark.parametrize('create', [create_inception, create_lpips])
 def test_a_wrong_file_is_refused_in_one_line(create, tmp_path, inception_file, vgg16_file):
     with pytest.raises(MissingFileError, match='no such file'):
         create(weights=tmp_path / 'nothing.pth', device=CPU)
     html = tmp_path / 'page.pth'
     html.write_text('<html>quota exceeded</html>')
-    other = vgg16_file if create is create_fid else inception_file
+    other = vgg16_file if create is create_inception else inception_file
     for path in (html, other):
         with pytest.raises(CheckpointError, match='not the weights that are needed') as error:
             create(weights=path, device=CPU)
@@ -213,7 +320,7 @@ def test_weights_that_want_to_run_code_are_refused_and_run_nothing(tmp_path):
             return (type(tmp_path).touch, (tmp_path / 'ran',))
 
     torch.save({'x': Malice()}, tmp_path / 'evil.pth')
-    for create in (create_fid, create_lpips):
+    for create in (create_inception, create_lpips):
         with pytest.raises(CheckpointError, match='not the weights that are needed'):
             create(weights=tmp_path / 'evil.pth', device=CPU)
     assert not (tmp_path / 'ran').exists()

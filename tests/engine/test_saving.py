@@ -6,12 +6,18 @@ import pytest
 import torch
 
 from engine.saving import load_weights, network_writer, write_together
+from engine.settings import TrainSettings
 from engine.stages import create_stage
 from models.checkpoint import load_network
 from utils.errors import CheckpointError, UserError
 
 FAMILIES = {'teacher': 'dm_vton', 'student': 'dm_vton'}
-SETTINGS = {**FAMILIES, 'align_corners': False, 'size': (64, 64)}
+
+
+def settings_of(stage, files=None, **changes):
+    """The settings of a stage whose networks begin with `files`."""
+    given = {f'{name}_checkpoint': path and str(path) for name, path in (files or {}).items()}
+    return TrainSettings(stage=stage, **FAMILIES, size=(64, 64), **given, **changes)
 
 
 @pytest.fixture(scope='module')
@@ -19,7 +25,7 @@ def teacher_files(module_path):
     """Paths of a teacher's checkpoints, written as training writes them, with align_corners on."""
     torch.manual_seed(3)
     stage = create_stage('pb_e2e', **FAMILIES)
-    write = network_writer(stage, **FAMILIES, align_corners=True, size=(64, 64))
+    write = network_writer(stage, settings_of('pb_e2e', align_corners=True))
     paths = {name: module_path / f'{name}.pt' for name in stage.networks}
     for name, path in paths.items():
         write(path, name, {'epoch': 4})
@@ -40,7 +46,7 @@ def test_a_written_network_describes_itself(teacher_files):
 
 
 def test_given_weights_are_loaded_and_what_is_odd_is_remarked_upon(teacher_files, student_stage):
-    remarks = load_weights(student_stage, teacher_files, **SETTINGS)
+    remarks = load_weights(student_stage, settings_of('pf_e2e', teacher_files))
     for name, path in teacher_files.items():
         expected = torch.load(path, weights_only=True)['model']
         assert all(torch.equal(x, expected[key]) for key, x in student_stage.networks[name].state_dict().items())
@@ -52,7 +58,7 @@ def test_given_weights_are_loaded_and_what_is_odd_is_remarked_upon(teacher_files
 
 def test_a_resumed_run_needs_its_frozen_networks_only(teacher_files, student_stage):
     paths = {**teacher_files, 'pf_warp': 'gone.pt', 'pf_gen': 'gone.pt'}
-    assert len(load_weights(student_stage, paths, **SETTINGS, resumed=True)) == 1
+    assert len(load_weights(student_stage, settings_of('pf_e2e', paths, run='somewhere'))) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,7 @@ def test_a_resumed_run_needs_its_frozen_networks_only(teacher_files, student_sta
 def test_a_missing_teacher_and_a_wrong_file_are_refused_in_one_line(teacher_files, student_stage, changes, words):
     paths = teacher_files | {name: other and teacher_files[other] for name, other in changes.items()}
     with pytest.raises(UserError, match=words) as caught:
-        load_weights(student_stage, paths, **SETTINGS)
+        load_weights(student_stage, settings_of('pf_e2e', paths))
     assert '\n' not in str(caught.value)
 
 

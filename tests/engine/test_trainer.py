@@ -10,12 +10,15 @@ import shutil
 import signal
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from engine.distributed import Process
 from engine.saving import STATE_FILE, read_state
-from engine.trainer import DivergedError, StopSignals, Trainer
+from engine.signals import StopSignals
+from engine.trainer import DivergedError, Trainer
 from utils.errors import CheckpointError, MissingFileError, UserError
 
 pytestmark = pytest.mark.usefixtures('one_thread')
@@ -70,7 +73,7 @@ def test_epochs_in_two_runs_equal_epochs_in_one_bit_for_bit(toy, tmp_path, unint
 def test_a_signal_lets_the_step_finish_and_the_next_run_takes_the_next_record(toy, tmp_path, uninterrupted, log, number, status):
     folder = tmp_path / 'run'
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    stopped = toy.make_trainer(folder, toy.ToyStage(spoil=stop_at(5, number)), launcher='python train_toy.py')
+    stopped = toy.make_trainer(folder, toy.ToyStage(spoil=stop_at(5, number)))
     assert stopped.fit() == status
     assert stopped.step == 5 and read_state(folder)['records'] == 4
     assert f'{number.name}), all is saved; go on with: python train_toy.py --resume {folder}' in log()
@@ -307,7 +310,7 @@ def test_a_disk_that_fills_up_while_a_sample_is_written_is_told_in_one_line_too(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr('engine.journal.save_picture', refuse)
-    with pytest.raises(CheckpointError, match='the disk is full .* go on with: python train.py --resume'):
+    with pytest.raises(CheckpointError, match='the disk is full .* go on with: python train_toy.py --resume'):
         toy.make_trainer(tmp_path / 'run', sample_step=5).fit()
     assert read_state(tmp_path / 'run')['epoch'] == 1
 
@@ -331,6 +334,16 @@ def test_a_loss_that_is_not_finite_stops_with_all_terms_and_file_names(toy, tmp_
     assert caught.value.exit_status == 1
     state = read_state(tmp_path / 'run')
     assert state['step'] == 3 and all(x.isfinite().all() for x in state['networks']['near'].values())
+
+
+def test_a_loss_that_is_not_finite_has_no_backward_pass(toy, tmp_path):
+    """On a CPU that of a sampling at NaN may end the process without a word."""
+    passes = []
+    stage = toy.ToyStage(spoil=lambda stage, batch: poison(batch) if len(stage.steps) == 2 else None)
+    stage.networks['far'][1].weight.register_hook(lambda _: passes.append(len(stage.steps)))
+    with pytest.raises(DivergedError):
+        toy.make_trainer(tmp_path / 'run', stage).fit()
+    assert passes == [1]
 
 
 def test_under_fp16_a_step_with_infinite_gradients_is_skipped_and_training_goes_on(toy, tmp_path):
@@ -418,6 +431,8 @@ def test_channels_last_holds_for_weights_and_pictures(toy, tmp_path):
 def test_synchronised_batch_norm_keeps_the_names_of_the_weights(toy, tmp_path):
     before = list(toy.ToyStage().networks['near'].state_dict())
     trainer = toy.make_trainer(tmp_path / 'run', sync_bn=True)
+    trainer.process = Process(world=2)
+    trainer._place_networks()
     near = trainer.stage.networks['near']
     assert isinstance(near[1], torch.nn.SyncBatchNorm) and list(near.state_dict()) == before
     assert trainer.optimizer.param_groups[0]['params'][2] is near[1].weight
@@ -432,7 +447,7 @@ def test_compiled_networks_are_called_and_bare_ones_saved(toy, tmp_path, monkeyp
         return wrapper
 
     monkeypatch.setattr(torch, 'compile', compiled)
-    trainer = toy.make_trainer(tmp_path / 'run', compile_networks=True, max_steps=1)
+    trainer = toy.make_trainer(tmp_path / 'run', compile=True, max_steps=1)
     trainer.fit()
     assert calls == list(trainer.stage.networks.values())
     assert list(read_state(tmp_path / 'run')['networks']['near']) == list(trainer.stage.networks['near'].state_dict())
@@ -494,11 +509,36 @@ def test_the_best_score_outlives_the_run_and_a_validation_that_was_killed_is_mad
     assert torch.load(folder / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 1
 
 
-def test_a_validation_without_a_score_is_said_once_and_keeps_no_best(toy, tmp_path, log):
-    trainer = toy.make_trainer(tmp_path / 'run', validate=lambda _: None)
-    assert trainer.fit() == 0
-    assert log().count('no best networks are kept') == 1
-    assert not list((tmp_path / 'run' / 'weights').glob('*_best.pt'))
+def test_a_validation_that_fails_once_costs_that_epochs_score_alone(toy, tmp_path, log):
+    scores = iter([5.0, None, 3.0, 4.0])
+    trainer = toy.make_trainer(tmp_path / 'run', validate=lambda _: next(scores))
+    assert trainer.fit() == 0 and trainer.best == 3.0
+    assert log().count('the validation gave no score') == 1
+    assert torch.load(tmp_path / 'run' / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 3
+
+
+def test_curves_and_a_line_show_the_means_of_each_epoch_of_an_interrupted_one_too(toy, tmp_path, log):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / 'run'
+    spoken = {}
+    for max_steps in (5, None):
+        stage = toy.ToyStage()
+        trainer = toy.make_trainer(folder, stage, resume=max_steps is None, max_steps=max_steps, niter=2, niter_decay=0)
+        step = trainer._step
+
+        def noting(batches, epoch, step=step, trainer=trainer):
+            result = step(batches, epoch)
+            spoken.setdefault(epoch, []).append(trainer.loss)
+            return result
+
+        trainer._step = noting
+        trainer.fit()
+    events = EventAccumulator(str(folder)).Reload().Scalars('train_loss')
+    assert [event.step for event in events] == [1, 2] and [len(losses) for losses in spoken.values()] == [3, 3]
+    for event in events:
+        assert event.value == pytest.approx(sum(spoken[event.step]) / 3, rel=1e-6)
+        assert f'epoch {event.step}/2: train_loss {event.value:.4g}' in log()
 
 
 def test_networks_train_in_training_mode_though_validation_leaves_them_in_eval_mode(toy, tmp_path):
@@ -537,7 +577,8 @@ def runs(tiny_sets, module_path):
         return [word for n in networks for word in (f'--{n}_checkpoint', str(module_path / run / 'weights' / f'{n}_last.pt'))]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('engine.evaluate.create_fid', lambda **_: lambda real, made: 42.0)
+        fid = SimpleNamespace(fid=lambda real, made: 42.0)
+        patch.setattr('engine.evaluate.create_inception', lambda **_: fid)
         train(train_pb_warp, 'Teacher_warp', '--niter', '1', '--niter_decay', '1')
         train(train_pb_e2e, 'Teacher_e2e', *last('Teacher_warp', 'pb_warp'))
         teacher = last('Teacher_e2e', 'pb_warp', 'pb_gen')
@@ -609,7 +650,7 @@ def test_without_inception_weights_training_says_so_once_and_keeps_no_best(runs,
     def unavailable(**_):
         raise WeightsUnavailable('no network; give them by --fid_weights PATH')
 
-    monkeypatch.setattr('engine.evaluate.create_fid', unavailable)
+    monkeypatch.setattr('engine.evaluate.create_inception', unavailable)
     monkeypatch.setattr(Trainer, 'fit', lambda self: 0 if self.validate is None else 1)
     teacher = runs / 'Teacher_e2e' / 'weights'
     options = ['--pb_warp_checkpoint', str(teacher / 'pb_warp_last.pt'), '--pb_gen_checkpoint', str(teacher / 'pb_gen_last.pt')]

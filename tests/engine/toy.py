@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from data.viton import EpochShuffle, create_loader
 from engine.distributed import Process, Share, seed_everything
+from engine.settings import TrainSettings
 from engine.stages import Stage
 from engine.trainer import Trainer
 
@@ -58,7 +59,18 @@ class ToyStage(Stage):
         return self.result(square + length, {'square': square, 'length': length}, panels)
 
 
-def make_trainer(folder: Path, stage: ToyStage | None = None, *, records=6, batch_size=2, workers=0, process=None, **settings):
+def make_trainer(
+    folder: Path,
+    stage: ToyStage | None = None,
+    *,
+    records=6,
+    batch_size=2,
+    workers=0,
+    process=None,
+    resume=False,
+    validate=None,
+    **settings,
+):
     """A trainer of the toy stage, four epochs of three steps if not told otherwise."""
     process = process or Process()
     folder.mkdir(exist_ok=True)
@@ -72,7 +84,9 @@ def make_trainer(folder: Path, stage: ToyStage | None = None, *, records=6, batc
             torch.save({'model': stage.networks[name].state_dict(), **extra}, file)
 
     settings = {'niter': 2, 'niter_decay': 2, 'lr': 0.01, 'print_step': 1, 'sample_step': 0} | settings
-    return Trainer(stage, loader, folder=folder, save_network=save_network, process=process, **settings)
+    settings = TrainSettings(stage='toy', run=str(folder) if resume else None, **settings)
+    parts = {'save_network': save_network, 'process': process, 'validate': validate}
+    return Trainer(stage, loader, settings, folder=folder, **parts)
 
 
 def everything(trainer: Trainer) -> list[torch.Tensor]:

@@ -377,11 +377,6 @@ MISTAKES = {
     'a dict without weights': (lambda state, path: torch.save({'epoch': 3, 'lr': 0.1}, path), 'found epoch, lr'),
     'a whole network': (lambda state, path: torch.save(nn.Linear(2, 2), path), r'names torch\.nn.*state_dict'),
     'missing tensors': (many_missing, r'student\) of 213 tensors: 7 missing \(\S+, \S+, \S+, \.\.\.\)'),
-    'an unexpected tensor': (changed(extra_layer=torch.ones(2)), r'1 unexpected \(extra_layer\)'),
-    'filters of another shape': (
-        lambda state, path: torch.save({**state, 'aflow_net.weight': torch.ones(4, 2, 3, 3)}, path),
-        r'1 unexpected \(aflow_net.weight\)',
-    ),
     'a wrong shape': (
         lambda state, path: torch.save({**state, 'conv_last.weight': torch.ones(3, 16, 3, 3)}, path),
         r'1 of a wrong shape or type \(conv_last.weight \[3, 16, 3, 3\] float32, expected \[4, 16, 3, 3\]\)',
@@ -401,6 +396,44 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, generator_s
     write(generator_state, path)
     message = refusal(path)
     assert re.search(words, message), message
+
+
+def test_tensors_that_the_network_does_not_have_are_a_note_in_a_published_file_and_an_error_in_our_own(tmp_path, generator_state):
+    path = tmp_path / 'weights.pt'
+    torch.save({**generator_state, 'extra_layer': torch.ones(2)}, path)
+    state, info = read_checkpoint(path)
+    assert list(state) == list(generator_state)
+    assert info.notes == (f'{path}: 1 tensors that mobile_unet does not have were left out (extra_layer)',)
+    torch.save({**generator_state, 'aflow_net.weight': torch.ones(4, 2, 3, 3)}, path)
+    assert 'aflow_net.weight' in read_checkpoint(path)[1].notes[0]
+    save_checkpoint(path, generator_state, **wanted(GENERATOR))
+    content = torch.load(path, weights_only=True)
+    content['model']['extra_layer'] = torch.ones(2)
+    torch.save(content, path)
+    assert '1 unexpected (extra_layer)' in refusal(path)
+
+
+def test_a_file_made_of_what_safetensors_reads_has_its_shared_tensors_back(tmp_path):
+    """`safetensors.torch.load_file` returns a shared tensor under one of its names."""
+    network = create(*WARP)
+    safetensors.torch.save_model(network, str(tmp_path / 'weights.safetensors'))
+    state = safetensors.torch.load_file(tmp_path / 'weights.safetensors')
+    assert len(state) < len(network.state_dict())
+    torch.save(state, tmp_path / 'weights.pt')
+    assert same_bits(read_checkpoint(tmp_path / 'weights.pt')[0], network.state_dict())
+    only_last = {name: x for name, x in network.state_dict().items() if 'smooth_layers' not in name or 'smooth_layers.3' in name}
+    torch.save(only_last, tmp_path / 'weights.pt')
+    loaded = read_checkpoint(tmp_path / 'weights.pt')
+    assert same_bits(loaded[0], network.state_dict()) and loaded[1].notes == ()
+
+
+def test_another_sampling_than_the_file_was_trained_with_is_a_note(tmp_path):
+    path = tmp_path / 'weights.pt'
+    save_checkpoint(path, create(*WARP), **wanted(WARP), align_corners=True)
+    for asked, notes in ((None, 0), (True, 0), (False, 1)):
+        network, info = load_network(path, part='warp', align_corners=asked)
+        assert len(info.notes) == notes and network.aflow_net.align_corners is (asked is not False)
+    assert 'was trained with align_corners on, this run has it off' in info.notes[0]
 
 
 def test_words_in_place_of_a_safetensors_header_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from engine.profiling import memory_bytes, multiply_adds
 from models import FAMILIES, create_generator, create_warp
@@ -16,7 +17,10 @@ SIZES = {
     'fs_vton': (308.9, 47.6, 21.9),
     'rmgn': (394.6, 46.9, 31.4),
     'dm_vton': (37.6, 34.0, 0.55),
+    'dm_vton_lite': (8.07, 0.099, 0.175),
 }
+PYRAMIDS = {name: (5, 256) for name in WARPS} | {'lite_afwm': (4, 64)}  # levels, channels of a feature
+OUTPUTS = {name: 4 for name in GENERATORS} | {'lite_unet': 5}
 
 TINY = (32, 32)  # a CPU without 16-bit arithmetic takes twenty times as long as in float32
 
@@ -48,13 +52,15 @@ def test_a_warp_network_returns_what_it_says(name, warps):
         out = warps[name](*inputs(size, n=2))
         kept = warps[name](*inputs(size, n=2), keep_levels=True)
     assert out.cloth.shape == (2, 3, *size) and out.edge.shape == (2, 1, *size) and out.flow.shape == (2, 2, *size)
-    assert out.levels == () and len(kept.levels) == 5
+    levels, channels = PYRAMIDS[name]
+    assert out.levels == () and len(kept.levels) == levels
     for n, level in enumerate(kept.levels):
         h, w = size[0] // 32 * 2**n, size[1] // 32 * 2**n
         assert level.coarse_offset.shape == level.refine_offset.shape == (2, 2, h, w)
-        assert level.condition_feature.shape == level.cloth_feature.shape == (2, 256, h, w)
-        assert level.flow.shape == (2, 2, 2 * h, 2 * w)
-        assert level.cloth.shape == (2, 3, 2 * h, 2 * w) and level.edge.shape == (2, 1, 2 * h, 2 * w)
+        assert level.condition_feature.shape == level.cloth_feature.shape == (2, channels, h, w)
+        h, w = size if n == levels - 1 else (2 * h, 2 * w)
+        assert level.flow.shape == (2, 2, h, w)
+        assert level.cloth.shape == (2, 3, h, w) and level.edge.shape == (2, 1, h, w)
     for first, second in zip(out[:3], kept[:3], strict=True):
         assert torch.equal(first, second)
 
@@ -128,7 +134,7 @@ def test_a_generator_keeps_the_size_of_any_picture_it_can_take(name, role):
     generator = create_generator(name, role).eval()
     with torch.no_grad():
         out = generator(torch.randn(2, GENERATOR_CHANNELS[role], 64, 96))
-    assert out.shape == (2, 4, 64, 96) and out.isfinite().all()
+    assert out.shape == (2, OUTPUTS[name], 64, 96) and out.isfinite().all()
 
 
 @pytest.mark.parametrize('name, role', WARP_CASES)
@@ -160,6 +166,15 @@ def test_only_the_flow_that_aligns_is_detached():
     assert through_alignment is None and through_flow is not None
 
 
+def test_the_small_warp_network_sees_a_large_picture_as_its_half(warps):
+    condition, cloth, edge = inputs((256, 192))
+    with torch.no_grad():
+        large = warps['lite_afwm'](condition, cloth, edge)
+        halves = (F.avg_pool2d(x, 2) for x in (condition, cloth, edge))
+        small = warps['lite_afwm'](*halves)
+    torch.testing.assert_close(F.avg_pool2d(large.flow, 2), small.flow, rtol=0, atol=1e-5)
+
+
 def test_the_smoothing_conv_of_the_mobile_pyramid_is_one_conv_under_five_names():
     pyramid = MobileFPN(3)
     assert len({id(conv) for conv in pyramid.smooth_layers}) == 1
@@ -182,9 +197,9 @@ def test_bytes_and_multiply_adds_are_those_of_the_published_networks(family):
 @pytest.mark.parametrize(
     'create, arguments, message',
     [
-        (create_warp, ('raft', 'student'), "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm"),
+        (create_warp, ('raft', 'student'), "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm, lite_afwm"),
         (create_warp, ('afwm', 'pupil'), "no role of afwm 'pupil'; choose from teacher, student"),
-        (create_generator, ('unet', 'student'), "no generator 'unet'; choose from res_unet, rmgn, mobile_unet"),
+        (create_generator, ('unet', 'student'), "no generator 'unet'; choose from res_unet, rmgn, mobile_unet, lite_unet"),
         (create_generator, ('rmgn', 'teacher'), "no role of rmgn 'teacher'; choose from student"),
     ],
 )

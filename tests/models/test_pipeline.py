@@ -24,9 +24,24 @@ def test_the_composition_shows_the_cloth_where_the_mask_is_and_never_outside_the
     generated = torch.zeros(1, 4, 2, 2)
     generated[:, :3] = -100  # rendered: -1
     generated[:, 3, 0] = 100  # mask: 1 above, 0.5 below
-    result = compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 2, 2), ()), generated)
+    result = compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 2, 2), ()), generated, torch.full((1, 3, 2, 2), 0.9))
     torch.testing.assert_close(result.mask, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]))
     torch.testing.assert_close(result.image[0, 0], torch.tensor([[0.5, -1.0], [-0.25, -1.0]]))
+
+
+def test_the_keep_mask_shows_the_kept_picture_where_the_cloth_is_not():
+    cloth, edge = torch.full((1, 3, 1, 3), 0.5), torch.tensor([[[[1.0, 1.0, 0.0]]]])
+    generated = torch.zeros(1, 5, 1, 3)
+    generated[:, :3] = -100  # rendered: -1
+    generated[:, 3] = torch.tensor([100.0, 0.0, 100.0])  # mask: 1, 0.5, and 0 outside the edge
+    generated[:, 4] = torch.tensor([100.0, 100.0, 0.0])  # keep: 1, 1, 0.5
+    kept = torch.full((1, 3, 1, 3), 0.9)
+    result = compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 1, 3), ()), generated, kept)
+    torch.testing.assert_close(result.image[0, 0], torch.tensor([[0.5, 0.7, -0.05]]))
+    torch.testing.assert_close(result.keep, torch.tensor([[[[1.0, 1.0, 0.5]]]]))
+    shown = result.warped_cloth * result.mask + result.rendered * (1 - result.mask)
+    torch.testing.assert_close(shown, result.image)  # what composes again elsewhere needs no keep mask
+    assert compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 1, 3), ()), generated[:, :4], kept).keep.max() == 0
 
 
 def test_results_have_the_shapes_and_ranges_they_say(pipeline):
@@ -168,5 +183,5 @@ def test_wrong_inputs_are_answered_with_what_came_and_what_was_expected(change, 
 
 
 def test_an_unknown_family_is_answered_with_those_there_are():
-    with pytest.raises(ValueError, match="no family 'viton_hd'; choose from pf_afn, fs_vton, rmgn, dm_vton"):
+    with pytest.raises(ValueError, match="no family 'viton_hd'; choose from pf_afn, fs_vton, rmgn, dm_vton, dm_vton_lite"):
         TryOnPipeline.untrained('viton_hd')

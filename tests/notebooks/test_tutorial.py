@@ -221,3 +221,24 @@ def test_the_tutorial_uses_weights_that_are_there_and_own_pictures(executed):
     assert re.search(r'^weights: .*dmvton_pf_warp.*\(dm_vton, 256\s+x 192', text, re.MULTILINE | re.DOTALL)  # what is there is taken
     with Image.open(work / 'mine.png') as picture:
         assert picture.size == (64, 64)  # the photograph's own
+
+
+@pytest.mark.parametrize(('data', 'teacher', 'vgg', 'size'), [('viton', 'fs_vton', 'imagenet', (256, 192)), ('synthetic', 'dm_vton', 'none', None)])
+def test_with_the_papers_data_the_papers_teacher_is_trained_with_its_perceptual_loss(
+    notebook, tmp_path, monkeypatch, data, teacher, vgg, size
+):
+    """The cells of settings, data and options, with a stand-in for the scripts that they run."""
+    from opt.train_opt import parse_train_options
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'dataset' / 'VITON' / 'VITON_traindata').mkdir(parents=True)
+    (tmp_path / 'dataset' / 'VITON' / 'VITON_traindata' / 'train_pairs.txt').touch()
+    cells = {word: next(cell for cell in code_cells(notebook) if word in source(cell)) for word in ("DATA = '", 'TRAIN, TEST =', 'QUICK =')}
+    names = {'Path': Path, 'run': lambda *words, **_: None, 'people': range(8)}
+    for word, cell in cells.items():
+        exec(source(cell), names)
+        if word == "DATA = '":
+            names |= {'DATA': data, 'WORK': tmp_path}
+    options = parse_train_options('pb_warp', [str(word) for word in ['--dataroot', names['TRAIN'], *names['QUICK']]])
+    assert (options.teacher, options.vgg_weights) == (teacher, vgg)
+    assert options.size == tuple(size or names['SIZE'])

@@ -1,5 +1,6 @@
 """Options of the training scripts: names and defaults that users rely on, refusals in one line, resuming, the shell scripts."""
 
+import dataclasses
 import os
 import shlex
 import subprocess
@@ -10,7 +11,8 @@ import torch
 import yaml
 
 from engine.distributed import Process
-from opt.train_opt import newest_run, open_run, parse_train_options, remarks, trainer_settings, weight_settings
+from opt.resuming import newest_run
+from opt.train_opt import create_parser, open_run, parse_train_options, remarks
 from utils.errors import MissingFileError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +32,7 @@ def make_run(folder: Path, stage: str = 'pb_warp', *, state: bool = True, **sett
 
 @pytest.mark.parametrize('stage', STAGES)
 def test_published_names_have_their_published_defaults(stage):
-    options = vars(parse_train_options(stage, [*DATA, *STAGES[stage]]))
+    options = dataclasses.asdict(parse_train_options(stage, [*DATA, *STAGES[stage]]))
     defaults = {
         'project': 'runs/train',
         'name': 'exp',
@@ -42,7 +44,6 @@ def test_published_names_have_their_published_defaults(stage):
         'print_step': 100,
         'sample_step': 100,
         'save_period': 20,
-        'resume': False,
         'verbose': False,
         'optimizer': 'Adam',
         'niter': 50,
@@ -54,7 +55,7 @@ def test_published_names_have_their_published_defaults(stage):
         'teacher': 'fs_vton',
         'student': 'dm_vton',
         'vgg_weights': 'imagenet',
-        'size': [256, 192],
+        'size': (256, 192),
     }
     assert {name: options[name] for name in defaults} == defaults
     assert options['dataroot'] == 'data' and options['stage'] == stage and options['run'] is None
@@ -100,8 +101,7 @@ def test_options_that_do_not_fit_are_refused_in_one_line(stage, options, words):
 
 def test_options_that_change_nothing_in_a_stage_are_remarked_upon():
     options = parse_train_options('pb_warp', [*DATA, '--pf_gen_checkpoint', 'g.pt', '--valroot', 'v', '--vgg_weights', 'none'])
-    options.sync_bn, options.device = True, '0,1'
-    said = remarks(options, Process())
+    said = remarks(dataclasses.replace(options, sync_bn=True, device='0,1'), Process())
     assert [text.split(':')[0] for text in said] == [
         '--pf_gen_checkpoint changes nothing',
         '--valroot changes nothing',
@@ -114,21 +114,48 @@ def test_options_that_change_nothing_in_a_stage_are_remarked_upon():
 
 def test_synchronised_batch_norm_is_refused_where_there_is_no_cuda():
     options = parse_train_options('pb_warp', [*DATA, '--sync_bn'])
-    assert trainer_settings(options, Process())['sync_bn'] is False
+    options.check_device(Process())
     with pytest.raises(UserError, match='CUDA devices only'):
-        trainer_settings(options, Process(torch.device('cpu'), rank=0, world=2))
+        options.check_device(Process(torch.device('cpu'), rank=0, world=2))
 
 
-def test_the_trainer_is_given_what_the_options_say():
+def test_every_setting_is_an_option_with_its_effect_and_the_settings_say_what_was_given():
     arguments = '--compile --amp bf16 --accumulate 3 --grad_clip 2 --max_steps 9 --channels_last --niter 4 --lr 1e-3 --verbose'
     options = parse_train_options('pf_e2e', [*DATA, *TEACHER, *arguments.split()])
-    settings = trainer_settings(options, Process(rank=1, world=4))
-    wanted = {'compile_networks': True, 'amp': 'bf16', 'accumulate': 3, 'grad_clip': 2.0, 'max_steps': 9, 'channels_last': True}
-    wanted |= {'niter': 4, 'lr': 1e-3, 'verbose': True, 'resume': False}
-    assert {name: settings[name] for name in wanted} == wanted
-    assert settings['launcher'] == 'torchrun --nproc_per_node=4 train_pf_e2e.py'
-    paths = {'pb_warp': 'w.pt', 'pb_gen': 'g.pt', 'pf_warp': None, 'pf_gen': None}
-    assert weight_settings(options)['paths'] == paths
+    wanted = {'compile': True, 'amp': 'bf16', 'accumulate': 3, 'grad_clip': 2.0, 'max_steps': 9, 'channels_last': True}
+    wanted |= {'niter': 4, 'lr': 1e-3, 'verbose': True, 'run': None}
+    assert {name: getattr(options, name) for name in wanted} == wanted
+    assert options.command(Path('my run'), Process(world=4)) == "torchrun --nproc_per_node=4 train_pf_e2e.py --resume 'my run'"
+    assert [options.checkpoint(name) for name in ('pb_warp', 'pb_gen', 'pf_warp')] == ['w.pt', 'g.pt', None]
+    text = create_parser('pf_e2e').format_help()
+    for field in dataclasses.fields(options):
+        is_option = f'--{field.name} ' in text and len(field.metadata['help']) > 10
+        assert is_option or field.name in ('stage', 'run', 'place', 'begun'), field.name
+
+
+def test_half_precision_on_a_cpu_is_remarked_upon():
+    options = parse_train_options('pb_warp', [*DATA, '--amp', 'fp16'])
+    assert ['--amp fp16' in text for text in remarks(options, Process())] == [True]
+    assert remarks(options, Process(torch.device('cuda'))) == []
+
+
+@pytest.mark.parametrize(
+    ('stage', 'options', 'families', 'noted'),
+    [
+        ('pf_e2e', ['--warp', 'mobile_afwm', '--gen', 'res_unet'], ('fs_vton', 'mobile_afwm+res_unet'), True),
+        ('pf_e2e', ['--gen', 'rmgn'], ('fs_vton', 'mobile_afwm+rmgn'), True),
+        ('pf_e2e', ['--warp', 'afwm', '--gen', 'rmgn'], ('fs_vton', 'rmgn'), False),
+        ('pf_e2e', ['--teacher', 'afwm+mobile_unet'], ('afwm+mobile_unet', 'dm_vton'), True),
+        ('pb_e2e', ['--warp', 'mobile_afwm'], ('mobile_afwm+res_unet', 'dm_vton'), True),
+    ],
+)
+def test_any_warp_network_goes_with_any_generator_and_what_was_never_published_is_said(stage, options, families, noted):
+    settings = parse_train_options(stage, [*DATA, *STAGES[stage], *options])
+    assert tuple(settings.families.values()) == families
+    assert any('no published method' in text for text in remarks(settings, Process())) is noted
+    if stage == 'pb_e2e':
+        with pytest.raises(UserError, match='--teacher: invalid choice'):
+            parse_train_options(stage, [*DATA, '--gen', 'rmgn'])
 
 
 # ---- Run folders
@@ -147,19 +174,18 @@ def test_resuming_takes_the_newest_run_and_the_options_it_was_begun_with(tmp_pat
     make_run(tmp_path / 'exp', lr=1.0)
     run = make_run(tmp_path / 'exp-1', lr=0.25, amp='bf16', size=[64, 32], niter=7, max_steps=5, verbose=True, unknown=1)
     options = parse_train_options('pb_warp', ['--project', str(tmp_path), '--resume', '--niter', '9'])
-    assert options.run == run
-    assert (options.lr, options.amp, options.size, options.dataroot) == (0.25, 'bf16', [64, 32], 'data')
+    assert options.run == str(run)
+    assert (options.lr, options.amp, options.size, options.dataroot) == (0.25, 'bf16', (64, 32), 'data')
     assert options.niter == 9, 'an option that is given wins'
     assert options.max_steps is None and options.verbose is False, 'these are of one start only'
     assert not hasattr(options, 'unknown')
-    assert trainer_settings(options, Process())['resume'] is True
 
 
 @pytest.mark.parametrize('what', ['', 'weights', 'weights/state_last.pt', 'weights/pb_warp_last.pt'])
 def test_a_run_may_be_named_by_its_folder_or_what_it_saved_last(tmp_path, what):
     run = make_run(tmp_path / 'run')
     (run / 'weights' / 'pb_warp_last.pt').touch()
-    assert parse_train_options('pb_warp', ['--resume', str(run / what)]).run == run
+    assert parse_train_options('pb_warp', ['--resume', str(run / what)]).run == str(run)
 
 
 def test_a_path_that_is_no_run_is_refused_with_the_way_out(tmp_path):
@@ -176,6 +202,42 @@ def test_a_path_that_is_no_run_is_refused_with_the_way_out(tmp_path):
     for path, words in cases.items():
         with pytest.raises(UserError, match=words):
             parse_train_options('pb_warp', ['--resume', str(path)])
+
+
+def test_auto_starts_anew_where_there_is_nothing_and_continues_where_there_is_something(tmp_path):
+    arguments = [*DATA, '--project', str(tmp_path), '--resume', 'auto']
+    assert parse_train_options('pb_warp', arguments).run is None
+    run = make_run(tmp_path / 'exp', lr=0.25)
+    make_run(tmp_path / 'exp-1', state=False)
+    make_run(tmp_path / 'exp-2', 'pb_e2e')
+    options = parse_train_options('pb_warp', arguments)
+    assert options.run == str(run) and options.lr == 0.25
+    assert parse_train_options('pb_warp', [*arguments, '--name', 'other']).run is None
+
+
+def test_auto_starts_anew_in_the_folder_of_a_run_that_has_saved_nothing(tmp_path):
+    """Requeued jobs and later stages find one run by its name, however often it was killed early."""
+    arguments = [*DATA, '--project', str(tmp_path), '--resume', 'auto']
+    for _ in range(3):
+        options = parse_train_options('pb_warp', arguments)
+        assert not options.continues and open_run(options, Process()) == tmp_path / 'exp'
+    assert [folder.name for folder in tmp_path.iterdir()] == ['exp']
+    (tmp_path / 'exp' / 'weights').mkdir()
+    (tmp_path / 'exp' / 'weights' / 'state_last.pt').touch()
+    assert parse_train_options('pb_warp', arguments).run == str(tmp_path / 'exp')
+    other = parse_train_options('pb_e2e', arguments)
+    assert other.run is None and other.place is None, 'the folder is of another stage'
+
+
+def test_a_run_that_has_lost_its_state_says_how_to_go_on_from_its_weights(tmp_path):
+    run = make_run(tmp_path / 'run', 'pb_e2e', state=False)
+    files = [run / 'weights' / f'{name}_last.pt' for name in ('pb_warp', 'pb_gen')]
+    for file in files:
+        torch.save({'model': {}, 'epoch': 3}, file)
+    with pytest.raises(MissingFileError, match='has lost weights/state_last.pt') as caught:
+        parse_train_options('pb_e2e', ['--resume', str(run)])
+    assert f'--pb_warp_checkpoint {files[0]} --pb_gen_checkpoint {files[1]}' in str(caught.value)
+    assert '\n' not in str(caught.value)
 
 
 @pytest.mark.parametrize(('text', 'words'), [('a: [', 'cannot be read'), ('- a', 'holds no options')])
@@ -256,21 +318,39 @@ def test_the_scripts_train_the_four_stages_with_the_published_settings_each_from
     assert parsed['pf_e2e'].pf_warp_checkpoint == 'my runs/Student_warp/weights/pf_warp_last.pt'
 
 
-def test_a_stage_that_was_interrupted_is_continued_and_none_follows_one_that_failed(tmp_path):
+def test_a_stage_that_was_interrupted_is_continued_and_none_follows_one_that_failed(tmp_path, monkeypatch):
     script = str(ROOT / 'scripts' / 'train_all.sh')
     done, calls = run_script(tmp_path, script, STATUS='143')
     assert done.returncode == 143 and len(calls) == 1
+    (tmp_path / 'runs' / 'train' / 'Teacher_e2e').mkdir()  # killed before it saved anything
+    monkeypatch.chdir(tmp_path)
+    sources = [parse_train_options(Path(call[0]).stem[6:], call[1:]) for call in run_script(tmp_path, script)[1][:1]]
+    assert [source.run for source in sources] == ['runs/train/Teacher_warp']
     done, calls = run_script(tmp_path, script)
     assert done.returncode == 0 and len(calls) == 4
-    assert calls[0][1:] == ['--resume', 'runs/train/Teacher_warp']
-    assert '--resume' not in calls[1]
+    assert all(call[call.index('--resume') + 1] == 'auto' for call in calls)
 
 
-def test_a_stage_that_has_left_nothing_to_continue_is_not_begun_beside_itself(tmp_path):
-    (tmp_path / 'runs' / 'train' / 'Teacher_warp').mkdir(parents=True)
+@pytest.mark.parametrize('place', ['VITON_{}', 'dataset/VITON-Clean/VITON_{}', 'dataset/my viton/{}'])
+def test_the_scripts_find_the_data_where_download_and_convert_leave_it_and_validate_on_the_test_set(tmp_path, place):
+    folders = {phase: tmp_path / place.format(name) for phase, name in (('train', 'traindata'), ('test', 'test'))}
+    for phase, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / f'{phase}_pairs.txt').touch()
     done, calls = run_script(tmp_path, str(ROOT / 'scripts' / 'train_all.sh'))
-    assert done.returncode != 0 and not calls
-    assert 'delete it' in done.stderr
+    assert done.returncode == 0, done.stderr
+    options = [parse_train_options(Path(call[0]).stem[6:], call[1:]) for call in calls]
+    assert {tmp_path / each.dataroot for each in options} == {folders['train']}
+    assert [each.valroot and tmp_path / each.valroot for each in options] == [None, None, None, folders['test']]
+    done, calls = run_script(tmp_path, str(ROOT / 'scripts' / 'train_pf_e2e.sh'), VALROOT='')
+    assert done.returncode == 0 and '--valroot' not in calls[0]
+
+
+def test_without_data_the_scripts_name_the_usual_folder_and_validate_on_nothing(tmp_path):
+    done, calls = run_script(tmp_path, str(ROOT / 'scripts' / 'train_pf_e2e.sh'))
+    assert done.returncode == 0, done.stderr
+    options = parse_train_options('pf_e2e', calls[0][1:])
+    assert (options.dataroot, options.valroot) == ('VITON_traindata', None)
 
 
 def test_a_script_passes_on_further_options_and_takes_variables(tmp_path):

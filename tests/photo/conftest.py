@@ -17,6 +17,7 @@ SIZE = (128, 96)
 class TorsoPipeline:
     """Puts every garment, made smaller, where VITON's torsos are; counts what it is asked to do."""
 
+    family, is_trained, mode = 'torso', True, 'test'
     size = SIZE
     align_corners = True
 
@@ -32,7 +33,7 @@ class TorsoPipeline:
         edge = (edge > 0.5).float()
         return GarmentCode(cloth * edge, edge, ())
 
-    def __call__(self, person, garment):
+    def __call__(self, person, garment, edge=None):
         self.calls['dress'] += 1
         person, height, width = person.person, *person.person.shape[2:]
         y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing='ij')

@@ -9,9 +9,9 @@ from PIL import Image
 
 from data.transforms import picture_tensor
 from engine.metrics import ssim
-from models.ops.flow import offset_to_flow, sample
+from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
-from photo.composition import Composition, Garment, enlarge, garment_places, magnification, strips
+from photo.composition import Composition, GarmentPhoto, enlarge, magnification, strips
 from photo.framing import Box, Window, bounding_box
 from synthetic.dataset import GARMENT, _garment, render_record
 
@@ -57,7 +57,7 @@ def test_the_garment_is_closer_to_the_truth_than_in_the_small_result_enlarged(in
     truth = render_record(5, 'test', index, size=LARGE, other=index ^ 1, shade=shade).truth
     garment = _garment(5, 'test', index ^ 1, LARGE)
     window = Window(0, 0, LARGE[1], LARGE[0])
-    fine = Garment(Image.fromarray(garment.picture), Image.fromarray(garment.edge), window)
+    fine = GarmentPhoto(Image.fromarray(garment.picture), Image.fromarray(garment.edge), window)
     composed = composed_at(Composition(result, fine, window, align_corners=True), WHOLE)
     composed = torch.from_numpy(composed).permute(2, 0, 1)[None] * 2 - 1
     enlarged = F.interpolate(result.image, size=LARGE, mode='bicubic', align_corners=False).clamp(-1, 1)
@@ -98,7 +98,7 @@ def test_places_are_where_the_flow_samples(align_corners):
     ramp = torch.stack(torch.meshgrid(torch.arange(16.0), torch.arange(12.0), indexing='ij')[::-1])[None]  # x and y themselves
     flow = torch.rand(1, 2, 16, 12) * 1.6 - 0.8
     sampled = sample(ramp, flow, align_corners=align_corners)[0]
-    assert (garment_places(flow[0], align_corners=align_corners) - sampled).abs().max() < 1e-4
+    assert (sampled_pixels(flow[0], align_corners=align_corners) - sampled).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize('align_corners', [True, False])
@@ -108,11 +108,11 @@ def test_an_unmoved_garment_arrives_pixel_by_pixel(align_corners, factor):
     picture = np.random.default_rng(0).integers(0, 255, (height, width, 3)).astype(np.uint8)
     flow = offset_to_flow(torch.zeros(1, 2, 32, 24))
     if not align_corners:  # the same places, said in the other way
-        places, sides = garment_places(flow[0], align_corners=True), torch.tensor([24, 32])[:, None, None]
+        places, sides = sampled_pixels(flow[0], align_corners=True), torch.tensor([24, 32])[:, None, None]
         flow = ((2 * places + 1) / sides - 1)[None]
     ones, small = torch.ones(1, 1, 32, 24), torch.zeros(1, 3, 32, 24)
     window = Window(0, 0, width, height)
-    garment = Garment(Image.fromarray(picture), Image.new('L', (width, height), 255), window)
+    garment = GarmentPhoto(Image.fromarray(picture), Image.new('L', (width, height), 255), window)
     composition = Composition(TryOn(small, small, ones, small, ones, flow), garment, window, align_corners=align_corners)
     composed = composed_at(composition, Box(0, 0, width, height))
     inner = np.abs(composed * 255 - picture)[factor:-factor, factor:-factor]
@@ -123,7 +123,7 @@ def test_what_is_not_garment_is_the_rendered_picture():
     small = torch.full((1, 3, 32, 24), 0.5)
     nothing, flow = torch.zeros(1, 1, 32, 24), offset_to_flow(torch.zeros(1, 2, 32, 24))
     window = Window(0, 0, 96, 128)
-    garment = Garment(Image.new('RGB', (96, 128), 'red'), Image.new('L', (96, 128), 255), window)
+    garment = GarmentPhoto(Image.new('RGB', (96, 128), 'red'), Image.new('L', (96, 128), 255), window)
     composition = Composition(TryOn(small, small, nothing, small, nothing, flow), garment, window, align_corners=True)
     assert np.abs(composed_at(composition, Box(0, 0, 96, 128)) - 0.75).max() < 1e-5
 
@@ -138,7 +138,7 @@ def test_magnification_is_the_scale_of_the_flow():
 def test_a_garment_with_too_many_pixels_is_made_smaller_before_it_is_sampled():
     stripes = np.tile((np.arange(480) // 2 % 2 * 255).astype(np.uint8)[None, :, None], (640, 1, 3))
     flow, ones, small = offset_to_flow(torch.zeros(1, 2, 32, 24)), torch.ones(1, 1, 32, 24), torch.zeros(1, 3, 32, 24)
-    garment = Garment(Image.fromarray(stripes), Image.new('L', (480, 640), 255), Window(0, 0, 480, 640))
+    garment = GarmentPhoto(Image.fromarray(stripes), Image.new('L', (480, 640), 255), Window(0, 0, 480, 640))
     result = TryOn(small, small, ones, small, ones, flow)
     composed = composed_at(Composition(result, garment, Window(0, 0, 48, 64), align_corners=True), Box(4, 4, 44, 60))
     assert np.abs(composed - 0.5).max() < 0.1  # ten to one: grey, not whichever stripe was hit
@@ -151,7 +151,7 @@ def test_the_rim_of_a_garment_does_not_show_the_wall_it_hung_before():
     window, dark = Window(0, 0, 400, 480), torch.full((1, 3, 32, 24), -0.9)
     flow, ones = offset_to_flow(torch.zeros(1, 2, 32, 24)), torch.ones(1, 1, 32, 24)
     result = TryOn(dark, dark, ones, dark, ones, flow)
-    composition = Composition(result, Garment(picture, Image.fromarray(alpha), window), window, align_corners=True)
+    composition = Composition(result, GarmentPhoto(picture, Image.fromarray(alpha), window), window, align_corners=True)
     assert composed_at(composition, Box(0, 0, 400, 480)).max() < 100 / 255  # blue at most, before dark grey
 
 

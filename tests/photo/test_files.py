@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from models.checkpoint.defaults import DEFAULTS, choose_weights
-from photo.files import build_sheet, cell, check_results, find_pictures, match_masks, name_results, save_picture, sheet_path
+from photo.files import build_sheet, cell, check_results, find_pictures, match_masks, name_results, save_result, sheet_path
 from utils.errors import MissingFileError, UserError
 
 
@@ -80,15 +80,15 @@ def test_a_folder_without_permission_is_refused_before_any_work(folder, monkeypa
 @pytest.mark.parametrize('suffix', ['.png', '.webp', '.tiff', '.bmp', '.jpg'])
 def test_pictures_are_written_as_they_are(suffix, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(np.uint8)
-    save_picture(Image.fromarray(pixels), tmp_path / f'a{suffix}')
+    save_result(Image.fromarray(pixels), tmp_path / f'a{suffix}')
     back = np.asarray(Image.open(tmp_path / f'a{suffix}').convert('RGB')).astype(int)
     assert np.abs(back - pixels).max() <= (40 if suffix == '.jpg' else 0)
 
 
 def test_what_is_transparent_is_white_in_a_jpeg_and_kept_in_a_png(tmp_path):
     clear = Image.new('RGBA', (30, 30), (200, 0, 0, 0))
-    save_picture(clear, tmp_path / 'a.jpg')
-    save_picture(clear, tmp_path / 'a.png')
+    save_result(clear, tmp_path / 'a.jpg')
+    save_result(clear, tmp_path / 'a.png')
     assert Image.open(tmp_path / 'a.jpg').getpixel((9, 9)) == (255, 255, 255)
     assert Image.open(tmp_path / 'a.png').getpixel((9, 9)) == (200, 0, 0, 0)
 
@@ -108,15 +108,17 @@ def touch(folder, *names):
     return folder
 
 
-def test_published_weights_come_before_shipped_ones_and_it_is_said_which(tmp_path):
-    with pytest.raises(MissingFileError, match='download.sh checkpoints'):
+def test_weights_are_taken_by_name_and_it_is_said_what_they_are(tmp_path):
+    with pytest.raises(MissingFileError, match=f'{DEFAULTS["viton"][0]}.*download.sh checkpoints'):
         choose_weights(folder=tmp_path)
-    touch(tmp_path, *DEFAULTS['shipped'], DEFAULTS['published'][0])
-    weights = choose_weights(folder=tmp_path)
-    assert weights.warp.name == DEFAULTS['shipped'][0] and 'come with the project' in weights.about
-    touch(tmp_path, *DEFAULTS['published'])
-    weights = choose_weights(folder=tmp_path)
-    assert (weights.warp.name, weights.gen.name) == DEFAULTS['published'] and 'published' in weights.about
+    for name, words in (('viton', '--weights drawn'), ('drawn', 'drawings alone'), ('published', 'published weights')):
+        touch(tmp_path, *DEFAULTS[name])
+        weights = choose_weights(weights=name, folder=tmp_path)
+        assert (weights.warp.name, weights.gen.name) == DEFAULTS[name] and words in weights.about
+    assert choose_weights(folder=tmp_path).warp.name == DEFAULTS['viton'][0]
+    assert 'non-commercial' in choose_weights(folder=tmp_path).about
+    with pytest.raises(ValueError, match='choose from viton, drawn, published'):
+        choose_weights(weights='mine', folder=tmp_path)
 
 
 def test_a_folder_of_weights_means_its_one_student(tmp_path):

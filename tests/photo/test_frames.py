@@ -34,12 +34,10 @@ def test_a_frame_is_pasted_as_a_photograph_is(window, kept, pipeline, garment, f
     view = dresser.look(frame, window)
     result = pipeline(view.code, garment.code)
     if kept:
-        result = WithKeep(result, torch.linspace(0, 1, 96).expand(1, 1, 128, 96))
+        result = result._replace(keep=torch.linspace(0, 1, 96).expand(1, 1, 128, 96))
     weight = change_weight(view.tensor, result)
-    fast = paste_frame(
-        frame, result, weight, garment.garment, window, align_corners=pipeline.align_corners, tiles=TileSizes()
-    )
-    composition = Composition(result, garment.garment, window, align_corners=pipeline.align_corners)
+    fast = paste_frame(frame, view, result, weight, garment.garment, align_corners=True, tiles=TileSizes())
+    composition = Composition(result, garment.garment, window, align_corners=True, person=view.tensor)
     slow, region = paste(Image.fromarray(frame), composition, weight)
     difference = np.abs(fast.astype(int) - np.asarray(slow))
     assert np.asarray(region).mean() > 5  # something is worn
@@ -56,10 +54,9 @@ def test_kept_pixels_are_the_frames_own(pipeline, garment, frame):
     weight = np.ones(view.tensor.shape[2:], np.float32)
 
     def pasted(keep: float) -> np.ndarray:
-        kept = WithKeep(result, torch.full_like(result.mask, keep))
-        return paste_frame(
-            frame, kept, weight, garment.garment, view.window, align_corners=True, tiles=TileSizes()
-        )
+        mask = torch.full_like(result.mask, keep)
+        kept = result._replace(keep=mask, rendered=result.rendered + mask * (view.tensor - result.rendered))
+        return paste_frame(frame, view, kept, weight, garment.garment, align_corners=True, tiles=TileSizes())
 
     worn = cv2.resize((result.mask[0, 0].numpy() > 0).astype(np.uint8), (360, 480))
     away = cv2.dilate(worn, np.ones((15, 15), np.uint8)) == 0
@@ -68,24 +65,12 @@ def test_kept_pixels_are_the_frames_own(pipeline, garment, frame):
     assert (pasted(0.0)[inner][away] != frame[inner][away]).mean() > 0.3  # a generator is a little off everywhere
 
 
-class WithKeep:
-    """A try-on with a keep mask beside everything else."""
-
-    def __init__(self, result, keep):
-        self._result, self.keep = result, keep
-
-    def __getattr__(self, name):
-        return getattr(self._result, name)
-
-
 def test_a_frame_without_a_change_is_a_copy(pipeline, garment, frame):
     dresser = FrameDresser(pipeline, steady=False)
     view = dresser.look(frame)
     nothing = np.zeros(view.tensor.shape[2:], np.float32)
     result = pipeline(view.code, garment.code)
-    same = paste_frame(
-        frame, result, nothing, garment.garment, view.window, align_corners=True, tiles=TileSizes()
-    )
+    same = paste_frame(frame, view, result, nothing, garment.garment, align_corners=True, tiles=TileSizes())
     assert (same == frame).all() and same is not frame
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from models.ops.flow import offset_to_flow
 from models.outputs import TryOn
-from photo.composition import Composition, Garment
+from photo.composition import Composition, GarmentPhoto
 from photo.framing import Window
 from photo.paste import change_weight, paste
 
@@ -61,7 +61,7 @@ def test_a_garment_that_was_rendered_without_a_mask_is_found_by_its_change():
 
 def composition(window: Window) -> Composition:
     _, result = scene()
-    garment = Garment(Image.new('RGB', (90, 120), 'red'), Image.new('L', (90, 120), 255), Window(0, 0, 90, 120))
+    garment = GarmentPhoto(Image.new('RGB', (90, 120), 'red'), Image.new('L', (90, 120), 255), Window(0, 0, 90, 120))
     return Composition(result, garment, window, align_corners=True)
 
 

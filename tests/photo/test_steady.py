@@ -15,12 +15,19 @@ SIZE = (128, 96)
 class Flickering:
     """Warps and renders the same again and again, with noise in everything, `level` at most in the mask."""
 
+    family, is_trained, mode, size = 'flicker', True, 'test', SIZE
     align_corners = True
+
+    def encode_person(self, person):
+        return PersonCode(person, ())
+
+    def encode_garment(self, cloth, edge):
+        return GarmentCode(cloth, edge, ())
 
     def __init__(self, level: float = 0.1):
         self.noise, self.level, self.mask = torch.Generator().manual_seed(0), level, 0.5
 
-    def __call__(self, person, garment):
+    def __call__(self, person, garment, edge=None):
         def noisy(x, scale):
             return x + scale * (2 * torch.rand(x.shape, generator=self.noise) - 1)
 
@@ -65,12 +72,23 @@ def test_a_frame_is_composed_of_what_was_mixed(garment):
     torch.testing.assert_close(result.warped_cloth, sample(garment.cloth, result.flow, align_corners=True))
 
 
-def test_the_still_part_is_an_average_with_the_last_frame(garment):
-    steady, alone = SteadyPipeline(Flickering(0.05)), Flickering(0.05)
+def test_where_the_networks_disagree_with_themselves_little_of_the_new_frame_counts(garment):
+    steady, alone = SteadyPipeline(Flickering()), Flickering()
     first, _ = steady(person(), garment).rendered, alone(person(), garment)
     expected = alone(person(), garment).rendered
     mixed = steady(person(), garment).rendered
-    torch.testing.assert_close(mixed, (1 - LEAST_SHARE) * first + LEAST_SHARE * expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mixed, (1 - LEAST_SHARE) * first + LEAST_SHARE * expected, atol=0.02, rtol=0)
+
+
+def test_the_kept_pixels_are_those_of_the_frame_itself(garment):
+    class Keeping(Flickering):
+        def __call__(self, person, garment, edge=None):
+            result = super().__call__(person, garment)
+            return result._replace(keep=torch.ones_like(result.mask), rendered=person.person)
+
+    steady = SteadyPipeline(Keeping())
+    steady(person(), garment)
+    torch.testing.assert_close(steady(person(3), garment).rendered, person(3).person, atol=1e-5, rtol=0)
 
 
 def test_another_scene_another_garment_and_another_size_begin_anew(garment):
@@ -86,8 +104,8 @@ def test_a_change_of_mind_is_seen_at_once_but_for_the_limit_and_gone_in_three_fr
     steady = SteadyPipeline(network)
     steady(person(), garment)
     network.mask = 1.0
-    errors = [(steady(person(), garment).mask - 1).abs().max().item() for _ in range(4)]
-    assert errors[0] <= MASK_LIMIT + 1e-5 and errors[3] < 0.15 * 0.5
+    errors = [(steady(person(), garment).mask - 1).abs().max().item() for _ in range(3)]
+    assert 0.3 < errors[0] <= MASK_LIMIT and errors[1] < 0.12 and errors[2] < 0.03
 
 
 def test_what_changes_in_the_picture_is_the_new_frame_alone(garment):

@@ -6,42 +6,14 @@ from torch import nn
 
 from models.ops.flow import sample
 from runtime.cpu import (
-    SMALLEST_MAP,
     ChannelsLastInstanceNorm,
     FusedConv,
-    LargeConv,
     channels_last,
-    fits_winograd,
     has_fused_convs,
     sample_rows,
 )
 
 fused = pytest.mark.skipif(not has_fused_convs(), reason='this PyTorch has no fused convolutions of oneDNN')
-
-
-@pytest.mark.parametrize('size', [(40, 29), (16, 12)])
-@pytest.mark.parametrize('activation', [None, nn.ReLU(), nn.LeakyReLU(0.1, inplace=True)])
-def test_large_and_small_maps_are_convolved_by_different_ways_to_the_same(size, activation, monkeypatch):
-    torch.manual_seed(0)
-    conv = nn.Conv2d(64, 48, 3, padding=1).requires_grad_(False)
-    x = torch.randn(2, 64, *size)
-    expected = conv(x) if activation is None else activation(conv(x))
-    large = LargeConv(conv, activation)
-    unused = large.direct if size[0] * size[1] >= SMALLEST_MAP else large.large
-    monkeypatch.setattr(unused, 'forward', None)
-    for maps in ((x,), (x[:, :20], x[:, 20:]), (channels_last(x),)):
-        torch.testing.assert_close(large(*maps), expected, rtol=0, atol=1e-4)
-
-
-OTHERS = [{'stride': 2}, {'groups': 2}, {'dilation': 2, 'padding': 2}, {'padding': 0}, {'padding_mode': 'reflect'}]
-OTHERS += [{'out_channels': 2}]
-
-
-@pytest.mark.parametrize('settings', OTHERS)
-def test_other_convolutions_are_left_alone(settings):
-    usual = {'in_channels': 128, 'out_channels': 64, 'kernel_size': 3, 'padding': 1}
-    assert fits_winograd(nn.Conv2d(**usual), 1000)
-    assert not fits_winograd(nn.Conv2d(**usual | settings), 1000)
 
 
 @fused

@@ -14,9 +14,10 @@ from models import FAMILIES, TryOnPipeline
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpOutput
 from models.warp_modules.pyramid import LEVELS, WarpNetwork
-from runtime import create_runtime, export
-from runtime.export import EXAMPLES, GRAPHS, MANIFEST, PRECISIONS, write_graphs
-from runtime.parity import ParityError, check, compare, load_pictures
+from runtime import create_runtime
+from runtime.export import graphs
+from runtime.export.graphs import EXAMPLES, MANIFEST, PRECISIONS, graphs_of, write_graphs
+from runtime.export.parity import ParityError, check, compare, load_pictures
 from utils.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +107,7 @@ def pictures(weights):
 @pytest.fixture(scope='module')
 def exports(toy, module_path):
     """Folders that hold an export of the toy, each made when first asked for; ONNX graphs are written once for both formats."""
-    made, write_onnx = {}, export._write_onnx
+    made, write_onnx = {}, graphs._write_onnx
 
     def write_once(network, inputs, path, graph):
         kept = module_path / f'{path.stem}_{network.dtype}.onnx'
@@ -118,7 +119,7 @@ def exports(toy, module_path):
         key = format, precision
         if key not in made:
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(export, '_write_onnx', write_once)
+                patch.setattr(graphs, '_write_onnx', write_once)
                 made[key] = write(toy, module_path / format / precision, format=format, precision=precision)
         return made[key]
 
@@ -129,7 +130,7 @@ def test_graphs_have_the_names_a_fixed_size_and_any_batch(exports):
     folder = exports('onnx', 'float32')
     import onnx
 
-    for name, expected in GRAPHS.items():
+    for name, expected in graphs_of().items():
         graph = onnx.load(folder / f'{name}.onnx').graph
         assert tuple(entry.name for entry in graph.input) == expected.inputs
         assert tuple(entry.name for entry in graph.output) == expected.outputs
@@ -139,7 +140,7 @@ def test_graphs_have_the_names_a_fixed_size_and_any_batch(exports):
             assert entry.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     whole = onnx.load(folder / 'whole.onnx').graph
     assert [side.dim_value for side in whole.input[0].type.tensor_type.shape.dim][1:] == [3, *SIZE]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([MANIFEST, *(f'{name}.onnx' for name in GRAPHS)])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([MANIFEST, *(f'{name}.onnx' for name in graphs_of())])
 
 
 @pytest.mark.parametrize('precision', PRECISIONS)

@@ -18,10 +18,10 @@ from models.generators.res_unet import ResidualBlock, UnetLevel
 from models.generators.rmgn import AAD, AADResBlock
 from models.ops import correlation
 from models.ops.flow import sample
-from runtime import native
 from runtime.cpu import channels_last
 from runtime.fold import folded, merge_neighbours, replace
-from runtime.native import (
+from runtime.native import binding
+from runtime.native.layers import (
     DoublingConv,
     NativeAAD,
     NativeAADResBlock,
@@ -34,6 +34,7 @@ from runtime.native import (
     merge_doubling,
     upsampling_terms,
 )
+from runtime.native.winograd import fits_winograd
 from runtime.smooth import SmoothedPyramid, Taps, shifted_upsampling
 from utils.errors import UserError
 
@@ -43,9 +44,9 @@ ROUNDING = {'rtol': 0, 'atol': 2e-5}
 @pytest.fixture(scope='module')
 def kernels():
     """The operations, built if need be."""
-    if problem := native.find_problem():
+    if problem := binding.find_problem():
         pytest.skip(problem)
-    native.load_kernels()
+    binding.load_kernels()
     return torch.ops.dm_vton_cpu
 
 
@@ -257,24 +258,24 @@ def test_a_gradient_is_refused_rather_than_lost(kernels):
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
     monkeypatch.delenv('CXX', raising=False)
-    monkeypatch.setattr(native.sys, 'platform', 'win32')
-    assert native.find_problem() == 'its kernels are built on Linux only, not on win32'
-    monkeypatch.setattr(native.sys, 'platform', 'linux')
-    monkeypatch.setattr(native.shutil, 'which', {'ninja': '/usr/bin/ninja'}.get)
-    assert native.find_problem() == f'there is no program {native.COMPILER!r}, which builds its kernels; install g++ and ninja'
-    monkeypatch.setenv('CXX', native.COMPILER)
-    assert native.find_problem().endswith('install g++ and ninja, or correct CXX')
+    monkeypatch.setattr(binding.sys, 'platform', 'win32')
+    assert binding.find_problem() == 'its kernels are built on Linux only, not on win32'
+    monkeypatch.setattr(binding.sys, 'platform', 'linux')
+    monkeypatch.setattr(binding.shutil, 'which', {'ninja': '/usr/bin/ninja'}.get)
+    assert binding.find_problem() == f'there is no program {binding.COMPILER!r}, which builds its kernels; install g++ and ninja'
+    monkeypatch.setenv('CXX', binding.COMPILER)
+    assert binding.find_problem().endswith('install g++ and ninja, or correct CXX')
 
 
 def test_kernels_that_do_not_compile_are_one_line_and_leave_nothing(kernels, monkeypatch, tmp_path):
     source = tmp_path / 'broken.cpp'
     source.write_text('#error of no use\n')
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
-    monkeypatch.setattr(native, 'SOURCE', source)
-    if native.find_problem():
+    monkeypatch.setattr(binding, 'SOURCE', source)
+    if binding.find_problem():
         pytest.skip('the kernels were built before, and there is no compiler')
     with pytest.raises(UserError, match='the kernels of mode native could not be built: .*error.*of no use'):
-        native._build(native.library_path())
+        binding._build(binding.library_path())
     assert not (tmp_path / 'home').exists()
 
 
@@ -283,14 +284,14 @@ def test_a_folder_that_takes_no_file_is_named(monkeypatch, tmp_path):
         (Path(line[2].partition("'build_directory': '")[2].partition("'")[0]) / 'dm_vton_cpu.so').touch()
         return subprocess.CompletedProcess(line, 0)
 
-    monkeypatch.setattr(native.subprocess, 'run', run)
+    monkeypatch.setattr(binding.subprocess, 'run', run)
     (tmp_path / 'file').touch()
     with pytest.raises(UserError, match='the kernels of mode native cannot be kept: .*file.*; TORCH_HOME names another folder'):
-        native._build(tmp_path / 'file' / 'kernels.so')
+        binding._build(tmp_path / 'file' / 'kernels.so')
 
 
 def test_built_kernels_need_no_compiler(kernels):
-    code = 'from runtime import native; print(native.find_problem()); native.load_kernels()'
+    code = 'from runtime.native import binding; print(binding.find_problem()); binding.load_kernels()'
     environment = os.environ | {'PATH': '/nonexistent', 'CXX': '/nonexistent'}
     done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, 'None'), done.stderr
@@ -299,10 +300,10 @@ def test_built_kernels_need_no_compiler(kernels):
 def test_threads_that_want_the_kernels_at_once_build_them_once(monkeypatch, tmp_path):
     built = []
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    monkeypatch.setattr(native, '_build', lambda path: time.sleep(0.2))
-    monkeypatch.setattr(native, '_load', built.append)
-    monkeypatch.setattr(native, '_is_loaded', lambda: bool(built))
-    threads = [threading.Thread(target=native.load_kernels) for _ in range(4)]
+    monkeypatch.setattr(binding, '_build', lambda path: time.sleep(0.2))
+    monkeypatch.setattr(binding, '_load', built.append)
+    monkeypatch.setattr(binding, '_is_loaded', lambda: bool(built))
+    threads = [threading.Thread(target=binding.load_kernels) for _ in range(4)]
     for action in (threading.Thread.start, threading.Thread.join):
         for thread in threads:
             action(thread)
@@ -313,4 +314,15 @@ def test_a_damaged_file_is_named(kernels, tmp_path):
     damaged = tmp_path / 'kernels.so'
     damaged.write_bytes(b'nothing that a loader knows')
     with pytest.raises(UserError, match='cannot be read: .*(short|header).*; delete .*kernels.so, and they are built anew'):
-        native._load(damaged)
+        binding._load(damaged)
+
+
+OTHERS = [{'stride': 2}, {'groups': 2}, {'dilation': 2, 'padding': 2}, {'padding': 0}, {'padding_mode': 'reflect'}]
+OTHERS += [{'out_channels': 2}]
+
+
+@pytest.mark.parametrize('settings', OTHERS)
+def test_other_convolutions_are_left_alone(settings):
+    usual = {'in_channels': 128, 'out_channels': 64, 'kernel_size': 3, 'padding': 1}
+    assert fits_winograd(nn.Conv2d(**usual), 1000)
+    assert not fits_winograd(nn.Conv2d(**usual | settings), 1000)

@@ -8,8 +8,8 @@ from models.ops.correlation import correlation
 from models.warp_modules.pyramid import LEVELS
 from runtime import optimize
 from runtime.backends import find_problem
-from runtime.onnx_file import correlation_by_tables, require, write_onnx
-from runtime.parts import INPUTS, OUTPUTS, Parts, split
+from runtime.export.onnx_file import correlation_by_tables, require, write_onnx
+from runtime.parts import Parts, input_names, output_names, split
 from utils.errors import UserError
 
 CPU = torch.device('cpu')
@@ -27,15 +27,18 @@ def test_a_missing_package_is_named():
         require('no_such_package')
 
 
-def test_parts_chain_names_and_tensors(pipeline, pictures):
+@pytest.mark.parametrize('family', ['dm_vton', 'dm_vton_lite'])
+def test_parts_chain_names_and_tensors(family, make_pipeline, pictures):
+    pipeline = make_pipeline(family)
     parts = split(pipeline)
     person, cloth, edge = pictures(pipeline)
     with torch.no_grad():
         garment, features = parts.garment(cloth, edge), parts.person(person)
         tried = parts.try_on(person, *garment)
         dressed = parts.dress(person, *features, *garment)
-    assert (len(garment), len(features), len(tried)) == tuple(len(OUTPUTS[name]) for name in ('garment', 'person', 'try_on'))
-    assert INPUTS['dress'] == ('person', *OUTPUTS['person'], *OUTPUTS['garment'])
+    names = output_names(parts.levels)
+    assert (len(garment), len(features), len(tried)) == tuple(len(names[name]) for name in ('garment', 'person', 'try_on'))
+    assert input_names(parts.levels)['dress'] == ('person', *names['person'], *names['garment'])
     for one, other in zip(tried, dressed, strict=True):
         assert torch.equal(one, other)
     addresses = [{parameter.data_ptr() for parameter in part.parameters()} for part in (parts.person, parts.garment, parts.dress)]
@@ -53,17 +56,16 @@ def test_a_part_as_a_file_has_the_names_it_should(tmp_path):
     parts = Parts(nn.Identity(), Garment(), nn.Identity())
     write_onnx(parts, 'garment', (torch.zeros(1, 3, 2, 2), torch.zeros(1, 1, 2, 2)), tmp_path / 'garment.onnx')
     graph = onnx.load(tmp_path / 'garment.onnx').graph
-    assert tuple(entry.name for entry in graph.input) == INPUTS['garment']
-    assert tuple(entry.name for entry in graph.output) == OUTPUTS['garment']
+    assert tuple(entry.name for entry in graph.input) == input_names()['garment']
+    assert tuple(entry.name for entry in graph.output) == output_names()['garment']
     assert [path.name for path in tmp_path.iterdir()] == ['garment.onnx']
 
 
-@pytest.mark.parametrize('mode', ['onnxruntime', 'openvino'])
-def test_a_runtime_encodes_a_garment_as_pytorch_does(mode, pipeline, pictures):
-    if problem := find_problem(mode, CPU):
+def test_openvino_encodes_a_garment_as_pytorch_does(pipeline, pictures):
+    if problem := find_problem('openvino', CPU):
         pytest.skip(problem)
     _, cloth, edge = pictures(pipeline)
-    code, expected = optimize(pipeline, mode).encode_garment(cloth, edge), pipeline.encode_garment(cloth, edge)
+    code, expected = optimize(pipeline, 'openvino').encode_garment(cloth, edge), pipeline.encode_garment(cloth, edge)
     assert torch.equal(code.cloth, expected.cloth) and torch.equal(code.edge, expected.edge)
     for got, feature in zip(code.features, expected.features, strict=True):
         torch.testing.assert_close(got, feature, rtol=0, atol=1e-4)

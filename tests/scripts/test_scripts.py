@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models import create_generator, create_warp
+from models.checkpoint.identity import layout_of
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / 'scripts').glob('*.sh'))
@@ -92,3 +93,18 @@ def test_an_archive_that_is_none_is_not_kept(project, tmp_path):
 def test_an_unknown_argument_is_refused(script, argument, project):
     done = run(project, script, *([argument] if argument else []))
     assert done.returncode == 2 and done.stderr.startswith('error: ')
+
+
+def test_compared_methods_are_named_where_they_are_missing_and_checked_where_they_are_there(project):
+    done = run(project, 'download.sh', 'baselines')
+    assert done.returncode == 1 and 'error: not all of the compared methods' in done.stderr
+    for text in ('latest_net_U.pth', 'switchablenorms', 'best_EMA.pth', 'C-VTON', 'ckpt_viton.pt', 'OFA-Sys/DAFlow'):
+        assert text in done.stderr, text
+
+    tensors = layout_of('baseline', 'sdafn', 'parser-based').tensors
+    state = {name: torch.tensor(1, dtype=x.dtype).expand(x.shape) for name, x in tensors.items()}  # large network, small file
+    torch.save(state, project / 'checkpoints' / 'sdafn' / 'ckpt_viton.pt')
+    (project / 'checkpoints' / 'cvton' / 'best_EMA.pth').write_text('<html>Quota exceeded</html>')
+    done = run(project, 'download.sh', 'baselines')
+    assert done.returncode == 1 and 'sdafn: put' not in done.stderr and '37,651,485' in done.stdout
+    assert 'best_EMA.pth is a web page' in done.stderr

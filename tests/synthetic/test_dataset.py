@@ -471,3 +471,43 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
     assert write_dataset('~/set', train=1, test=0, seed=0, size=(64, 64), progress=False) == tmp_path / 'set'
     assert (tmp_path / 'set/synthetic.json').is_file()
+
+
+# ---- Truths of training records
+
+
+@pytest.fixture(scope='module')
+def with_truths(tmp_path_factory):
+    """A tiny training set with its truths."""
+    root = tmp_path_factory.mktemp('truths') / 'new'
+    return write_dataset(root, train=3, test=0, seed=5, size=SMALL, truths=True, progress=False)
+
+
+def test_training_records_with_truths_have_all_that_both_directions_of_a_pair_need(with_truths):
+    folder = with_truths / 'VITON_traindata'
+    truths = [line.split() for line in (folder / 'train_truths.txt').read_text().splitlines()]
+    assert truths == [['000000_0.jpg', '000001_1.jpg'], ['000001_0.jpg', '000002_1.jpg'], ['000002_0.jpg', '000000_1.jpg']]
+    assert [tuple(pair) for pair in read_pairs(folder, 'train')] == [(f'{i:06d}_0.jpg', f'{i:06d}_1.jpg') for i in range(3)]
+    record = render_record(5, 'train', 1, size=SMALL, other=2)
+    read = {
+        kind: np.load(path) if kind.endswith('flow') else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        for kind in ('img', 'flow', 'mask', 'label', 'own_flow')
+        for path in (folder / 'train_gt' / kind).glob('000001_0__000002_1.*')
+    }
+    assert np.array_equal(read['img'][..., ::-1], record.truth.image) and np.array_equal(read['mask'], record.truth.mask)
+    assert np.array_equal(read['flow'], record.truth.flow.astype(np.float16), equal_nan=True)
+    assert np.array_equal(read['own_flow'], record.flow.astype(np.float16), equal_nan=True)
+    assert np.array_equal(read['label'] == Parsing.UPPER_CLOTHES, record.truth.mask == 255)
+
+
+def test_truths_do_not_change_what_else_is_drawn(with_truths, dataset):
+    mine, others = contents(with_truths), contents(dataset)
+    shared = [name for name in mine if name in others and name.startswith('VITON_traindata')]
+    assert len(shared) == 19 and all(mine[name] == others[name] for name in shared)
+
+
+def test_a_set_with_truths_stays_one(with_truths):
+    with pytest.raises(UserError, match='was made with --truths; give it again'):
+        write_dataset(with_truths, train=3, test=0, seed=5, size=SMALL, progress=False)
+    with pytest.raises(UserError, match='--truths --train 1'):
+        write_dataset(with_truths, train=1, test=0, seed=5, size=SMALL, truths=True, progress=False)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from utils.errors import MissingFileError, UserError
-from utils.paths import atomic_write, increment_path
+from utils.paths import atomic_write, increment_path, kind_of
 
 
 def test_a_run_folder_takes_the_first_free_number(tmp_path):
@@ -125,3 +125,9 @@ def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_named(tmp_path):
         pass
     with pytest.raises(UserError, match='it is a folder'), atomic_write(tmp_path):
         pass
+
+
+def test_a_kind_is_told_without_opening(tmp_path):
+    (tmp_path / 'file').touch()
+    os.mkfifo(tmp_path / 'pipe')
+    assert [kind_of(tmp_path / name) for name in ('', 'file', 'pipe')] == ['folder', 'file', 'pipe or device']

@@ -11,7 +11,7 @@ from torch import nn
 
 from engine.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
 from utils.device import describe_device, select_device
-from utils.errors import DataError, UserError, exit_cleanly
+from utils.errors import DataError, UserError, exit_cleanly, first_line
 from utils.log import create_logger, format_table
 from utils.visual import contact_sheet, panel_row, to_picture
 
@@ -166,3 +166,15 @@ def test_a_fault_of_the_program_keeps_its_traceback():
 
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+@pytest.mark.parametrize(
+    'error, line',
+    [
+        (ValueError('\n first\nsecond'), 'first'),
+        (ValueError(''), 'ValueError'),
+        (OSError(28, 'No space left on device', 'x'), 'No space left on device'),
+    ],
+)
+def test_the_first_line_of_an_error_is_never_empty(error, line):
+    assert first_line(error) == line

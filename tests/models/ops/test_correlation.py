@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
-from models.ops.correlation import TILE_HEIGHT, TILE_WIDTH, correlation
+from models.ops.correlation import correlation
+from models.ops.correlation_torch import TILE_HEIGHT, TILE_WIDTH
 
 # Around the tile size, smaller than the 7 x 7 window, one tile and many, and a batch.
 SHAPES = (

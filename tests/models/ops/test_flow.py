@@ -54,6 +54,23 @@ def test_a_16_bit_picture_is_sampled_at_full_precision_coordinates():
     torch.testing.assert_close(half.double(), exact, rtol=0, atol=2**-11)
 
 
+def test_a_flow_that_is_not_finite_has_finite_gradients_and_a_finite_one_is_not_changed():
+    """PyTorch's own backward pass writes outside the picture for NaN, which ends in SIGSEGV."""
+    torch.manual_seed(0)
+    picture, flow = torch.randn(1, 2, 4, 5), torch.rand(1, 2, 3, 3) * 4 - 2
+    with torch.no_grad():
+        expected = sample(picture, flow, align_corners=True)
+    picture.requires_grad_(), flow.requires_grad_()
+    assert torch.equal(sample(picture, flow, align_corners=True), expected)
+    broken = flow.detach().clone()
+    broken[0, 0, 0], broken[0, 1, 1] = torch.nan, torch.inf
+    broken.requires_grad_()
+    result = sample(picture, broken, align_corners=True)
+    result.sum().backward()
+    assert result.isfinite().all() and picture.grad.isfinite().all() and broken.grad.isfinite().all()
+    assert (broken.grad[0, 0, 0] == 0).all(), 'a coordinate that is no number has no gradient'
+
+
 def test_no_offset_is_the_identity_with_aligned_corners():
     picture = torch.randn(1, 3, 6, 8, dtype=torch.float64)
     flow = offset_to_flow(torch.zeros(1, 2, 6, 8, dtype=torch.float64))

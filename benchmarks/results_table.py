@@ -1,0 +1,145 @@
+"""The results table as Markdown, as JSON and as a picture of runtime against quality, beside what the paper published."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from utils.errors import UserError
+from utils.paths import atomic_write
+
+QUALITY = ('FID', 'KID', 'LPIPS', 'SSIM')
+
+
+class Published(NamedTuple):
+    """A row of the paper: FID on 416 unpaired pairs of VITON-Clean, batch 1 on a T4 GPU, size of the checkpoint files."""
+
+    fid: float
+    runtime_ms: float
+    memory_mb: float
+
+
+# Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023).
+PUBLISHED = {
+    'acgpn': Published(33.3, 153.6, 565.9),
+    'cvton': Published(37.1, 66.9, 168.6),
+    'sdafn': Published(30.2, 83.4, 150.9),
+    'pf_afn': Published(27.3, 35.8, 293.3),
+    'fs_vton': Published(26.5, 37.5, 309.3),
+    'dm_vton': Published(28.2, 23.3, 37.8),
+}
+PUBLISHED_REFERENCE = PUBLISHED['dm_vton'].runtime_ms
+
+
+class Result(NamedTuple):
+    """What was measured of one method."""
+
+    method: str
+    inputs: tuple[str, ...]  # what the method must know of the person beside the picture, or the picture alone
+    parameters_m: float
+    memory_mb: float  # of its checkpoint files, 10^6 bytes
+    multiply_adds_g: float  # of the convolutions, one person
+    median_ms: float
+    p95_ms: float
+    ratio: float | None  # of the medians, to DM-VTON's in the same run; None where that was left out
+    calls: int
+    weights: tuple[str, ...]  # names of the files whose quality was measured; empty where none were at hand
+    quality: dict[str, float]  # by name, what could be had
+
+
+def _number(value: float | None, form: str = '.1f') -> str:
+    return '-' if value is None else format(value, form)
+
+
+def _rows(results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
+    measured = [name for name in _qualities(results) if any(name in result.quality for result in results)]
+    header = ['method', 'sees', 'parameters, M', 'memory, MB (paper)', 'multiply-adds, G', 'runtime, ms (T4)']
+    header += ['to DM-VTON (paper)', *measured, 'FID of the paper']
+    rows = []
+    for result in results:
+        known = PUBLISHED.get(result.method)
+        ratio = None if known is None else known.runtime_ms / PUBLISHED_REFERENCE
+        rows.append(
+            [
+                result.method,
+                ', '.join(result.inputs),
+                _number(result.parameters_m),
+                f'{result.memory_mb:.1f} ({_number(known and known.memory_mb)})',
+                _number(result.multiply_adds_g),
+                f'{result.median_ms:.0f} ({_number(known and known.runtime_ms)})',
+                f'{_number(result.ratio, ".2f")} ({_number(ratio, ".2f")})',
+                *(_number(result.quality.get(name), '.4g') for name in measured),
+                _number(known and known.fid),
+            ]
+        )
+    return header, rows
+
+
+def _qualities(results: Sequence[Result]) -> list[str]:
+    """The usual names first, then comparisons with the truth of whole pictures."""
+    found = dict.fromkeys(name for result in results for name in result.quality)
+    return [name for name in found if name in QUALITY or name.endswith(' whole')]
+
+
+def as_markdown(results: Sequence[Result], about: Mapping[str, Any]) -> str:
+    """The table, and below it what it was measured on."""
+    header, rows = _rows(results)
+    lines = [' | '.join(line) for line in (header, ['---'] * len(header), *rows)]
+    calls = max(result.calls for result in results)
+    notes = [
+        f'{about["processor"]}, {about["device"]}, torch {about["torch"]}, batch 1, 256 x 192, float32.',
+        f'Runtime: networks alone, median of {calls} calls, all methods in turns; in brackets the paper, on a T4 GPU.',
+        'Memory: size of the checkpoint files, 10^6 bytes. Multiply-adds: of the convolutions.',
+    ]
+    if about.get('dataroot'):
+        weights = '; '.join(f'{result.method}: {", ".join(result.weights)}' for result in results if result.weights)
+        notes.append(f'Quality: on {Path(about["dataroot"]).name}, weights of {weights or "no method"}.')
+    return '\n'.join([*(f'| {line} |' for line in lines), '', *notes])
+
+
+def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
+    """Runtime, as a multiple of DM-VTON's, against FID: a matplotlib figure. Disks are as large as the memory."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UserError('matplotlib is missing, which draws the picture: pip install matplotlib, or leave --out out') from None
+    figure = Figure(figsize=(9, 6), layout='constrained')
+    axes = figure.add_subplot()
+    for number, result in enumerate(results):
+        known = PUBLISHED.get(result.method)
+        fid = result.quality.get('FID', known and known.fid)
+        colour = f'C{number}'
+        if known:
+            axes.scatter(known.runtime_ms / PUBLISHED_REFERENCE, known.fid, marker='x', s=60, color=colour)
+        if fid is None or result.ratio is None:
+            continue
+        filled = colour if 'FID' in result.quality else 'none'
+        axes.scatter(result.ratio, fid, s=3 * result.memory_mb, facecolors=filled, edgecolors=colour, linewidths=1.5, alpha=0.8)
+        label = f'{result.method}\n{result.median_ms:.0f} ms, {result.memory_mb:.0f} MB'
+        axes.annotate(label, (result.ratio, fid), xytext=(0, 22), textcoords='offset points', ha='center', fontsize=9)
+    axes.set(xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale)", ylabel='FID (lower is better)')
+    axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], labels=['0.5', '1', '2', '4', '8', '16', '32'])
+    axes.minorticks_off()
+    axes.margins(0.15, 0.2)
+    axes.grid(alpha=0.3)
+    measured = any('FID' in result.quality for result in results)
+    how = 'filled: FID measured in this run, hollow: FID of the paper' if measured else 'FID of the paper'
+    title = f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; cross: the paper, T4'
+    axes.set_title(title, fontsize=9)
+    return figure
+
+
+def write_table(prefix: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:
+    """Write `prefix`.md, .json and .png."""
+    figure = draw_table(results, about)
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    report = {
+        'machine': dict(about),
+        'published': {name: row._asdict() for name, row in PUBLISHED.items()},
+        'rows': [result._asdict() for result in results],
+    }
+    for suffix, text in (('.md', as_markdown(results, about)), ('.json', json.dumps(report, indent=2))):
+        with atomic_write(prefix.with_name(prefix.name + suffix)) as temporary:
+            temporary.write_text(text + '\n', encoding='utf-8')
+    with atomic_write(prefix.with_name(prefix.name + '.png')) as temporary:
+        figure.savefig(temporary, dpi=110)

@@ -1,0 +1,38 @@
+"""Which records of a try-on data set say the same: VITON, as published, holds most of its pictures twice, in
+test as in training.
+
+One record for each content leaves the 6,824 and 416 pairs of VITON-Clean.
+"""
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from data.layouts import Layout
+
+Name = TypeVar('Name')
+
+
+def distinct(contents: Mapping[Name, Hashable], seen: Iterable[Hashable] = ()) -> list[Name]:
+    """Return the names whose content comes for the first time, in their order, without those that `seen` has
+    already.
+    """
+    seen, kept = set(seen), []
+    for name, content in contents.items():
+        if content not in seen:
+            seen.add(content)
+            kept.append(name)
+    return kept
+
+
+def digest_record(source: Path, layout: Layout, part: str, pair: tuple[str, str | None]) -> tuple[str, str]:
+    """Return the SHA-1 digests of a person's picture and of the garment it wears; an empty one for what is
+    not there.
+    """
+    kinds = zip(('img', 'color'), pair, strict=True)
+    found = (layout.file(source, part, kind, name) if name else None for kind, name in kinds)
+    person_digest, garment_digest = (
+        hashlib.sha1(path.read_bytes()).hexdigest() if path else '' for path in found
+    )
+    return person_digest, garment_digest

@@ -1,0 +1,185 @@
+"""Brings single files of another layout into ours: links pictures, translates parsing ids, draws missing
+maps.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from data import records
+from data.densepose import draw_body_parts, parts_of_colours
+from data.labels import KEY_POINTS, DensePosePart
+from data.records import RecordError
+from utils.paths import atomic_write
+
+_WHITE, _SPECK = 18, 0.002
+_LARGEST_COLOUR_ERROR = 40
+
+
+def place(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Put a file at `target` as a hard link, or as a copy where the disk takes no link or `copy` is asked
+    for.
+    """
+    if _is_done(source, target, same=True):
+        return
+    if not copy:
+        try:
+            target.unlink(missing_ok=True)
+            os.link(source, target)
+            return
+        except OSError:
+            pass  # another disk, a file system without links, or somebody else's file: copied instead
+    with atomic_write(target, sync=False) as temporary:
+        shutil.copyfile(source, temporary)
+    _keep_time(source, target)
+
+
+def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
+    """Write a parsing map with its ids translated, as PNG. An id that `ids` lacks raises `RecordError`."""
+    if _is_done(source, target):
+        return
+    label = records.read_label(source)
+    present = set(np.unique(label).tolist())
+    if unknown := sorted(present - set(ids)):
+        raise RecordError(
+            f'{source}: parsing id {unknown[0]}, expected 0 to {max(ids)} as this layout has them; '
+            'choose another --layout, or replace the file',
+            kind=records.UNKNOWN_IDS,
+        )
+    table = np.zeros(max(ids) + 1, np.uint8)
+    table[list(ids)] = list(ids.values())
+    _save(Image.fromarray(table[label]), target)
+
+
+def convert_pose(
+    source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool
+) -> None:
+    """Put OpenPose's JSON at `target`; DressCode's list of key points, meant in `frame` (height, width),
+    becomes one.
+    """
+    if frame is None:
+        place(source, target, copy=copy)
+    elif not _is_done(source, target):
+        height, width = records.read_size(picture)
+        points = _read_key_points(source) * (width / frame[1], height / frame[0])
+        values = [
+            number for x, y in points.round(2).tolist() for number in (x, y, 1.0 if x > 0 and y > 0 else 0.0)
+        ]
+        with atomic_write(target, sync=False) as temporary:
+            temporary.write_text(
+                json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}), encoding='utf-8'
+            )
+
+
+def draw_densepose(pose: Path, target: Path, picture: Path) -> None:
+    """Write the body parts that the key points of `pose` (our layout) give for `picture`: see
+    `data.densepose`.
+    """
+    if not _is_done(pose, target):
+        _save_parts(draw_body_parts(records.read_pose(pose), records.read_size(picture)), target)
+
+
+def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Write a DensePose map, given as ids in an array or a picture, or in the colours that DensePose's own
+    drawing has.
+    """
+    if source.suffix == '.npy':
+        place(source, target, copy=copy)
+        return
+    if _is_done(source, target):
+        return
+    with Image.open(source) as picture:
+        coloured = picture.mode in ('RGB', 'RGBA', 'CMYK')
+    if not coloured:
+        parts = records.read_label(source)
+        if parts.max() > max(DensePosePart):
+            raise RecordError(
+                f'{source}: id {parts.max()}, expected part ids 0 to {max(DensePosePart)}',
+                kind=records.UNKNOWN_IDS,
+            )
+    else:
+        parts, error = parts_of_colours(
+            np.asarray(records.read_picture(source)), lossy=source.suffix != '.png'
+        )
+        if error > _LARGEST_COLOUR_ERROR:
+            raise RecordError(
+                f"{source}: colours that DensePose's drawing has not, expected its 24 on black",
+                kind=records.WRONG_FORMAT,
+            )
+    _save_parts(parts.astype(np.uint8), target)
+
+
+def convert_edge(source: Path, target: Path, *, copy: bool = False) -> None:
+    """Put a garment's mask at `target`: as it is where the suffixes agree, else stored anew."""
+    if source.suffix.lower() == target.suffix.lower():
+        place(source, target, copy=copy)
+    elif not _is_done(source, target):
+        _save(records.read_edge(source), target)
+
+
+def draw_edge(garment: Path, target: Path) -> None:
+    """Write the mask of a garment on a white background: all but the white that reaches the picture's
+    border.
+    """
+    if _is_done(garment, target):
+        return
+    pixels = np.asarray(records.read_picture(garment)).astype(int)
+    white = (255 - pixels.min(axis=2)) < _WHITE
+    regions, _ = ndimage.label(white)
+    outside = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
+    inside = ~np.isin(regions, outside[outside > 0])
+    regions, count = ndimage.label(inside)  # dust and compression noise go
+    sizes = ndimage.sum_labels(inside, regions, range(1, count + 1)) if count else []
+    large = [number for number, size in enumerate(sizes, 1) if size >= _SPECK * inside.size]
+    _save(Image.fromarray(np.isin(regions, large).astype(np.uint8) * 255), target)
+
+
+def attempt(errors: list[RecordError], convert: Callable, *arguments, **options) -> None:
+    """Run one conversion; what cannot be read goes to the list."""
+    try:
+        convert(*arguments, **options)
+    except RecordError as error:
+        errors.append(error)
+
+
+def _read_key_points(path: Path) -> np.ndarray:
+    with records.reading(path):
+        values = np.array(json.loads(path.read_text(encoding='utf-8'))['keypoints'], dtype=np.float64)
+        points = values.reshape(KEY_POINTS, -1)[:, :2]
+        return np.where(
+            (points > 0).all(axis=1, keepdims=True), points, 0.0
+        )  # -1 stands for a point that was not found
+
+
+def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
+    """Whether an earlier run has made `target` of `source` as it is now; with `same`, as a link or copy of
+    it.
+    """
+    try:
+        before, after = os.stat(source), os.stat(target)
+    except FileNotFoundError:
+        return False
+    if same:
+        return (before.st_size, int(before.st_mtime)) == (after.st_size, int(after.st_mtime))
+    return after.st_mtime >= before.st_mtime
+
+
+def _keep_time(source: Path, target: Path) -> None:
+    times = os.stat(source)
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _save(picture: Image.Image, target: Path) -> None:
+    with atomic_write(target, sync=False) as temporary:
+        picture.save(temporary, quality=100, compress_level=3)
+
+
+def _save_parts(parts: np.ndarray, target: Path) -> None:
+    with atomic_write(target, sync=False) as temporary:
+        np.save(temporary, parts)

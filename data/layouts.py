@@ -1,0 +1,173 @@
+"""The layouts in which people have try-on data: where each file of a record lies, and how a folder is
+recognised.
+
+CP-VTON (Wang et al., ECCV 2018), VITON-HD (Choi et al., CVPR 2021), DressCode (Morelli et al., ECCV 2022).
+"""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from data.labels import ATR_PARSING, CIHP_PARSING, LIP_PARSING, Parsing
+
+PARTS = ('train', 'test')
+CATEGORIES = ('upper_body', 'dresses')
+_NO_TOPS = 'lower_body'
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one published data set is laid out.
+
+    `lists` and `files` hold path patterns below the source folder; of several the first that exists counts.
+    `{part}` is train or test, `{stem}` the name of a picture without its suffix, `{number}` that without its
+    last two signs.
+    """
+
+    title: str
+    parsing: Mapping[int, Parsing]
+    """From its parsing ids to ours."""
+    lists: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[str, ...]]
+    """By the kinds of our layout: img, color, edge, label, pose, densepose."""
+    marks: tuple[str, ...]
+    """Folders that no other layout has together."""
+    own_suffix: str = '_1'
+    """What replaces _0 in the name of a person for its own garment; empty: the garment has the person's
+    name.
+    """
+    pose_frame: tuple[int, int] | None = None
+    """(height, width) that its key points are meant in; None: their picture's."""
+
+    def list_file(self, source: Path, part: str) -> Path | None:
+        """Return the pair list of a part, or None where there is none."""
+        return _first(source / name for name in self.lists[part])
+
+    def file(self, source: Path, part: str, kind: str, name: str) -> Path | None:
+        """Return the file of a kind for the picture called `name`, or None where there is none."""
+        return _first(self.candidates(source, part, kind, name))
+
+    def candidates(self, source: Path, part: str, kind: str, name: str) -> list[Path]:
+        """Return where the file of a kind for the picture called `name` may lie, the preferred place
+        first.
+        """
+        stem = Path(name).stem
+        words = {'part': part, 'name': name, 'stem': stem, 'number': stem[:-2]}
+        return [source / pattern.format(**words) for pattern in self.files[kind]]
+
+    def own_garment(self, person: str) -> str:
+        """Return the file name of the garment that a person wears."""
+        stem, suffix = os.path.splitext(person)
+        return f'{stem[:-2]}{self.own_suffix}{suffix}' if self.own_suffix and stem.endswith('_0') else person
+
+    def recognises(self, root: Path) -> bool:
+        """Whether a folder is laid out like this."""
+        return any(all(os.path.isdir(root / mark.format(part=part)) for mark in self.marks) for part in PARTS)
+
+
+LAYOUTS = {
+    'cp_vton': Layout(
+        'CP-VTON',
+        LIP_PARSING,
+        {part: (f'{part}_pairs.txt',) for part in PARTS},
+        {
+            'img': ('{part}/image/{name}',),
+            'color': ('{part}/cloth/{name}',),
+            'edge': ('{part}/cloth-mask/{name}', '{part}/cloth-mask/{stem}.png'),
+            'label': ('{part}/image-parse/{stem}.png',),
+            'pose': ('{part}/pose/{stem}_keypoints.json',),
+            'densepose': (),
+        },
+        ('{part}/image', '{part}/cloth', '{part}/image-parse', '{part}/pose'),
+    ),
+    'viton_hd': Layout(
+        'VITON-HD',
+        CIHP_PARSING,
+        {part: (f'{part}_pairs.txt',) for part in PARTS},
+        {
+            'img': ('{part}/image/{name}',),
+            'color': ('{part}/cloth/{name}',),
+            'edge': ('{part}/cloth-mask/{name}', '{part}/cloth-mask/{stem}.png'),
+            'label': ('{part}/image-parse-v3/{stem}.png', '{part}/image-parse/{stem}.png'),
+            'pose': (
+                '{part}/openpose_json/{stem}_keypoints.json',
+                '{part}/openpose-json/{stem}_keypoints.json',
+            ),
+            'densepose': tuple(
+                f'{{part}}/image-densepose/{{stem}}.{suffix}' for suffix in ('npy', 'png', 'jpg')
+            ),
+        },
+        ('{part}/image', '{part}/cloth', '{part}/openpose_json'),
+        own_suffix='',
+    ),
+    'dresscode': Layout(
+        'DressCode',
+        ATR_PARSING,
+        {'train': ('train_pairs.txt',), 'test': ('test_pairs_unpaired.txt', 'test_pairs_paired.txt')},
+        {
+            'img': ('images/{name}',),
+            'color': ('images/{name}',),
+            'edge': (),
+            'label': ('label_maps/{number}_4.png',),
+            'pose': ('keypoints/{number}_2.json',),
+            'densepose': ('dense/{number}_5.npy', 'dense/{number}_5.png'),
+        },
+        ('images', 'keypoints', 'label_maps'),
+        pose_frame=(512, 384),
+    ),
+}
+
+
+def recognise(root: Path) -> tuple[str, Path] | None:
+    """Return which layout a folder belongs to and the folder to convert, or None. Its train or test folder
+    counts as well.
+    """
+    for folder in (root, root.parent):
+        for name, layout in LAYOUTS.items():
+            if layout.recognises(folder):
+                return name, folder
+    for category in CATEGORIES:
+        if LAYOUTS['dresscode'].recognises(root / category):
+            return 'dresscode', root / category
+    return None
+
+
+def conversion_hint(root: Path) -> str | None:
+    """Return what to say about a folder in a layout that has to be converted first, or None."""
+    if not (found := recognise(root)):
+        return None
+    name, folder = found
+    command = f'python -m data.convert {shlex.quote(str(folder))} TARGET --layout {name}'
+    expected = 'expected that of VITON (<phase>_img, <phase>_color, ...)'
+    return f'the layout of {LAYOUTS[name].title}, {expected}; run `{command}`'
+
+
+def _first(paths) -> Path | None:
+    return next((path for path in paths if path.is_file()), None)
+
+
+def holds_lower_body(root: Path) -> bool:
+    """Whether a folder is DressCode's category of trousers and skirts, which no network here puts on."""
+    return root.name == _NO_TOPS and LAYOUTS['dresscode'].recognises(root)
+
+
+def suggest_names(path: Path) -> list[str]:
+    """Return the names beside a missing file that differ from its own in case or suffix alone."""
+    try:
+        changed = path.parent.stat().st_mtime_ns
+    except OSError:  # without the folder there is nothing beside the file
+        return []
+    stems = _names_by_stem(path.parent, changed)
+    return stems.get(path.stem.casefold(), [])
+
+
+@lru_cache(maxsize=8)
+def _names_by_stem(folder: Path, _changed: int) -> dict[str, list[str]]:
+    """Names in a folder by their stems without case; read once, however many files of it are missing."""
+    stems: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(folder)):
+        stems.setdefault(Path(name).stem.casefold(), []).append(name)
+    return stems

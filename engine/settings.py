@@ -1,0 +1,179 @@
+"""The settings of a training run: one dataclass, each field with its default and its effect.
+
+The fields make the command line (`opt.train_opt`), are stored as the run's `opt.yaml`, and are what the trainer and its
+helpers get.
+"""
+
+import dataclasses
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.distributed import Process
+from engine.schedule import OPTIMIZERS, SCHEDULES
+from engine.stages import NETWORKS, STAGES, Stage
+from models.registry import GENERATORS, WARPS, family_of, find_family
+from utils.cli import positive_number, run_name, share, whole_number
+from utils.errors import UserError
+
+AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+DATA, OPTIMISATION, RUN = 'data and networks', 'optimisation', 'run'
+
+
+def option(default: Any, effect: str, *, group: str | None = None, **parsing: Any) -> Any:
+    """A field that is an option of the command line; `parsing` are arguments of argparse, or `switch=True`."""
+    return field(default=default, metadata={'help': effect, 'group': group, **parsing})
+
+
+def weights_of(name: str) -> Any:
+    """The option that gives one of a stage's networks its weights."""
+    role, part = NETWORKS[name]
+    what = {'warp': 'warp network', 'generator': 'generator'}[part]
+    return option(None, f"weights of the {role}'s {what} to start with", group=DATA, metavar='PATH')
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """All settings of a training run. Fields without a help text are no options."""
+
+    stage: str  # key of `engine.stages.STAGES`
+    run: str | None = None  # folder of the run to be continued
+    place: str | None = None  # folder of a run that ended before it saved anything, to start anew in
+    begun: dict[str, str] = field(default_factory=dict)  # checkpoints of the published code to be continued, by network
+
+    project: str = option('runs/train', 'folder in which run folders are made')
+    name: str = option('exp', 'run folder: project/name, or name-1, name-2 if it exists', type=run_name)
+    device: str = option('', "'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    batch_size: int = option(32, 'records a step', type=whole_number(1))
+    workers: int = option(8, 'processes that load records', type=whole_number(0))
+
+    dataroot: str | None = option(None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)', group=DATA)
+    valroot: str | None = option(None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA)
+    size: tuple[int, int] = option(
+        (256, 192), 'pictures are resized to this', group=DATA, nargs=2, type=whole_number(1), metavar=('H', 'W')
+    )
+    teacher: str = option('fs_vton', 'family of the parser-based networks, or WARP+GEN', group=DATA)
+    student: str = option('dm_vton', 'family of the parser-free networks, or WARP+GEN', group=DATA)
+    warp: str | None = option(None, "warp network of the trained role in place of its family's", group=DATA, choices=list(WARPS))
+    gen: str | None = option(None, "generator of the trained role in place of its family's", group=DATA, choices=list(GENERATORS))
+    align_corners: bool = option(False, 'how flows sample; published weights were trained with it', group=DATA, switch=True)
+    pb_warp_checkpoint: str | None = weights_of('pb_warp')
+    pb_gen_checkpoint: str | None = weights_of('pb_gen')
+    pf_warp_checkpoint: str | None = weights_of('pf_warp')
+    pf_gen_checkpoint: str | None = weights_of('pf_gen')
+    vgg_weights: str = option(
+        'imagenet',
+        "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none, which trains without these terms",
+        group=DATA,
+        metavar='imagenet|PATH|none',
+    )
+    fid_weights: str | None = option(
+        None, "pytorch-fid's Inception file; None: downloaded when first needed", group=DATA, metavar='PATH'
+    )
+
+    optimizer: str = option(
+        'Adam', 'AdamW has no weight decay, SGD is Nesterov', group=OPTIMISATION, choices=list(OPTIMIZERS)
+    )
+    lr: float = option(
+        5e-5, 'learning rate; a fine-tuned warp network gets a fifth', group=OPTIMISATION, type=positive_number
+    )
+    momentum: float = option(0.5, 'beta1 of Adam and AdamW, momentum of SGD', group=OPTIMISATION, type=share)
+    niter: int = option(50, 'epochs at the full learning rate', group=OPTIMISATION, type=whole_number(0))
+    niter_decay: int = option(
+        50, 'epochs after them, while it decays towards 0', group=OPTIMISATION, type=whole_number(0)
+    )
+    schedule: str = option(
+        'linear', 'shape of the decay: linear changes by epoch, cosine by step', group=OPTIMISATION, choices=list(SCHEDULES)
+    )
+    warm_up: int = option(
+        0, 'steps in which the learning rate rises to its full value', group=OPTIMISATION, type=whole_number(0), metavar='N'
+    )
+    ema: float | None = option(
+        None,
+        'also keep the exponential average of the weights; None: no average',
+        group=OPTIMISATION,
+        type=share,
+        metavar='DECAY',
+    )
+    accumulate: int = option(
+        1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'
+    )
+    grad_clip: float | None = option(
+        None, "cut the gradient's norm to this; None: never", group=OPTIMISATION, type=positive_number, metavar='NORM'
+    )
+    max_steps: int | None = option(
+        None, 'save and stop after N optimiser steps in all', group=OPTIMISATION, type=whole_number(1), metavar='N'
+    )
+    seed: int = option(
+        0, 'of new weights, the order of records, drawn garments', group=OPTIMISATION, type=whole_number(0)
+    )
+    amp: str = option('off', 'mixed precision; fp16 scales the loss', group=OPTIMISATION, choices=list(AMP))
+    compile: bool = option(False, 'run the trained networks through torch.compile', group=OPTIMISATION, switch=True)
+    channels_last: bool = option(
+        False, 'keep channels last in memory, which suits tensor cores', group=OPTIMISATION, switch=True
+    )
+    sync_bn: bool = option(
+        False, 'share batch norm statistics among processes (CUDA, torchrun)', group=OPTIMISATION, switch=True
+    )
+
+    print_step: int = option(100, 'log every N steps; 0: epochs only', group=RUN, type=whole_number(0), metavar='N')
+    sample_step: int = option(100, 'pictures every N steps; 0: never', group=RUN, type=whole_number(0), metavar='N')
+    save_period: int = option(20, 'keep weights of every Nth epoch', group=RUN, type=whole_number(1), metavar='N')
+    verbose: bool = option(False, 'also log all options and the layers of the networks', group=RUN, action='store_true')
+
+    def __post_init__(self):
+        object.__setattr__(self, 'size', tuple(self.size))  # a list where it comes from a parser or a file
+
+    @property
+    def recipe(self) -> type[Stage]:
+        """The stage's class: what it trains, and what stays frozen."""
+        return STAGES[self.stage]
+
+    @property
+    def continues(self) -> bool:
+        """True where a state, of ours or of the published code, brings the trained networks."""
+        return self.run is not None or bool(self.begun)
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs in all."""
+        return self.niter + self.niter_decay
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Family, or pair `warp+generator`, of 'teacher' and 'student'. Raises ValueError for an unknown one."""
+        names = {'teacher': self.teacher, 'student': self.student}
+        if self.warp or self.gen:
+            role = self.trained_role
+            family = find_family(names[role], role)
+            names[role] = family_of(self.warp or family.warp, self.gen or family.generator).name
+        return names
+
+    @property
+    def trained_role(self) -> str:
+        """Role of the networks that the stage trains: 'teacher' or 'student'."""
+        return NETWORKS[next(iter(self.recipe.lr_scale))].role
+
+    def checkpoint(self, name: str) -> str | None:
+        """The file that the network `name` starts with."""
+        return getattr(self, f'{name}_checkpoint', None)
+
+    def command(self, folder: Path, process: Process) -> str:
+        """The command that continues the run in `folder`."""
+        launcher = 'python' if process.world == 1 else f'torchrun --nproc_per_node={process.world}'
+        return f'{launcher} train_{self.stage}.py --resume {shlex.quote(str(folder))}'
+
+    def check_device(self, process: Process) -> None:
+        """Raise `UserError` for settings that the process's device cannot follow."""
+        if self.sync_bn and process.world > 1 and process.device.type != 'cuda':
+            raise UserError(
+                f'--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on {process.device}; leave it out'
+            )
+
+
+def options_of(settings: type[TrainSettings] = TrainSettings) -> list[dataclasses.Field]:
+    """The fields that are options, in the order of the help."""
+    return [each for each in dataclasses.fields(settings) if 'help' in each.metadata]

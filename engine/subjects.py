@@ -1,0 +1,84 @@
+"""What test.py measures: a student or a compared method, its test set, and what it takes of a batch of that."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from data.annotations import NOISE_SEED, AnnotatedDataset, require_folders
+from data.viton import VITONDataset
+from engine.evaluate import student_inputs
+from models import TryOnPipeline
+from models.baselines import BASELINES
+from models.baselines.pipeline import BaselinePipeline
+
+
+class Subject(NamedTuple):
+    """A pipeline and the test set that it is to dress."""
+
+    pipeline: nn.Module  # with family, size, align_corners and is_trained
+    dataset: VITONDataset
+    inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]]  # what the pipeline takes of a batch
+    about: dict[str, Any]  # what else a report has to say
+
+    def first(self) -> tuple[Tensor, ...]:
+        """The inputs of the first pair, a batch of one."""
+        return self.inputs(default_collate([self.dataset[0]]))
+
+
+def create_subject(
+    dataroot: str | Path,
+    *,
+    family: str | None,
+    files: Sequence[str | Path],
+    align_corners: bool | None,
+    device: torch.device,
+    size: Sequence[int] | None,
+    pairs: str | Path | None = None,
+) -> Subject:
+    """What `family` names, None: the student that the files hold: warp network, then generator; or all of a compared method."""
+    settings = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
+    if family in BASELINES:
+        return baseline_subject(dataroot, files=files, **settings)
+    warp, gen = files
+    return student_subject(dataroot, warp=warp, gen=gen, **settings)
+
+
+def student_subject(
+    dataroot: str | Path,
+    *,
+    warp: str | Path,
+    gen: str | Path,
+    family: str | None,
+    align_corners: bool | None,
+    device: torch.device,
+    size: Sequence[int] | None,
+    pairs: str | Path | None = None,
+) -> Subject:
+    """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises `UserError`."""
+    pipeline = TryOnPipeline.from_checkpoints(warp=warp, gen=gen, family=family, align_corners=align_corners, device=device)
+    dataset = VITONDataset(dataroot, 'test', size=tuple(size or pipeline.size), pairs=pairs)
+    pipeline.warp.check_size('--size', dataset[0]['image'])
+    return Subject(pipeline, dataset, student_inputs, {})
+
+
+def baseline_subject(
+    dataroot: str | Path,
+    *,
+    files: Sequence[str | Path],
+    family: str,
+    align_corners: bool | None,
+    device: torch.device,
+    size: Sequence[int] | None,
+    pairs: str | Path | None = None,
+) -> Subject:
+    """A compared method of its files, and the test set with the annotations it needs. Raises `UserError`."""
+    needs = BASELINES[family].needs
+    require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
+    pipeline = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
+    dataset = AnnotatedDataset(dataroot, family, needs, size=tuple(size or pipeline.size), pairs=pairs)
+    about = {'noise_seed': NOISE_SEED} if 'noise' in pipeline.network.inputs else {}
+    return Subject(pipeline, dataset, pipeline.inputs_of, about)

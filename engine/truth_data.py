@@ -1,0 +1,77 @@
+"""Training records whose truth is known: those of `python -m synthetic --truths`, or what a teacher wrote in the same layout.
+
+The folder has, beside VITON's, `train_truths.txt` and `train_gt` (see `synthetic.dataset`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from data.records import Pair, read_label
+from data.transforms import ids_tensor
+from data.viton import VITONDataset
+from engine.distributed import Process
+from engine.ground_truth import GroundTruth, read_flow, resize_flow
+from engine.preparation import loader_of
+from engine.settings import TrainSettings
+from utils.errors import DataError, MissingFileError
+
+LIST, FOLDER = 'train_truths.txt', 'train_gt'
+
+
+def read_truths(root: Path) -> dict[str, str]:
+    """Read which garment each person's truth shows, by file names. Raises `MissingFileError`, `DataError`."""
+    path = root / LIST
+    if not path.is_file():
+        raise MissingFileError(f'{path}: no such file; draw a training set with truths: python -m synthetic --truths')
+    pairs = [line.split() for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
+    if wrong := next((pair for pair in pairs if len(pair) != 2), None):
+        raise DataError(f'{path}: {" ".join(wrong)[:80]!r}, expected a person and a garment a line')
+    return dict(pairs)
+
+
+class TruthDataset(VITONDataset):
+    """The persons of `train_truths.txt`, with what `VITONDataset` has of them, and the truth.
+
+    The other garment, `color_un`, is that of the truth. Beside it a record has, float32 [C, H, W]: `truth` [3] in [-1, 1] the
+    person in that garment; `truth_flow`, `own_flow` [2] the sampling grids (normalised x, y, NaN where no garment is seen) from
+    `truth` to `color_un` and from `image` to `color`; `truth_mask`, `truth_label` [1] the values of `data.labels`.
+    Raises `UserError` for a set that cannot be used; with `check` each file is looked at now.
+    """
+
+    def __init__(self, root: str | Path, *, size: tuple[int, int] = (256, 192), seed: int = 0, check: bool = True):
+        super().__init__(root, 'train', size=size, seed=seed, check=check)
+        self.partners = read_truths(self.root)
+        self.pairs = [pair for pair in self.pairs if pair.person in self.partners]
+        if not self.pairs:
+            raise DataError(f'{self.root / LIST}: names no person of train_pairs.txt')
+        pairs = [Pair(pair.person, self.partners[pair.person]) for pair in self.pairs]
+        self.truths = GroundTruth(self.root / FOLDER, pairs, size=self.size, check=check)
+
+    def unpaired_garment(self, index: int) -> str:
+        """Return the file name of the garment that the truth of a record shows."""
+        return self.partners[self.pairs[index].person]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        record = super().__getitem__(index)
+        person, garment = record['person_name'], record['unpaired_name']
+        stem = f'{Path(person).stem}__{Path(garment).stem}'
+        truth, flow, mask = self.truths(person, garment)
+        own_flow = read_flow(self.root / FOLDER / 'own_flow' / f'{stem}.npy')
+        if own_flow.shape[1:] != self.size:
+            own_flow = resize_flow(own_flow, self.size)
+        label = ids_tensor(read_label(self.root / FOLDER / 'label' / f'{stem}.png'), self.size)
+        record |= {'truth': truth, 'truth_flow': flow, 'truth_mask': mask, 'truth_label': label}
+        return record | {'own_flow': torch.from_numpy(np.ascontiguousarray(own_flow))}
+
+
+def create_truth_loader(settings: TrainSettings, process: Process) -> DataLoader:
+    """Return the loader of this process's share of the records with truths, in an order that depends on seed and epoch alone.
+
+    Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
+    """
+    root, check = settings.dataroot or '', process.is_first
+    return loader_of(TruthDataset(root, size=settings.size, seed=settings.seed, check=check), settings, process)

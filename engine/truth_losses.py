@@ -1,0 +1,91 @@
+"""Losses of the stage whose truth is known: flows, masks and pictures. Weights follow this project's own measurements."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.augment import TruthInputs
+from engine.losses import total
+from models.outputs import TryOn, WarpOutput
+
+FLOW, FLOW_POWER, FLOW_EPSILON = 0.05, 0.8, 0.01
+LEVEL_WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0)  # coarse to fine; a network of fewer levels takes the last ones
+REFERENCE_HEIGHT = 128  # distances count in pixels of pictures of this height
+WARPED_CLOTH, WARPED_EDGE = 0.5, 0.3
+PICTURE, GRADIENT, RENDERED = 2.0, 1.0, 1.0
+IN_KEPT, IN_GARMENT, REPAINTED = 0.1, 0.5, 5.0  # of the rendered picture, where it is hidden, half hidden, and shown
+MASK, MASK_PULL = 0.5, 0.1
+REACH = 8  # half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
+
+
+def flow_distance(flow: Tensor, truth: Tensor) -> Tensor:
+    """Mean of (|dx| + |dy| + 0.01)^0.8, in pixels of pictures 128 high, between a level's flow and the truth where known.
+
+    `flow` [N, 2, h, w] and `truth` [N, 2, H, W] are sampling grids in normalised (x, y) of their own sizes; `truth` may be NaN.
+    """
+    (height, width), (full_height, full_width) = flow.shape[2:], truth.shape[2:]
+    factor = full_height // height
+    known = truth.isfinite().all(dim=1, keepdim=True).to(flow.dtype)
+    filled = truth.nan_to_num(0)
+    share = F.avg_pool2d(known, factor) if factor > 1 else known
+    mean = (F.avg_pool2d(filled, factor) if factor > 1 else filled) / share.clamp(min=1e-6)
+    weight = (share > 0.5).to(flow.dtype)
+    half = flow.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None, None]
+    full_half = flow.new_tensor([(full_width - 1) / 2, (full_height - 1) / 2])[:, None, None]
+    places = ((flow + 1) * half + 0.5) * factor - 0.5
+    wanted = (mean + 1) * full_half
+    distance = (places - wanted).abs().sum(dim=1, keepdim=True) * (REFERENCE_HEIGHT / full_height)
+    return ((distance + FLOW_EPSILON) ** FLOW_POWER * weight).sum() / weight.sum().clamp(min=1)
+
+
+def region_l1(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
+    """Mean absolute difference of two pictures [N, 3, H, W] where `region` [N, 1, H, W] is 1."""
+    return ((first - second).abs().mean(dim=1, keepdim=True) * region).sum() / region.sum().clamp(min=1)
+
+
+def gradient_l1(first: Tensor, second: Tensor) -> Tensor:
+    """L1 of horizontal and vertical differences of two pictures."""
+    difference = first - second
+    return difference.diff(dim=3).abs().mean() + difference.diff(dim=2).abs().mean()
+
+
+def dilate(mask: Tensor, reach: int) -> Tensor:
+    """The largest value of a mask within `reach` pixels across and down."""
+    side = 2 * reach + 1
+    return F.max_pool2d(F.max_pool2d(mask, (1, side), 1, (0, reach)), (side, 1), 1, (reach, 0))
+
+
+def hidden_region(garment: Tensor) -> Tensor:
+    """Gaps in the seen garment [N, 1, H, W] as wide as an arm: the flow may show the garment there or not."""
+    reach = max(1, round(REACH * garment.shape[2] / REFERENCE_HEIGHT))
+    closed = -dilate(-dilate(garment, reach), reach)
+    return (closed - garment).clamp(min=0)
+
+
+def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tensor]:
+    """The warp's losses: flows at every level, the warped cloth where the garment is seen, the warped edge."""
+    weights = LEVEL_WEIGHTS[-len(warped.levels) :]
+    flow = total(weight * flow_distance(level.flow, inputs.flow) for weight, level in zip(weights, warped.levels, strict=True))
+    assert warped.edge is not None, 'training gives an edge'
+    decided = 1 - hidden_region(inputs.garment)
+    return {
+        'flow': FLOW * flow,
+        'cloth_l1': WARPED_CLOTH * region_l1(warped.cloth, inputs.target, inputs.garment),
+        'edge_l1': WARPED_EDGE * region_l1(warped.edge, inputs.garment, decided),
+    }
+
+
+def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
+    """The generator's losses; `generated` [N, 4 or 5, H, W] is its raw output, whose masks are logits."""
+    outside = inputs.kept * IN_KEPT + (1 - inputs.kept) * REPAINTED
+    weight = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside
+    terms = {
+        'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
+        'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
+        'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
+        'garment_mask': MASK * F.binary_cross_entropy_with_logits(generated[:, 3:4], inputs.garment),
+        'garment_pull': MASK_PULL * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
+    }
+    if generated.shape[1] > 4:
+        terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(generated[:, 4:5], inputs.kept)
+    return terms

@@ -1,0 +1,58 @@
+"""The narrow generator of the small model, with a fifth output: a mask of the pixels that stay as they are.
+
+Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018). No conv runs at full size: the end works on blocks of 2 x 2
+pixels (pixel shuffle, Shi et al., CVPR 2016), which it also sees of the input, so that masks follow the picture's edges.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.extractors.lite_fpn import lite_stage
+from models.extractors.mobile_fpn import InvertedResidual, conv_norm_relu6
+
+STEM_CHANNELS = 16
+# channels, blocks and expansion of an encoder's stage, each of which begins with a stride of 2: 1/4, 1/8, 1/16, 1/32
+STAGES = ((24, 2, 4), (40, 2, 4), (80, 3, 4), (128, 2, 4))
+MERGES = (2, 3, 2, 2)  # expansion of the block that merges a skip: 1/2, 1/4, 1/8, 1/16
+HEAD_CHANNELS = 48
+OUT_CHANNELS = 5
+BLOCK = 2  # pixels a side that the end predicts together
+
+
+class LiteUnet(nn.Module):
+    """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture before tanh, composite mask and keep mask before sigmoid."""
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        self.stem = nn.Sequential(*conv_norm_relu6(in_channels, STEM_CHANNELS, 3, stride=2))
+        stages, channels, ups, merges = [], STEM_CHANNELS, [], []
+        for (out_channels, blocks, expansion), merge in zip(STAGES, MERGES, strict=True):
+            stages.append(lite_stage(channels, out_channels, blocks, expansion))
+            ups.append(nn.Sequential(nn.Conv2d(out_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)))
+            merges.append(InvertedResidual(2 * channels, channels, expansion=merge))
+            channels = out_channels
+        self.stages = nn.ModuleList(stages)
+        self.ups = nn.ModuleList(ups[::-1])
+        self.merges = nn.ModuleList(merges[::-1])
+        self.head = nn.Sequential(
+            *conv_norm_relu6(STEM_CHANNELS + BLOCK**2 * in_channels, HEAD_CHANNELS, 1),
+            *conv_norm_relu6(HEAD_CHANNELS, HEAD_CHANNELS, 3, groups=HEAD_CHANNELS),
+            nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1),
+        )
+        with torch.no_grad():  # the pixels of a block begin alike: no pattern of blocks to be unlearnt
+            first = self.head[-1].weight[:: BLOCK**2]
+            self.head[-1].weight.copy_(first.repeat_interleave(BLOCK**2, dim=0))
+            self.head[-1].bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        blocks = F.pixel_unshuffle(x, BLOCK)  # [N, 4 C, H / 2, W / 2]
+        x = self.stem(x)
+        skips = []
+        for stage in self.stages:
+            skips.append(x)
+            x = stage(x)
+        for up, merge, skip in zip(self.ups, self.merges, skips[::-1], strict=True):
+            doubled = F.interpolate(up(x), scale_factor=2.0, mode='bilinear', align_corners=False)
+            x = merge(torch.cat([skip, doubled], dim=1))
+        return F.pixel_shuffle(self.head(torch.cat([x, blocks], dim=1)), BLOCK)

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The small model from drawings, as checkpoints/dm_vton_lite_drawn_* was made: 128 x 96 first, then 256 x 192.
+#   bash scripts/train_small.sh [FOLDER]
+# RECORDS (9344), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the averaged weights in 16 bits. Run it again after an
+# interruption: what is done is left as it is. docs/small_model.md says what it takes.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+folder=${1:-runs/small}
+mkdir -p "$folder" && folder=$(cd "$folder" && pwd)
+cd "$root"
+common=(--dataroot "$folder/data/VITON_traindata" --project "$folder" --student dm_vton_lite --align_corners --channels_last)
+common+=(--device "${DEVICE:-cpu}" --workers 1 --batch_size 16 --optimizer AdamW --momentum 0.9 --grad_clip 5 --ema 0.998)
+common+=(--schedule cosine --warm_up 200 --niter 0 --seed 0)
+
+train() { # name of the run, further options
+    if [ -e "$folder/$1/weights/state_last.pt" ]; then
+        python train_pf_truth.py --resume "$folder/$1"
+    else
+        python train_pf_truth.py --name "$1" "${common[@]}" "${@:2}"
+    fi
+}
+
+python -m synthetic --root "$folder/data" --train "${RECORDS:-9344}" --test 200 --truths --seed 1000 --workers 2
+
+train small --size 128 96 --lr 1.5e-3 --niter_decay 6
+train large --size 256 192 --lr 8e-4 --niter_decay 2 \
+    --pf_warp_checkpoint "$folder/small/weights/pf_warp_ema_last.pt" --pf_gen_checkpoint "$folder/small/weights/pf_gen_ema_last.pt"
+
+for part in warp gen; do
+    python -m models.checkpoint convert "$folder/large/weights/pf_${part}_ema_last.pt" "$folder/dm_vton_lite_drawn_$part.safetensors" \
+        --dtype float16
+done
+python test.py --project "$folder" --name drawn --dataroot "$folder/data/VITON_test" --metrics ssim runtime cost --batch_size 8 \
+    --pf_warp_checkpoint "$folder/dm_vton_lite_drawn_warp.safetensors" --pf_gen_checkpoint "$folder/dm_vton_lite_drawn_gen.safetensors"

@@ -1,0 +1,227 @@
+"""The stage that the truth teaches: records in both directions, changes that move flows along, losses least at the truth."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from data.labels import KEPT
+from data.viton import create_loader
+from engine import augment as changes
+from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
+from engine.schedule import create_optimizer
+from engine.stages import create_stage
+from engine.truth_data import TruthDataset
+from engine.truth_losses import flow_distance, hidden_region, truth_picture_terms, truth_warp_terms
+from models.ops.flow import offset_to_flow, rescale, sample
+from models.outputs import TryOn, WarpLevel, WarpOutput
+from synthetic.dataset import write_dataset
+from utils.errors import DataError, MissingFileError
+
+SIZE = (128, 96)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def quiet_cores(one_thread):
+    """Small maps on one thread."""
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    """A tiny drawn training set with truths."""
+    folder = tmp_path_factory.mktemp('drawn') / 'set'
+    return write_dataset(folder, train=4, test=0, seed=4, size=SIZE, truths=True, progress=False)
+
+
+@pytest.fixture(scope='module')
+def batch(root):
+    return next(iter(create_loader(TruthDataset(root / 'VITON_traindata', size=SIZE), batch_size=4, workers=0)))
+
+
+def as_listed(batch) -> TruthInputs:
+    return truth_inputs(batch, reversed_pairs=torch.zeros(4, dtype=torch.bool))
+
+
+def through_truth(inputs: TruthInputs) -> tuple[float, float]:
+    """Mean difference between the garment seen through the true flow and the target, and the share of the garment compared."""
+    known = inputs.flow.isfinite().all(dim=1, keepdim=True)
+    seen = sample(inputs.cloth, inputs.flow.nan_to_num(0), align_corners=True)
+    difference = (seen - inputs.target).abs().mean(dim=1, keepdim=True)[known].mean().item()
+    return difference, (known.sum() / inputs.garment.sum()).item()
+
+
+def test_a_pair_is_used_in_both_directions(batch):
+    listed, turned = as_listed(batch), truth_inputs(batch, reversed_pairs=torch.ones(4, dtype=torch.bool))
+    assert torch.equal(listed.person, turned.target) and torch.equal(listed.target, turned.person)
+    assert torch.equal(listed.body, turned.target_body) and torch.equal(listed.kept, turned.kept)
+    assert torch.equal(listed.edge, (batch['edge_un'] > 0.5).float())
+    assert torch.equal(turned.edge, (batch['edge'] > 0.5).float())
+    for inputs in (listed, turned):
+        difference, share = through_truth(inputs)
+        assert difference < 0.2 and share > 0.9  # folds, shadow and JPEG; a flow of the other direction gives 0.5 and more
+        assert (inputs.person - inputs.target).abs()[inputs.kept.expand(-1, 3, -1, -1) > 0].mean() < 0.02  # JPEG of one of them
+
+
+def test_records_of_another_size_are_resized_with_their_flows(root):
+    small = TruthDataset(root / 'VITON_traindata', size=(64, 64))[0]
+    small = {name: x[None] for name, x in small.items() if isinstance(x, torch.Tensor)}
+    inputs = truth_inputs(small, reversed_pairs=torch.tensor([True]))
+    difference, share = through_truth(inputs)
+    assert inputs.flow.shape == (1, 2, 64, 64) and difference < 0.25 and share > 0.9
+
+
+def test_a_set_without_truths_is_refused_with_the_command_that_draws_one(root, tmp_path):
+    other = write_dataset(tmp_path / 'plain', train=2, test=0, seed=1, size=(64, 64), progress=False)
+    with pytest.raises(MissingFileError, match='python -m synthetic --truths'):
+        TruthDataset(other / 'VITON_traindata', size=(64, 64))
+    (other / 'VITON_traindata' / 'train_truths.txt').write_text('somebody.jpg\n')
+    with pytest.raises(DataError, match='expected a person and a garment a line'):
+        TruthDataset(other / 'VITON_traindata', size=(64, 64))
+
+
+def test_a_batch_of_another_loader_is_refused_with_what_it_lacks(batch):
+    with pytest.raises(ValueError, match='batch without truth, own_flow'):
+        lacking = {name: x for name, x in batch.items() if name not in ('truth', 'own_flow')}
+        truth_inputs(lacking, reversed_pairs=torch.ones(4))
+
+
+def smooth(count: int, channels: int) -> torch.Tensor:
+    return rescale(torch.randn(count, channels, 16, 12), 8.0).clamp(-1, 1)
+
+
+def test_moving_pictures_and_flows_commutes_with_warping(monkeypatch):
+    """A target made by a known flow is, after any move, still the moved garment seen through the moved flow."""
+    monkeypatch.setattr(changes, 'PERSON_ZOOM', (0.9, 1.2))
+    torch.manual_seed(3)
+    cloth, mask = smooth(6, 3), torch.ones(6, 1, *SIZE)
+    flow = offset_to_flow(6 * smooth(6, 2))
+    target = sample(cloth, flow, align_corners=True)
+    flow[:, :, :8] = math.nan
+    inputs = TruthInputs(target, cloth, mask, target, flow, mask, mask, mask, mask)
+    moved = move(inputs)
+    known = moved.flow.isfinite().all(dim=1, keepdim=True) & (moved.flow.abs().amax(dim=1, keepdim=True) < 0.95)
+    seen = sample(moved.cloth, moved.flow.nan_to_num(0), align_corners=True)
+    difference = (seen - moved.target).abs().mean(dim=1, keepdim=True)[known]
+    assert known.float().mean() > 0.5
+    assert difference.mean() < 0.02  # three bilinear samplings instead of one; 0.006 measured, a flow left behind gives 0.3
+    assert not torch.allclose(moved.target, target, atol=0.1)
+
+
+def test_an_affine_map_and_its_inverse_cancel():
+    torch.manual_seed(0)
+    picture = torch.zeros(5, 3, *SIZE)
+    mirrored = torch.tensor([True, False, True, False, True])[:, None, None, None]
+    affine = Affine.random(picture, zoom=(0.5, 2.0), shift=0.2, turn=0.5, mirrored=mirrored)
+    places = torch.rand(5, 2, 7, 4) * 2 - 1
+    torch.testing.assert_close(affine.invert(affine.apply(places)), places, rtol=0, atol=1e-5)
+    assert affine.matrix[0, 0, 0] * affine.matrix[0, 1, 1] < 0 < affine.matrix[1, 0, 0] * affine.matrix[1, 1, 1]
+
+
+def test_a_moved_flow_is_unknown_beside_gaps_and_folds():
+    flow = offset_to_flow(torch.zeros(1, 2, 64, 64))
+    flow[:, :, :, 40:] += 0.5  # a fold
+    flow[:, :, 0] = math.nan
+    between = offset_to_flow(torch.full((1, 2, 64, 64), 0.5))
+    known = move_flow(flow, between).isfinite().all(dim=1)[0]
+    assert not known[0].any() and not known[:, 39].any()
+    assert known[1:60, :39].all() and known[1:60, 40:60].all()
+
+
+def test_nothing_is_lost_at_the_best_quality_and_much_at_the_worst():
+    torch.manual_seed(0)
+    picture = smooth(2, 3)
+    best, worst = (recompress(picture, torch.full((2, 1, 1, 1), quality)) for quality in (99.0, 5.0))
+    assert (best - picture).abs().max() < 0.05 < (worst - picture).abs().max()
+
+
+def test_textures_are_pictures_that_differ():
+    torch.manual_seed(0)
+    made = texture(torch.zeros(3, 3, *SIZE))
+    assert made.shape == (3, 3, *SIZE) and made.abs().max() <= 1
+    assert (made[0] - made[1]).abs().mean() > 0.05
+
+
+def test_the_true_flow_has_no_distance_at_any_size_and_a_pixel_counts_as_one():
+    torch.manual_seed(0)
+    truth = offset_to_flow(torch.full((1, 2, *SIZE), 2.0))
+    least = 0.01**0.8
+    assert flow_distance(truth, truth).item() == pytest.approx(least, rel=1e-2)
+    coarse = offset_to_flow(torch.full((1, 2, SIZE[0] // 8, SIZE[1] // 8), 0.25))  # 2 of 8 pixels
+    assert flow_distance(coarse, truth).item() == pytest.approx(least, abs=2e-3)
+    shifted = offset_to_flow(torch.tensor([5.0, 2.0])[None, :, None, None].expand(1, 2, *SIZE))
+    assert flow_distance(shifted, truth).item() == pytest.approx(3.01**0.8, rel=1e-3)
+    large = [F.interpolate(x, scale_factor=2) for x in (shifted, truth)]
+    assert flow_distance(*large).item() == pytest.approx(3.01**0.8, rel=2e-2)  # the same part of a larger picture
+
+
+def test_unknown_places_do_not_count():
+    truth = offset_to_flow(torch.zeros(1, 2, *SIZE))
+    guess = truth.clone()
+    guess[:, :, :64] += 1
+    truth[:, :, :64] = math.nan
+    assert flow_distance(guess, truth).item() == pytest.approx(0.01**0.8, rel=1e-2)
+    assert flow_distance(guess, torch.full_like(truth, math.nan)).item() == 0
+
+
+def test_an_arms_width_of_garment_may_be_hidden_but_not_what_lies_beside_it():
+    garment = torch.zeros(1, 1, *SIZE)
+    garment[..., 20:100, 20:80] = 1
+    garment[..., 50:62, :] = 0  # an arm
+    hidden = hidden_region(garment)
+    assert hidden[..., 50:62, 30:70].min() == 1
+    assert hidden[..., :20, :].max() == hidden[..., :, :20].max() == 0 and (hidden * garment).max() == 0
+
+
+def test_the_truth_itself_costs_next_to_nothing(batch):
+    inputs = as_listed(batch)
+    flow = torch.where(inputs.flow.isfinite(), inputs.flow, 0)
+    level = WarpLevel(inputs.target, inputs.garment, flow, *[None] * 4)
+    warped = WarpOutput(inputs.target, inputs.garment, flow, (level,))
+    logits = torch.cat([inputs.target.clamp(-0.999, 0.999).atanh(), 40 * inputs.garment - 20, 40 * inputs.kept - 20], dim=1)
+    tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.target, inputs.garment, flow, inputs.kept)
+    terms = truth_warp_terms(warped, inputs) | truth_picture_terms(tryon, logits, inputs)
+    assert terms.keys() >= {'flow', 'cloth_l1', 'edge_l1', 'tryon_l1', 'rendered_l1', 'garment_mask', 'keep_mask'}
+    assert all(0 <= value.item() < 3e-3 for value in terms.values()), terms
+    wrong = tryon._replace(image=inputs.person)
+    assert truth_picture_terms(wrong, logits, inputs)['tryon_l1'] > 0.02
+    assert 'keep_mask' not in truth_picture_terms(tryon, logits[:, :4], inputs)
+
+
+def test_the_stage_learns_four_records(batch):
+    torch.manual_seed(0)
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    stage.augments = False
+    optimizer = create_optimizer('Adam', dict(stage.networks), lr=1e-3, momentum=0.9, lr_scale=stage.lr_scale)
+    losses = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        result = stage.step(batch, 1)
+        result.loss.backward()
+        optimizer.step()
+        losses.append(result.loss.item())
+    assert losses[-1] < 0.85 * losses[0], losses
+    assert list(result.panels) == ['person', 'cloth', 'warped_cloth', 'rendered', 'tryon', 'truth']
+    assert (result.terms['warp'] + result.terms['gen']).item() == pytest.approx(result.loss.item(), rel=1e-5)
+
+
+def test_a_published_family_can_begin_here_too(batch):
+    torch.manual_seed(0)
+    stage = create_stage('pf_truth', student='dm_vton')
+    result = stage.step({name: x[:1] for name, x in batch.items()}, 1)
+    result.loss.backward()
+    assert result.loss.isfinite() and 'keep_mask' not in result.terms
+    assert all(x.grad is not None for network in stage.networks.values() for x in network.parameters())
+
+
+def test_changes_leave_a_batch_that_the_stage_can_take(batch):
+    torch.manual_seed(0)
+    inputs = changes.augment(as_listed(batch))
+    for picture in (inputs.person, inputs.target, inputs.cloth):
+        assert picture.shape == (4, 3, *SIZE) and picture.abs().max() <= 1
+    for mask in (inputs.garment, inputs.kept, inputs.edge):
+        assert set(np.unique(mask.numpy())) <= {0.0, 1.0}
+    same = inputs.kept.expand(-1, 3, -1, -1) > 0
+    assert (inputs.person - inputs.target).abs()[same].mean() < 0.03  # JPEG of blocks that reach into what differs
+    assert KEPT == 0 and (batch['truth_mask'] == KEPT).float().mean() > 0.3
