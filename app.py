@@ -17,6 +17,7 @@ from utils.device import describe_device, select_device
 from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
 
+KEPT_READY = 8  # garments that the live tab can put on at once
 QUICK_TO_START = {'cpu': ('native', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
 
 
@@ -38,18 +39,23 @@ def main(arguments: list[str] | None = None) -> None:
     print(f'weights: {weights.about} ({about})')
     with own_folder() as folder:
         try:
+            from webapp.live import LiveRoom, Shared
             from webapp.page import build_page
         except ImportError as error:
             raise UserError(
                 f'{error.name} is not installed, which the page needs; pip install -r requirements-app.txt'
             ) from error
         from webapp.studio import Studio
-        from webapp.wardrobe import fill_wardrobe
+        from webapp.wardrobe import Encoder, fill_wardrobe
 
         choice = fill_wardrobe(folder / 'files', options.garments)
-        studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels)
-        page = build_page(studio, choice, about=about, note=note)
-        serve(page, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
+        pipeline = Shared(pipeline)
+        garments = Encoder(pipeline, megapixels=options.max_megapixels)
+        studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels, garments=garments)
+        room = LiveRoom(pipeline, garments)
+        room.prepare(choice.garments[:KEPT_READY])
+        page = build_page(studio, room, choice, about=about, note=note)
+        serve(page, room, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
 
 
 if __name__ == '__main__':

@@ -2,13 +2,17 @@
 
     python tryon.py --person me.jpg --garment shirt.jpg --out out.png
     python tryon.py --person me.jpg you.jpg --garment shirts/ --out results/
+    python tryon.py --video clip.mp4 --garment shirt.jpg --out out.mp4
 
-Reads photographs of people, and of garments on a plain background or with masks of their own. Writes a picture of the
-photograph's size for each person and garment, and a sheet that shows them side by side.
+Reads photographs of people, or a video of one, and photographs of garments on a plain background or with masks of their own.
+Writes a picture of the photograph's size for each person and garment, and a sheet that shows them side by side; of a video, a
+video of its size and length for each garment.
 """
 
 import sys
+from argparse import Namespace
 from itertools import chain
+from typing import Any
 
 import torch
 
@@ -17,17 +21,27 @@ from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
+from photo.clip import WRITABLE, open_clip
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
 from photo.lists import Task, dress_every_pair
 from photo.loading import load_photo
+from photo.video import ClipTask, dress_clip
 from utils.device import select_device
 from utils.errors import exit_cleanly
+from utils.paths import expand
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> None:
     """Check everything, then dress everybody in everything."""
     options = parse_tryon_options(arguments)
+    dress = _dress_video if options.video is not None else _dress_photographs
+    for note in dress(options):
+        print(f'note: {note}')
+
+
+def _dress_photographs(options: Namespace) -> list[str]:
+    """Everybody in everything; returns notes."""
     device = select_device(options.device)
     persons, garments = find_pictures(options.person, '--person'), find_pictures(options.garment, '--garment')
     masks = [match_masks(persons, options.person_mask, '--person_mask')]
@@ -37,7 +51,30 @@ def main(arguments: list[str] | None = None) -> None:
     check_results([sheet, *chain(*task.results)], [*persons, *garments, *chain(*masks)])
     for person in persons:  # a broken file shall not end an hour of work
         load_photo(person)
+    runner, size, remark = _load_networks(options, device)
+    notes = dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark)
+    print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
+    return notes
 
+
+def _dress_video(options: Namespace) -> list[str]:
+    """The person of a video in every garment; returns notes."""
+    device = select_device(options.device)
+    clip, garments = expand(options.video), find_pictures(options.garment, '--garment')
+    masks = match_masks(garments, options.garment_mask, '--garment_mask')
+    results = name_results(options.out, [clip], garments, suffixes=WRITABLE)[0]
+    sheet = expand(options.out) / f'side_by_side{WRITABLE[0]}' if len(results) > 1 else None
+    task = ClipTask(clip, garments, masks, results, sheet)
+    check_results(task.files, [clip, *garments, *masks])
+    open_clip(clip).close()
+    runner, size, _ = _load_networks(options, device)
+    notes = dress_clip(runner, task, size=size, background=options.background)
+    print(f'results: {", ".join(str(path) for path in task.files)}')
+    return notes
+
+
+def _load_networks(options: Namespace, device: torch.device) -> tuple[Any, tuple[int, int], str]:
+    """What dresses, the size of its pictures, and a remark for a sheet; says which weights these are."""
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
@@ -48,9 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not pipeline.is_trained:
         remark += ', UNTRAINED weights: the pictures mean nothing yet'
         print(f'note: {remark}')
-    for note in dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark):
-        print(f'note: {note}')
-    print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
+    return runner, size, remark
 
 
 if __name__ == '__main__':

@@ -16,9 +16,10 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     """Read the command line of tryon.py; a wrong option raises `UserError` with one line."""
     parser = OptionParser('Dress people on their own photographs, at the own size of each photograph.')
     several = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
-    parser.add_argument('--person', required=True, help='photographs of people, or folders of them', **several)
+    parser.add_argument('--person', help='photographs of people, or folders of them', **several)
+    parser.add_argument('--video', metavar='FILE', help='a video of a person, in the place of photographs')
     parser.add_argument('--garment', required=True, help='photographs of garments on a plain background, or folders', **several)
-    parser.add_argument('--out', required=True, help='the result, a picture file; for several a folder')
+    parser.add_argument('--out', required=True, help='the result, a picture or video file; for several a folder')
     parser.add_argument('--person_mask', help='a mask for each person, or their folder; None: as --background says', **several)
     parser.add_argument('--garment_mask', help='a mask for each garment, or their folder; None: by the background', **several)
     parser.add_argument(
@@ -32,7 +33,11 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
     options = parser.parse_args(arguments)
-    for name in ('person', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
+    if options.video is None and options.person is None:
+        raise UserError('the following arguments are required: --person, or --video for a video of a person')
+    if options.video is not None and (options.person is not None or options.person_mask is not None):
+        raise UserError('--video: not together with --person or --person_mask; dress photographs and videos one after the other')
+    for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []
         if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
             raise UserError(f'--{name}: an empty name; give a path')

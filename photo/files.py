@@ -60,16 +60,18 @@ def _is_picture(file: Path) -> bool:
     return file.suffix.lower() in Image.registered_extensions() and not file.name.startswith('.') and file.is_file()
 
 
-def name_results(out: str | Path, persons: Sequence[Path], garments: Sequence[Path]) -> list[list[Path]]:
+def name_results(
+    out: str | Path, persons: Sequence[Path], garments: Sequence[Path], *, suffixes: Sequence[str] = WRITABLE
+) -> list[list[Path]]:
     """Where the result of each person (row) and garment (column) goes: `out` itself, or `<person>__<garment>.png` in it.
 
-    `out` is a file for one result and a folder for several. Names that would be equal get a number. Raises `UserError` where it
-    is neither, and where nothing can be written there.
+    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first.
+    Names that would be equal get a number. Raises `UserError` where it is neither, and where nothing can be written there.
     """
     out, count = expand(out), len(persons) * len(garments)
     is_folder = out.is_dir() or not out.suffix
-    if not is_folder and out.suffix.lower() not in WRITABLE:
-        raise UserError(f'--out {out}: unknown suffix {out.suffix!r}; choose from {", ".join(WRITABLE)}')
+    if not is_folder and out.suffix.lower() not in suffixes:
+        raise UserError(f'--out {out}: unknown suffix {out.suffix!r}; choose from {", ".join(suffixes)}')
     if not is_folder and count > 1:
         raise UserError(f'--out {out}: one file for {count} results; give a folder')
     if not is_folder:
@@ -81,7 +83,8 @@ def name_results(out: str | Path, persons: Sequence[Path], garments: Sequence[Pa
         raise UserError(f'--out {out}: a file without a suffix; give the name of a picture or a folder')
     _check_writable(out)
     taken: set[str] = set()
-    return [[_free(out, f'{_short(person)}__{_short(garment)}', taken) for garment in garments] for person in persons]
+    names = [[f'{_short(person)}__{_short(garment)}' for garment in garments] for person in persons]
+    return [[_free(out, name, suffixes[0], taken) for name in row] for row in names]
 
 
 def check_results(results: Sequence[Path], sources: Sequence[Path | None]) -> None:
@@ -105,13 +108,13 @@ def _short(path: Path) -> str:
     return path.stem[:LONGEST_STEM]
 
 
-def _free(folder: Path, stem: str, taken: set[str]) -> Path:
+def _free(folder: Path, stem: str, suffix: str, taken: set[str]) -> Path:
     name, number = stem, 1
     while name.lower() in taken:  # a disk may take capital and small letters for the same
         number += 1
         name = f'{stem}-{number}'
     taken.add(name.lower())
-    return folder / f'{name}.png'
+    return folder / f'{name}{suffix}'
 
 
 def sheet_path(results: Sequence[Sequence[Path]], out: str | Path) -> Path:

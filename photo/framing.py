@@ -89,11 +89,16 @@ def frame_person(photo: tuple[int, int], size: tuple[int, int], box: Box | None 
             return whole
         high, wide = _shape((height, 1), size)
         return Window((width - wide) // 2, height - high, wide, high)
+    close = close_window(photo, size, box)
+    return whole if whole_height < CROP_FROM * close.height else close
+
+
+def close_window(photo: tuple[int, int], size: tuple[int, int], box: Box) -> Window:
+    """The window of `frame_person` for a person who is small in the photograph, however large the person is."""
+    width, height = photo
     reaches_down = box.bottom >= 0.98 * height
     shown = height - box.top if reaches_down else (box.bottom - box.top) * FULL_LENGTH_SHARE
     high, wide = _shape((shown * (1 + HEAD_MARGIN), (box.right - box.left) * SIDE_MARGIN), size)
-    if whole_height < CROP_FROM * high:
-        return whole
     left = _inside((box.left + box.right - wide) // 2, wide, width)
     # whoever is cut by the photograph's lower rim stays cut by the picture's
     top = height - high if reaches_down else max(0, box.top - round(HEAD_MARGIN * high))

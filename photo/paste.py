@@ -71,17 +71,17 @@ def paste(
     window, weights = composition.window, torch.from_numpy(weight)[None]
     pixels, taken = np.array(photo), np.zeros((photo.height, photo.width), np.uint8)
     allowed = None if silhouette is None else np.asarray(silhouette)
-    box = _reach(weight, window, photo.size)
+    box = reach(weight, window, photo.size)
     for strip in strips(box) if box else []:
         share = enlarge(weights, window, strip, cubic=False)[0, ..., None].numpy()  # [H, W, 1], exactly 0 away from the change
         place = (
             slice(strip.top + window.top, strip.bottom + window.top),
             slice(strip.left + window.left, strip.right + window.left),
         )
-        drawn = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
+        free = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
-        new = layers.over(old + drawn * (layers.rendered - old), share)
-        level = np.rint(255 * np.maximum(drawn, share * layers.cover)).astype(np.uint8)
+        new = layers.over(old + free * (layers.drawn - (1 - layers.keep) * old), share)
+        level = np.rint(255 * np.maximum(free, share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
     picture = Image.fromarray(pixels)
@@ -89,7 +89,7 @@ def paste(
     return picture, Image.fromarray(taken)
 
 
-def _reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
+def reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
     """The box of the photograph that a weight reaches, counted from the window's corner; None where it reaches nothing."""
     box = bounding_box(weight > 0)
     if box is None:

@@ -99,6 +99,24 @@ def test_masks_are_used(command, photographs, tmp_path):
     assert (tmp_path / 'out.png').exists()
 
 
+def test_a_video_becomes_a_video_of_its_size_and_length(command, tmp_path, capsys):
+    from fractions import Fraction
+
+    from photo.clip import ClipInfo, Frame, create_clip, open_clip
+
+    picture = np.asarray(Image.open(command.options['person']).convert('RGB').resize((192, 256)))
+    info = ClipInfo(tmp_path / 'clip.mp4', 192, 256, rate=Fraction(24), count=4, has_sound=False)
+    writer = create_clip(info.path, info)
+    for number in range(4):
+        writer.write(Frame(np.roll(picture, number, axis=1), number / info.rate))
+    writer.close()
+    tryon.main(command.arguments(person=None, video=info.path, out=tmp_path / 'out.mp4'))
+    clip = open_clip(tmp_path / 'out.mp4')
+    frames = list(clip.frames())
+    assert (clip.info.width, clip.info.height, clip.info.rate, len(frames)) == (192, 256, 24, 4)
+    assert 'out.mp4' in capsys.readouterr().out
+
+
 def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
     from models.checkpoint.command import main as checkpoint_command
 
@@ -171,6 +189,12 @@ BAD = {
     'no person': ({'person': None}, 'required: --person'),
     'no garment': ({'garment': None}, 'required: --garment'),
     'no place for the result': ({'out': None}, 'required: --out'),
+    'a video that is not there': ({'person': None, 'video': 'none.mp4', 'out': 'out.mp4'}, 'none.mp4: no such file'),
+    'a photograph as the video': ({'person': None, 'video': 'me.png', 'out': 'out.mp4'}, 'a PNG picture, expected a video'),
+    'a film of nothing': ({'person': None, 'video': 'film.mp4', 'out': 'out.mp4'}, 'film.mp4: not a video'),
+    'a video and a person': ({'video': 'film.mp4', 'out': 'out.mp4'}, '--video: not together with --person'),
+    'a video into a picture': ({'person': None, 'video': 'film.mp4', 'out': 'out.png'}, "unknown suffix '.png'"),
+    'a video into itself': ({'person': None, 'video': 'film.mp4', 'out': 'film.mp4'}, 'would replace a picture'),
     'an option without a value': ({'person': []}, 'expected at least one argument'),
     'an empty name': ({'person': ''}, '--person: an empty name'),
     'a person that is not there': ({'person': 'nobody.jpg'}, 'nobody.jpg: no such file'),
@@ -249,7 +273,7 @@ def test_a_bad_input_gets_one_clear_line(kind, command, small_checkpoints, tmp_p
             PICTURES[name].save(tmp_path / name)
         return str(tmp_path / name) if name else ''
 
-    paths = {'person', 'garment', 'person_mask', 'garment_mask', 'checkpoint', 'out'}
+    paths = {'person', 'video', 'garment', 'person_mask', 'garment_mask', 'checkpoint', 'out'}
     for option, value in changes.items():
         if option in paths and value is not None:
             changes = changes | {option: [place(name) for name in value] if isinstance(value, list) else place(value)}
