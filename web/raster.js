@@ -1,0 +1,285 @@
+/**
+ * Operations on pictures held as flat arrays, with the results of Pillow and OpenCV, which the Python code uses.
+ *
+ * A plane is a typed array of width * height values, row by row. A picture has its channels interleaved, as canvases have them.
+ */
+
+/** Round half to even, as Python and NumPy do. */
+export function roundEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** A copy in ascending order. */
+const ascending = (values) => Float64Array.from(values).sort();
+
+/** The percentile of values, interpolated linearly; 50 is the median. */
+export function percentile(values, percent) {
+  const sorted = ascending(values);
+  const place = ((sorted.length - 1) * percent) / 100;
+  const below = Math.floor(place);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below] + (place - below) * (sorted[above] - sorted[below]);
+}
+
+export const median = (values) => percentile(values, 50);
+
+const FILTERS = {
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: {
+    support: 2,
+    weight(x) {
+      const d = Math.abs(x);
+      if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
+      return d < 2 ? ((-0.5 * d + 2.5) * d - 4) * d + 2 : 0;
+    },
+  },
+};
+
+/** For each of `count` new pixels of a line: where its old pixels begin, and their weights. */
+function taps(length, count, filter) {
+  const { support, weight } = FILTERS[filter];
+  const scale = length / count;
+  const stretch = Math.max(1, scale);
+  const lines = [];
+  for (let i = 0; i < count; i++) {
+    const centre = (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
+    const end = Math.min(length, Math.trunc(centre + support * stretch + 0.5));
+    const weights = new Float64Array(end - first);
+    let sum = 0;
+    for (let x = 0; x < weights.length; x++) {
+      weights[x] = weight((x + first - centre + 0.5) / stretch);
+      sum += weights[x];
+    }
+    for (let x = 0; x < weights.length; x++) weights[x] /= sum;
+    lines.push({ first, weights });
+  }
+  return lines;
+}
+
+/**
+ * Resize a picture of 8 bits a channel as Pillow does, with antialiasing: columns first, rounded, then rows.
+ *
+ * `filter` is 'box', 'bilinear' or 'bicubic'; returns a Uint8ClampedArray of width * height * channels.
+ */
+export function resize(pixels, { width, height, channels }, size, filter) {
+  let current = pixels;
+  if (size.width !== width) {
+    const next = new Uint8ClampedArray(size.width * height * channels);
+    const lines = taps(width, size.width, filter);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < size.width; x++) {
+        const { first, weights } = lines[x];
+        const start = (y * width + first) * channels;
+        const target = (y * size.width + x) * channels;
+        for (let c = 0; c < channels; c++) {
+          let sum = 0.5;
+          for (let t = 0, from = start + c; t < weights.length; t++, from += channels) sum += weights[t] * current[from];
+          next[target + c] = Math.floor(sum);
+        }
+      }
+    }
+    current = next;
+  }
+  if (size.height !== height) {
+    const stride = size.width * channels;
+    const next = new Uint8ClampedArray(size.height * stride);
+    const row = new Float64Array(stride);
+    taps(height, size.height, filter).forEach(({ first, weights }, y) => {
+      row.fill(0.5);
+      for (let t = 0; t < weights.length; t++) {
+        const from = (first + t) * stride;
+        for (let x = 0; x < stride; x++) row[x] += weights[t] * current[from + x];
+      }
+      for (let x = 0; x < stride; x++) next[y * stride + x] = Math.floor(row[x]);
+    });
+    current = next;
+  }
+  return current === pixels ? Uint8ClampedArray.from(pixels) : current;
+}
+
+const LINEAR = Float64Array.from({ length: 256 }, (_, level) => {
+  const value = level / 255;
+  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+});
+
+const bend = (t) => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
+
+/** A picture with `channels` of which the first three are sRGB -> CIE Lab as three planes, L 0..100. */
+export function toLab(pixels, count, channels) {
+  const planes = [new Float32Array(count), new Float32Array(count), new Float32Array(count)];
+  for (let i = 0, p = 0; i < count; i++, p += channels) {
+    const r = LINEAR[pixels[p]];
+    const g = LINEAR[pixels[p + 1]];
+    const b = LINEAR[pixels[p + 2]];
+    const y = 0.212671 * r + 0.71516 * g + 0.072169 * b;
+    const fx = bend((0.412453 * r + 0.35758 * g + 0.180423 * b) / 0.950456);
+    const fy = bend(y);
+    const fz = bend((0.019334 * r + 0.119193 * g + 0.950227 * b) / 1.088754);
+    planes[0][i] = 116 * fy - 16;
+    planes[1][i] = 500 * (fx - fy);
+    planes[2][i] = 200 * (fy - fz);
+  }
+  return planes;
+}
+
+/** The index that a place beyond a line stands for: mirrored without repeating the border ('reflect'), or the border's own. */
+function beyond(place, length, border) {
+  if (border === 'replicate') return Math.min(Math.max(place, 0), length - 1);
+  let mirrored = place;
+  while (mirrored < 0 || mirrored >= length) mirrored = mirrored < 0 ? -mirrored : 2 * (length - 1) - mirrored;
+  return mirrored;
+}
+
+/** Means over squares of `side` (odd) pixels of a plane: Float32Array. */
+export function blur(plane, width, height, side, border = 'reflect') {
+  const radius = (side - 1) / 2;
+  const wide = new Float64Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const row = y * width;
+    let sum = 0;
+    for (let d = -radius; d <= radius; d++) sum += plane[row + beyond(d, width, border)];
+    for (let x = 0; x < width; x++) {
+      wide[row + x] = sum;
+      sum += plane[row + beyond(x + radius + 1, width, border)] - plane[row + beyond(x - radius, width, border)];
+    }
+  }
+  const sums = new Float64Array(width);
+  const result = new Float32Array(width * height);
+  for (let d = -radius; d <= radius; d++) {
+    const row = beyond(d, height, border) * width;
+    for (let x = 0; x < width; x++) sums[x] += wide[row + x];
+  }
+  for (let y = 0; y < height; y++) {
+    const add = beyond(y + radius + 1, height, border) * width;
+    const drop = beyond(y - radius, height, border) * width;
+    for (let x = 0; x < width; x++) {
+      result[y * width + x] = sums[x] / (side * side);
+      sums[x] += wide[add + x] - wide[drop + x];
+    }
+  }
+  return result;
+}
+
+/** A Gaussian blur of a plane, of weights down to four sigma. */
+export function gaussian(plane, width, height, sigma) {
+  const radius = roundEven(sigma * 8 + 1) >> 1;
+  const weights = Float64Array.from({ length: 2 * radius + 1 }, (_, i) => Math.exp(-((i - radius) ** 2) / (2 * sigma * sigma)));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const wide = new Float32Array(width * height);
+  const result = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      let sum = 0;
+      for (let t = -radius; t <= radius; t++) sum += weights[t + radius] * plane[y * width + beyond(x + t, width)];
+      wide[y * width + x] = sum / total;
+    }
+  }
+  for (let y = 0; y < height; y++) {
+    for (let t = -radius; t <= radius; t++) {
+      const row = beyond(y + t, height) * width;
+      const weight = weights[t + radius] / total;
+      for (let x = 0; x < width; x++) result[y * width + x] += weight * wide[row + x];
+    }
+  }
+  return result;
+}
+
+/** How much a plane changes at each pixel, by Sobel's filter: Float32Array, in levels a pixel. */
+export function slope(plane, width, height) {
+  const result = new Float32Array(width * height);
+  for (let y = 0; y < height; y++) {
+    const rows = [-1, 0, 1].map((d) => beyond(y + d, height) * width);
+    for (let x = 0; x < width; x++) {
+      const [a, b, c] = [-1, 0, 1].map((d) => beyond(x + d, width));
+      const left = plane[rows[0] + a] + 2 * plane[rows[1] + a] + plane[rows[2] + a];
+      const right = plane[rows[0] + c] + 2 * plane[rows[1] + c] + plane[rows[2] + c];
+      const above = plane[rows[0] + a] + 2 * plane[rows[0] + b] + plane[rows[0] + c];
+      const below = plane[rows[2] + a] + 2 * plane[rows[2] + b] + plane[rows[2] + c];
+      result[y * width + x] = Math.hypot(right - left, below - above) / 8;
+    }
+  }
+  return result;
+}
+
+/** Half the width of a round brush of `radius` in each of its rows. */
+export function disk(radius) {
+  return Array.from({ length: 2 * radius + 1 }, (_, i) => roundEven(Math.sqrt(radius ** 2 - (i - radius) ** 2)));
+}
+
+/** Set what a round brush of `radius` touches around each set pixel of a mask: Uint8Array of 0 and 1. */
+export function dilate(mask, width, height, radius) {
+  const result = new Uint8Array(width * height);
+  const counts = new Int32Array(width + 1);
+  const halves = disk(radius);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) counts[x + 1] = counts[x] + (mask[y * width + x] ? 1 : 0);
+    if (counts[width] === 0) continue;
+    for (let d = -radius; d <= radius; d++) {
+      const row = y + d;
+      if (row < 0 || row >= height) continue;
+      const half = halves[d + radius];
+      for (let x = 0; x < width; x++) {
+        if (counts[Math.min(width, x + half + 1)] > counts[Math.max(0, x - half)]) result[row * width + x] = 1;
+      }
+    }
+  }
+  return result;
+}
+
+/** Keep what a round brush of `radius` fits into; beyond the picture everything is set. */
+export function erode(mask, width, height, radius) {
+  return invert(dilate(invert(mask), width, height, radius));
+}
+
+export const invert = (mask) => Uint8Array.from(mask, (value) => (value ? 0 : 1));
+
+/** The share of a mask that is set. */
+export function fill(mask) {
+  let count = 0;
+  for (let i = 0; i < mask.length; i++) count += mask[i] ? 1 : 0;
+  return count / mask.length;
+}
+
+/**
+ * The connected parts of a mask: labels (Int32Array, 0 is none) and for each label its area and box.
+ *
+ * `connectivity` is 4 or 8. Boxes are {left, top, width, height}.
+ */
+export function components(mask, width, height, connectivity) {
+  const labels = new Int32Array(width * height);
+  const parts = [null];
+  const stack = [];
+  for (let seed = 0; seed < labels.length; seed++) {
+    if (!mask[seed] || labels[seed]) continue;
+    const label = parts.length;
+    let [left, right, top, bottom, area] = [width, -1, height, -1, 0];
+    labels[seed] = label;
+    stack.push(seed);
+    while (stack.length) {
+      const place = stack.pop();
+      const x = place % width;
+      const y = (place - x) / width;
+      area++;
+      left = Math.min(left, x);
+      right = Math.max(right, x);
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y);
+      for (let dy = -1; dy <= 1; dy++) {
+        for (let dx = -1; dx <= 1; dx++) {
+          if ((dx === 0) === (dy === 0) && (connectivity === 4 || dx === 0)) continue;
+          const other = place + dy * width + dx;
+          if (x + dx < 0 || x + dx >= width || y + dy < 0 || y + dy >= height || !mask[other] || labels[other]) continue;
+          labels[other] = label;
+          stack.push(other);
+        }
+      }
+    }
+    parts.push({ area, left, top, width: right - left + 1, height: bottom - top + 1 });
+  }
+  return { labels, parts };
+}
