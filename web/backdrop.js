@@ -4,7 +4,7 @@
  * The numbers, and the results but for rounding, are those of photo/backdrop.py. Colours are CIE Lab, distances Euclidean in it.
  */
 
-import { blur, components, dilate, erode, fill, gaussian, invert, median, roundEven, slope } from './raster.js';
+import { blur, components, dilate, erode, fill, gaussian, invert, median, roundEven, slope, where } from './raster.js';
 
 const RING = 0.025; // of the shorter side: the border from which the background is told
 const AGREES = 10; // a pixel of the border this near to the middle one may be background
@@ -151,18 +151,18 @@ export function flood(free, start, width, height, radius) {
     if (place < width * (height - 1)) visit(place + width);
   }
   const around = dilate(reached, width, height, radius);
-  return around.map((value, i) => value & (free[i] ? 1 : 0));
+  return where(free.length, (i) => around[i] && free[i]);
 }
 
 /** `around` and the small parts of `free` beside it: corners too narrow for the flood. */
 function intoCorners(free, around, width, height) {
-  const { labels, parts } = components(free.map((value, i) => (value && !around[i] ? 1 : 0)), width, height, 4);
+  const { labels, parts } = components(where(free.length, (i) => free[i] && !around[i]), width, height, 4);
   const near = dilate(around, width, height, 1);
   const beside = new Set();
   for (let i = 0; i < labels.length; i++) {
     if (labels[i] && near[i] && parts[labels[i]].area < LARGEST_CORNER * free.length) beside.add(labels[i]);
   }
-  return around.map((value, i) => (value || beside.has(labels[i]) ? 1 : 0));
+  return where(free.length, (i) => around[i] || beside.has(labels[i]));
 }
 
 /**
@@ -176,8 +176,8 @@ export function standOut(lab, backdrop, width, height, bottom = true) {
   const radius = Math.max(1, roundEven(scale));
   const start = border(width, height, bottom);
   const least = Math.min(Math.max(NOISE_FACTOR * noise, LEAST_TOLERANCE), MOST_TOLERANCE);
-  const reach = (test) => flood(Uint8Array.from(distance, (value, i) => (test(value, i) ? 1 : 0)), start, width, height, radius);
-  const first = invert(reach((value) => value < least));
+  const reach = (test) => flood(where(distance.length, test), start, width, height, radius);
+  const first = invert(reach((i) => distance[i] < least));
   const hasPale = paleShare(lab, backdrop, first, width, height) > PALE_SHARE;
   const most = Math.max(least, hasPale ? PALE_TOLERANCE : MOST_TOLERANCE);
   const side = 2 * roundEven(16 * scale) + 1;
@@ -187,13 +187,13 @@ export function standOut(lab, backdrop, width, height, bottom = true) {
   const tolerance = squares.map((value, i) =>
     Math.min(Math.max((CONTRAST_SHARE * value) / Math.max(sums[i], 1e-3), least), most),
   );
-  const free = Uint8Array.from(distance, (value, i) => (value < tolerance[i] ? 1 : 0));
+  const free = where(distance.length, (i) => distance[i] < tolerance[i]);
   const around = flood(free, start, width, height, radius);
   let mask = invert(hasPale ? around : intoCorners(free, around, width, height));
   const brightest = backdrop.colour[0].reduce((most, value) => Math.max(most, value), -Infinity);
   if (Math.min(width, height) >= SHADOW_SIDE && brightest < CUT_OUT) {
     const shadow = mayBeShadow(lab, backdrop, tolerance, width, height);
-    const lit = invert(reach((value, i) => value < tolerance[i] || shadow[i]));
+    const lit = invert(reach((i) => distance[i] < tolerance[i] || shadow[i]));
     if (fill(lit) > (1 - MOST_SHADOW) * fill(mask)) mask = lit;
   }
   return { mask, tolerance, hasPale };
@@ -203,10 +203,10 @@ export function standOut(lab, backdrop, width, height, bottom = true) {
 function mayBeShadow(lab, { colour }, tolerance, width, height) {
   const even = lab.map((plane) => gaussian(plane, width, height, SHADOW_BLUR));
   const change = slope(even[0], width, height);
-  return Uint8Array.from(tolerance, (limit, i) => {
+  return where(tolerance.length, (i) => {
     const darker = colour[0][i] - even[0][i];
-    const hue = Math.hypot(colour[1][i] - even[1][i], colour[2][i] - even[2][i]);
-    return darker > 0 && darker < DARKEST_SHADOW && hue < Math.max(limit, 0.3 * darker) && change[i] < SHADOW_SLOPE ? 1 : 0;
+    const hue = length(0, colour[1][i] - even[1][i], colour[2][i] - even[2][i]);
+    return darker > 0 && darker < DARKEST_SHADOW && hue < Math.max(tolerance[i], 0.3 * darker) && change[i] < SHADOW_SLOPE;
   });
 }
 
@@ -216,7 +216,7 @@ function paleShare(lab, { distance, colour }, mask, width, height) {
   const side = 2 * roundEven(2 * scale) + 1;
   const evened = lab.map((plane, c) => blur(plane.map((value, i) => value - colour[c][i]), width, height, side));
   const [low, high] = PALE;
-  const strong = Uint8Array.from(distance, (value) => (value > 1.25 * high ? 1 : 0));
+  const strong = where(distance.length, (i) => distance[i] > 1.25 * high);
   const beside = dilate(strong, width, height, Math.max(1, roundEven(3 * scale)));
   let [pale, total] = [0, 0];
   for (let i = 0; i < mask.length; i++) {

@@ -7,7 +7,7 @@
 
 import { border, findBackdrop, standOut } from './backdrop.js';
 import { boundingBox, PictureError } from './framing.js';
-import { blur, components, dilate, erode, fill, median, percentile, resize, roundEven, toLab } from './raster.js';
+import { blur, components, dilate, erode, fill, invert, median, percentile, resize, roundEven, toLab, where } from './raster.js';
 
 const GARMENT_SIDE = 1024; // a longer picture is looked at at this size
 export const OPAQUE = 128;
@@ -51,7 +51,7 @@ function checkFill(mask) {
   if (share > MOST_FILL) throw new PictureError('The garment fills the whole picture. Leave some background around it.');
 }
 
-const opaque = (mask) => Uint8Array.from(mask, (value) => (value >= OPAQUE ? 1 : 0));
+const opaque = (mask) => where(mask.length, (i) => mask[i] >= OPAQUE);
 
 /** The garment's mask of a photograph, soft at its rim; throws `PictureError` where the background is not plain. */
 export function garmentMask(photo) {
@@ -70,11 +70,12 @@ export function garmentMask(photo) {
   let mask = withoutSpecks(seen.mask, width, height);
   checkFill(mask);
   if (!seen.hasPale) mask = pierce(mask, backdrop.distance, seen.tolerance, width, height); // else nothing tells a hole from cloth
-  let alpha = rimAlpha(lab, backdrop, mask, width, height);
-  const solid = withoutSpecks(Uint8Array.from(alpha, (value) => (value >= 0.5 ? 1 : 0)), width, height);
+  const share = rimAlpha(lab, backdrop, mask, width, height);
+  const solid = withoutSpecks(where(share.length, (i) => share[i] >= 0.5), width, height);
   checkFill(solid);
   const near = dilate(solid, width, height, 1);
-  alpha = Uint8ClampedArray.from(alpha, (value, i) => (near[i] ? roundEven(255 * value) : 0));
+  const alpha = new Uint8ClampedArray(near.length);
+  for (let i = 0; i < near.length; i++) alpha[i] = near[i] ? roundEven(255 * share[i]) : 0;
   return width === photo.width && height === photo.height ? alpha : resize(alpha, { width, height, ...GREY }, photo, 'bicubic');
 }
 
@@ -82,7 +83,7 @@ export function garmentMask(photo) {
 function withoutSpecks(mask, width, height) {
   const { labels, parts } = components(mask, width, height, 8);
   const largest = parts.reduce((most, part) => Math.max(most, part ? part.area : 0), 0);
-  return mask.map((value, i) => (value && parts[labels[i]].area >= Math.max(1, LEAST_PART * largest) ? 1 : 0));
+  return where(mask.length, (i) => mask[i] && parts[labels[i]].area >= Math.max(1, LEAST_PART * largest));
 }
 
 /** How much of each pixel is garment, 0..1: fractional only near the outline, by projection onto the line of both colours. */
@@ -94,23 +95,25 @@ export function rimAlpha(lab, backdrop, mask, width, height) {
   const weight = blur(inner, width, height, side);
   const cloth = lab.map((plane) => blur(plane.map((value, i) => value * inner[i]), width, height, side));
   const usableLength = (4 + 4 * backdrop.noise) ** 2;
-  return Float32Array.from(mask, (value, i) => {
-    if (!near[i] || inner[i] || weight[i] <= 1e-3) return value;
+  const share = new Float32Array(mask);
+  for (let i = 0; i < share.length; i++) {
+    if (!near[i] || inner[i] || weight[i] <= 1e-3) continue;
     let [along, squared] = [0, 0];
     for (let c = 0; c < 3; c++) {
       const line = cloth[c][i] / Math.max(weight[i], 1e-4) - backdrop.colour[c][i];
       along += (lab[c][i] - backdrop.colour[c][i]) * line;
       squared += line * line;
     }
-    return squared > usableLength ? Math.min(Math.max(along / Math.max(squared, 1e-6), 0), 1) : value;
-  });
+    if (squared > usableLength) share[i] = Math.min(Math.max(along / squared, 0), 1);
+  }
+  return share;
 }
 
 /** Open the holes through which the background is seen: between a sleeve and the body, or under a strap. */
 function pierce(mask, distance, tolerance, width, height) {
   const radius = Math.max(1, roundEven(Math.min(width, height) / 192));
   const ring = border(width, height);
-  const pale = mask.map((value, i) => (value && distance[i] < tolerance[i] && !ring[i] ? 1 : 0));
+  const pale = where(mask.length, (i) => mask[i] && distance[i] < tolerance[i] && !ring[i]);
   const { labels, parts } = components(pale, width, height, 4);
   const box = boundingBox(mask, width, height);
   const middle = (box.left + box.right - 1) / 2;
@@ -120,7 +123,7 @@ function pierce(mask, distance, tolerance, width, height) {
     if (!part || part.area < LEAST_HOLE * mask.length) return;
     const isAside = part.left > middle || part.left + part.width < middle;
     if (!isAside && part.top >= neck) return;
-    const hole = Uint8Array.from(labels, (value) => (value === label ? 1 : 0));
+    const hole = where(labels.length, (i) => labels[i] === label);
     const near = dilate(hole, width, height, radius);
     const far = dilate(dilate(near, width, height, radius), width, height, radius);
     const pick = (plane, test) => Array.from(plane).filter((_, i) => test(i));
@@ -180,14 +183,14 @@ function largest(mask, width, height) {
   parts.forEach((part, label) => {
     if (part && part.area > parts[best].area) best = label;
   });
-  return mask.map((value, i) => (value && labels[i] === best ? 1 : 0));
+  return where(mask.length, (i) => mask[i] && labels[i] === best);
 }
 
 /** A mask without small holes. */
 function fillHoles(mask, width, height) {
   const total = fill(mask) * mask.length;
-  const { labels, parts } = components(mask.map((value) => 1 - value), width, height, 4);
-  return mask.map((value, i) => (value || parts[labels[i]].area < LARGEST_HOLE * total ? 1 : 0));
+  const { labels, parts } = components(invert(mask), width, height, 4);
+  return where(mask.length, (i) => mask[i] || parts[labels[i]].area < LARGEST_HOLE * total);
 }
 
 function fullSize(plane, from, { width, height }) {

@@ -39,6 +39,8 @@ const FILTERS = {
   },
 };
 
+const PRECISION = 2 ** 22; // of Pillow's weights, whose rounding decides ties
+
 /** For each of `count` new pixels of a line: where its old pixels begin, and their weights. */
 function taps(length, count, filter) {
   const { support, weight } = FILTERS[filter];
@@ -55,7 +57,7 @@ function taps(length, count, filter) {
       weights[x] = weight((x + first - centre + 0.5) / stretch);
       sum += weights[x];
     }
-    for (let x = 0; x < weights.length; x++) weights[x] /= sum;
+    for (let x = 0; x < weights.length; x++) weights[x] = Math.round((weights[x] / sum) * PRECISION) / PRECISION;
     lines.push({ first, weights });
   }
   return lines;
@@ -172,10 +174,13 @@ export function gaussian(plane, width, height, sigma) {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const wide = new Float32Array(width * height);
   const result = new Float32Array(width * height);
+  const line = new Float64Array(width + 2 * radius);
+  const places = Int32Array.from({ length: line.length }, (_, x) => beyond(x - radius, width));
   for (let y = 0; y < height; y++) {
+    for (let x = 0; x < line.length; x++) line[x] = plane[y * width + places[x]];
     for (let x = 0; x < width; x++) {
       let sum = 0;
-      for (let t = -radius; t <= radius; t++) sum += weights[t + radius] * plane[y * width + beyond(x + t, width)];
+      for (let t = 0; t < weights.length; t++) sum += weights[t] * line[x + t];
       wide[y * width + x] = sum / total;
     }
   }
@@ -193,14 +198,15 @@ export function gaussian(plane, width, height, sigma) {
 export function slope(plane, width, height) {
   const result = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
-    const rows = [-1, 0, 1].map((d) => beyond(y + d, height) * width);
+    const above = beyond(y - 1, height) * width;
+    const here = y * width;
+    const below = beyond(y + 1, height) * width;
     for (let x = 0; x < width; x++) {
-      const [a, b, c] = [-1, 0, 1].map((d) => beyond(x + d, width));
-      const left = plane[rows[0] + a] + 2 * plane[rows[1] + a] + plane[rows[2] + a];
-      const right = plane[rows[0] + c] + 2 * plane[rows[1] + c] + plane[rows[2] + c];
-      const above = plane[rows[0] + a] + 2 * plane[rows[0] + b] + plane[rows[0] + c];
-      const below = plane[rows[2] + a] + 2 * plane[rows[2] + b] + plane[rows[2] + c];
-      result[y * width + x] = Math.hypot(right - left, below - above) / 8;
+      const a = beyond(x - 1, width);
+      const c = beyond(x + 1, width);
+      const across = plane[above + c] - plane[above + a] + 2 * (plane[here + c] - plane[here + a]) + plane[below + c] - plane[below + a];
+      const down = plane[below + a] - plane[above + a] + 2 * (plane[below + x] - plane[above + x]) + plane[below + c] - plane[above + c];
+      result[here + x] = Math.sqrt(across * across + down * down) / 8;
     }
   }
   return result;
@@ -236,7 +242,14 @@ export function erode(mask, width, height, radius) {
   return invert(dilate(invert(mask), width, height, radius));
 }
 
-export const invert = (mask) => Uint8Array.from(mask, (value) => (value ? 0 : 1));
+/** The mask of `count` pixels where `test(index)` holds: Uint8Array of 0 and 1. */
+export function where(count, test) {
+  const mask = new Uint8Array(count);
+  for (let i = 0; i < count; i++) mask[i] = test(i) ? 1 : 0;
+  return mask;
+}
+
+export const invert = (mask) => where(mask.length, (i) => !mask[i]);
 
 /** The share of a mask that is set. */
 export function fill(mask) {
