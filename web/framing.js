@@ -17,7 +17,9 @@ const LARGEST_GARMENT_ASPECT = 4;
 const SMALLEST_SIDE = 64;
 
 /** What a visitor's picture lacks, in words to show. */
-export class PictureError extends Error {}
+export class PictureError extends Error {
+  name = 'PictureError';
+}
 
 /** The box around what is set in a mask; null where nothing is. */
 export function boundingBox(mask, width, height) {
