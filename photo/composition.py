@@ -75,6 +75,7 @@ class Layers(NamedTuple):
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
     rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall
+    keep: np.ndarray | float = 0.0  # [H, W, 1], how much of the ground stays as it is; 0: the network has no such mask
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
         """The garment, as far as `share` [H, W, 1] goes, over another ground than the rendered one: [H, W, 3] in [0, 1]."""
@@ -90,6 +91,8 @@ class Composition:
     def __init__(self, result: TryOn, garment: GarmentPhoto, window: Window, *, align_corners: bool):
         parts = (result.rendered, result.mask, result.warped_edge, result.flow)
         self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
+        keep = getattr(result, 'keep', None)
+        self.keep = None if keep is None else keep[0].detach().float().cpu()
         self.window = window
         height, width = flow.shape[1:]
         places = sampled_pixels(flow, align_corners=align_corners)
@@ -111,7 +114,9 @@ class Composition:
         mask, edge, rendered = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.rendered))
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
-        parts = warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)
+        parts = [warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)]
+        if self.keep is not None:
+            parts.append(enlarge(self.keep, self.window, box).clamp(0, 1))
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
 
 
