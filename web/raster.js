@@ -41,26 +41,43 @@ const FILTERS = {
 
 const PRECISION = 2 ** 22; // of Pillow's weights, whose rounding decides ties
 
-/** For each of `count` new pixels of a line: where its old pixels begin, and their weights. */
+/** For each of `count` new pixels of a line: the old ones from `first[i]` on count by `weights[i * most ...]`, `counts[i]` of them. */
 function taps(length, count, filter) {
   const { support, weight } = FILTERS[filter];
   const scale = length / count;
   const stretch = Math.max(1, scale);
-  const lines = [];
+  const most = Math.ceil(support * stretch) * 2 + 1;
+  const first = new Int32Array(count);
+  const counts = new Int32Array(count);
+  const weights = new Float64Array(count * most);
   for (let i = 0; i < count; i++) {
     const centre = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
-    const end = Math.min(length, Math.trunc(centre + support * stretch + 0.5));
-    const weights = new Float64Array(end - first);
-    let sum = 0;
-    for (let x = 0; x < weights.length; x++) {
-      weights[x] = weight((x + first - centre + 0.5) / stretch);
-      sum += weights[x];
-    }
-    for (let x = 0; x < weights.length; x++) weights[x] = Math.round((weights[x] / sum) * PRECISION) / PRECISION;
-    lines.push({ first, weights });
+    first[i] = Math.max(0, Math.trunc(centre - support * stretch + 0.5));
+    counts[i] = Math.min(length, Math.trunc(centre + support * stretch + 0.5)) - first[i];
+    const line = weights.subarray(i * most, i * most + counts[i]);
+    for (let x = 0; x < line.length; x++) line[x] = weight((x + first[i] - centre + 0.5) / stretch);
+    const sum = line.reduce((total, value) => total + value, 0);
+    for (let x = 0; x < line.length; x++) line[x] = Math.round((line[x] / sum) * PRECISION) / PRECISION;
   }
-  return lines;
+  return { most, first, counts, weights };
+}
+
+/** Resize the lines of a picture, each of `length` pixels, to `count` pixels. */
+function resizeLines(pixels, { length, rows, channels }, count, filter) {
+  const { most, first, counts, weights } = taps(length, count, filter);
+  const result = new Uint8ClampedArray(count * rows * channels);
+  for (let y = 0, target = 0; y < rows; y++) {
+    for (let x = 0; x < count; x++) {
+      const start = (y * length + first[x]) * channels;
+      const end = x * most + counts[x];
+      for (let c = 0; c < channels; c++, target++) {
+        let sum = 0.5;
+        for (let t = x * most, from = start + c; t < end; t++, from += channels) sum += weights[t] * pixels[from];
+        result[target] = Math.floor(sum);
+      }
+    }
+  }
+  return result;
 }
 
 /**
@@ -70,35 +87,21 @@ function taps(length, count, filter) {
  */
 export function resize(pixels, { width, height, channels }, size, filter) {
   let current = pixels;
-  if (size.width !== width) {
-    const next = new Uint8ClampedArray(size.width * height * channels);
-    const lines = taps(width, size.width, filter);
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < size.width; x++) {
-        const { first, weights } = lines[x];
-        const start = (y * width + first) * channels;
-        const target = (y * size.width + x) * channels;
-        for (let c = 0; c < channels; c++) {
-          let sum = 0.5;
-          for (let t = 0, from = start + c; t < weights.length; t++, from += channels) sum += weights[t] * current[from];
-          next[target + c] = Math.floor(sum);
-        }
-      }
-    }
-    current = next;
-  }
+  if (size.width !== width) current = resizeLines(pixels, { length: width, rows: height, channels }, size.width, filter);
   if (size.height !== height) {
     const stride = size.width * channels;
     const next = new Uint8ClampedArray(size.height * stride);
     const row = new Float64Array(stride);
-    taps(height, size.height, filter).forEach(({ first, weights }, y) => {
+    const { most, first, counts, weights } = taps(height, size.height, filter);
+    for (let y = 0; y < size.height; y++) {
       row.fill(0.5);
-      for (let t = 0; t < weights.length; t++) {
-        const from = (first + t) * stride;
-        for (let x = 0; x < stride; x++) row[x] += weights[t] * current[from + x];
+      for (let t = 0; t < counts[y]; t++) {
+        const from = (first[y] + t) * stride;
+        const weight = weights[y * most + t];
+        for (let x = 0; x < stride; x++) row[x] += weight * current[from + x];
       }
       for (let x = 0; x < stride; x++) next[y * stride + x] = Math.floor(row[x]);
-    });
+    }
     current = next;
   }
   return current === pixels ? Uint8ClampedArray.from(pixels) : current;
@@ -266,33 +269,37 @@ export function fill(mask) {
 export function components(mask, width, height, connectivity) {
   const labels = new Int32Array(width * height);
   const parts = [null];
-  const stack = [];
+  const stack = new Int32Array(width * height);
+  const reach = connectivity === 8 ? 1 : 0; // how far aside neighbours above and below lie
   for (let seed = 0; seed < labels.length; seed++) {
     if (!mask[seed] || labels[seed]) continue;
     const label = parts.length;
-    let [left, right, top, bottom, area] = [width, -1, height, -1, 0];
+    const box = { left: width, right: -1, top: height, bottom: -1 };
+    let area = 0;
+    let top = 0;
     labels[seed] = label;
-    stack.push(seed);
-    while (stack.length) {
-      const place = stack.pop();
+    stack[top++] = seed;
+    while (top) {
+      const place = stack[--top];
       const x = place % width;
       const y = (place - x) / width;
       area++;
-      left = Math.min(left, x);
-      right = Math.max(right, x);
-      top = Math.min(top, y);
-      bottom = Math.max(bottom, y);
+      if (x < box.left) box.left = x;
+      if (x > box.right) box.right = x;
+      if (y < box.top) box.top = y;
+      if (y > box.bottom) box.bottom = y;
       for (let dy = -1; dy <= 1; dy++) {
-        for (let dx = -1; dx <= 1; dx++) {
-          if ((dx === 0) === (dy === 0) && (connectivity === 4 || dx === 0)) continue;
-          const other = place + dy * width + dx;
-          if (x + dx < 0 || x + dx >= width || y + dy < 0 || y + dy >= height || !mask[other] || labels[other]) continue;
+        if (y + dy < 0 || y + dy >= height) continue;
+        const aside = dy === 0 ? 1 : reach;
+        for (let column = Math.max(0, x - aside); column <= Math.min(width - 1, x + aside); column++) {
+          const other = (y + dy) * width + column;
+          if (!mask[other] || labels[other]) continue;
           labels[other] = label;
-          stack.push(other);
+          stack[top++] = other;
         }
       }
     }
-    parts.push({ area, left, top, width: right - left + 1, height: bottom - top + 1 });
+    parts.push({ area, left: box.left, top: box.top, width: box.right - box.left + 1, height: box.bottom - box.top + 1 });
   }
   return { labels, parts };
 }
