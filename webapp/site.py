@@ -7,9 +7,12 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +21,10 @@ from PIL import Image
 from models.pipeline import TryOnPipeline
 from photo.garment import garment_mask
 from photo.loading import load_photo
-from runtime.export_web import write_networks
+from runtime.export.parity import load_pictures
+from runtime.export.web import check_networks, write_networks
 from utils.errors import UserError
+from webapp.wardrobe import fill_wardrobe
 
 SOURCES = Path(__file__).parents[1] / 'web'
 SITE, ENGINES = 'site.json', 'engines.json'
@@ -32,7 +37,8 @@ class Site(NamedTuple):
     """What was written."""
 
     network_megabytes: float  # both graphs
-    first_visit_megabytes: float  # all that a visitor loads who computes on the processor
+    psnr_db: float  # of the graphs' pictures beside the pipeline's, the worst of a few
+    visit_megabytes: float  # all that a visitor loads who computes on the processor
     files: int
 
 
@@ -89,37 +95,60 @@ def _save(picture: Image.Image, path: Path) -> str:
     return path.name
 
 
-def write_site(
-    pipeline: TryOnPipeline, out: Path, *, size: tuple[int, int], people: Sequence[Path], garments: Sequence[Path], about: str
-) -> Site:
-    """Write the whole page into the folder `out`, which is there and empty; `about` is its last line, on whose weights they are.
+def write_site(pipeline: TryOnPipeline, out: Path, *, size: tuple[int, int], about: str) -> Site:
+    """Write the page into `out`: a new or empty folder, or an earlier page, which is replaced as a whole.
 
-    `people` and `garments` are pictures to begin with. Raises `UserError` where npm fails, and as `write_networks` and
-    `photo.garment_mask` do.
+    `about` is the page's last line, on whose weights they are. Raises `UserError` for a folder that holds anything else, where
+    Node or npm is missing or fails, and as `write_networks` and `check_networks` do; the folder then is as it was.
     """
-    bundle(out)
-    networks, samples = out / 'networks', out / 'samples'
-    networks.mkdir()
-    samples.mkdir()
-    engines = json.loads((out / ENGINES).read_text(encoding='utf-8'))
-    (out / ENGINES).unlink()
-    site = {
-        'size': {'width': size[1], 'height': size[0]},
-        'align_corners': pipeline.align_corners,
-        'family': pipeline.family,
-        'trained': pipeline.is_trained,
-        'about': about,
-        'engines': engines,
-        'graphs': write_networks(pipeline, networks, size=size),
-        'samples': write_samples(samples, people, garments),
-    }
-    site['version'] = _digest(out)
-    (out / SITE).write_text(json.dumps(site, indent=1) + '\n', encoding='utf-8')
-    files = [path for path in out.rglob('*') if path.is_file()]
-    total = sum(graph['bytes'] for graph in site['graphs'].values())
-    other = {path for name, engine in engines.items() if name != 'wasm' for path in engine.values()}
-    visit = sum(path.stat().st_size for path in files if path.relative_to(out).as_posix() not in other)
-    return Site(total / MEGA, visit / MEGA, len(files))
+    check_node()
+    with _replaced(out) as stage:
+        bundle(stage)
+        engines = json.loads((stage / ENGINES).read_text(encoding='utf-8'))
+        (stage / ENGINES).unlink()
+        networks, samples = stage / 'networks', stage / 'samples'
+        networks.mkdir()
+        samples.mkdir()
+        graphs = write_networks(pipeline, networks, size=size)
+        psnr = check_networks(pipeline, networks, load_pictures(None, size))
+        site = {
+            'size': {'width': size[1], 'height': size[0]},
+            'align_corners': pipeline.align_corners,
+            'family': pipeline.family,
+            'trained': pipeline.is_trained,
+            'about': about,
+            'engines': engines,
+            'graphs': graphs,
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            choice = fill_wardrobe(Path(folder))
+            site['samples'] = write_samples(samples, choice.people, choice.garments)
+        site['version'] = _digest(stage)
+        (stage / SITE).write_text(json.dumps(site, indent=1) + '\n', encoding='utf-8')
+        files = [path for path in stage.rglob('*') if path.is_file()]
+        others = {path for name, engine in engines.items() if name != 'wasm' for path in engine.values()}
+        visit = sum(path.stat().st_size for path in files if path.relative_to(stage).as_posix() not in others)
+    return Site(sum(graph['bytes'] for graph in graphs.values()) / MEGA, psnr, visit / MEGA, len(files))
+
+
+@contextmanager
+def _replaced(out: Path) -> Iterator[Path]:
+    """Yield a new folder beside `out` that takes its place when the block ends well. Raises `UserError` where something else is."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f'--out {out}: a file; give a folder')
+    if out.is_dir() and any(out.iterdir()) and not (out / SITE).is_file():
+        raise UserError(f'--out {out}: a folder with other files in it, which a page would replace; give a new one')
+    stage = out.with_name(f'.{out.name}.{secrets.token_hex(8)}.tmp')
+    stage.mkdir(parents=True)
+    old = stage.with_suffix('.old')
+    try:
+        yield stage
+        if out.exists():
+            os.replace(out, old)
+        os.replace(stage, out)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _digest(folder: Path) -> str:

@@ -16,14 +16,17 @@ from torch import Tensor, nn
 
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
-from runtime.export import describe
-from runtime.onnx_file import make_portable, write_network
-from runtime.parts import INPUTS, OUTPUTS, Parts, split
+from runtime.export.graphs import describe
+from runtime.export.onnx_file import make_portable, require, write_network
+from runtime.export.parity import ParityError, differences
+from runtime.parts import Parts, split
 from utils.errors import UserError
 
 SHOWN = ('image', 'rendered', 'mask', 'warped_edge', 'flow', 'keep')  # of TryOn: what the page makes its picture of
 LEAST_WEIGHTS = 16  # numbers of a tensor from which halving it is worth a node
 LARGEST_HALF = float(np.finfo(np.float16).max)
+NEEDED = 'onnx', 'onnxscript', 'onnxruntime'
+SMALLEST_PSNR = 40.0  # dB, of the pictures that the graphs make beside the pipeline's
 
 
 class ShownOutputs(nn.Module):
@@ -42,8 +45,10 @@ class ShownOutputs(nn.Module):
 def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, int]) -> dict[str, dict]:
     """Write garment.onnx and try_on.onnx into `folder`; returns names of inputs and outputs, bytes and sums of each.
 
-    Raises `UserError` for a size that the networks cannot take, and for weights that float16 cannot hold.
+    Raises `UserError` for a size that the networks cannot take, for weights that float16 cannot hold, and where a package is
+    missing.
     """
+    require(*NEEDED)
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size))
     parts = make_portable(split(pipeline).cpu())
     person, cloth, edge = (torch.rand(1, channels, *size) for channels in (3, 3, 1))
@@ -51,9 +56,10 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
         garment = parts.garment(cloth, edge)
         outputs = TryOn(*parts.try_on(person, *garment))
     names = [name for name in SHOWN if getattr(outputs, name, None) is not None]
+    code = ['garment_cloth', 'garment_edge', *(f'garment_feature_{level}' for level in range(len(garment) - 2))]
     graphs = {
-        'garment': (parts.garment, (cloth, edge), INPUTS['garment'], OUTPUTS['garment']),
-        'try_on': (ShownOutputs(parts, names), (person, *garment), INPUTS['try_on'], names),
+        'garment': (parts.garment, (cloth, edge), ['cloth', 'edge'], code),
+        'try_on': (ShownOutputs(parts, names), (person, *garment), ['person', *code], names),
     }
     written = {}
     for name, (network, inputs, input_names, output_names) in graphs.items():
@@ -61,7 +67,7 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
         write_network(network, inputs, path, names=input_names, output_names=output_names)
         halve_weights(path)
         entry = describe([path])[path.name]
-        written[name] = {'file': path.name, 'inputs': list(input_names), 'outputs': list(output_names), **entry}
+        written[name] = {'file': path.name, 'inputs': input_names, 'outputs': output_names, **entry}
     return written
 
 
@@ -94,3 +100,24 @@ def halve_weights(path: Path) -> None:
         node.ClearField('doc_string')
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
+
+
+def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...]) -> float:
+    """Return the least PSNR in dB of pictures that the graphs in `folder` make beside those of the pipeline.
+
+    `pictures` are persons, cloths and edges, [N, C, H, W] each. Raises `ParityError` where it is below SMALLEST_PSNR.
+    """
+    import onnxruntime
+
+    sessions = {name: onnxruntime.InferenceSession(folder / f'{name}.onnx') for name in ('garment', 'try_on')}
+    worst = float('inf')
+    for person, cloth, edge in zip(*pictures, strict=True):
+        person, cloth, edge = person[None], cloth[None], edge[None]
+        inputs = sessions['garment'].get_inputs()
+        code = sessions['garment'].run(None, {input.name: x.numpy() for input, x in zip(inputs, (cloth, edge), strict=True)})
+        inputs = sessions['try_on'].get_inputs()
+        image = sessions['try_on'].run(['image'], dict(zip((x.name for x in inputs), (person.numpy(), *code), strict=True)))[0]
+        worst = min(worst, differences(torch.from_numpy(image), pipeline(person, cloth, edge).image)[2])
+    if not worst >= SMALLEST_PSNR:
+        raise ParityError(f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing was written')
+    return worst
