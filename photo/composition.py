@@ -74,7 +74,7 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall
+    rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall; times what is not kept
     keep: np.ndarray | float = 0.0  # [H, W, 1], how much of the ground stays as it is; 0: the network has no such mask
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
@@ -85,14 +85,19 @@ class Layers(NamedTuple):
 class Composition:
     """The try-on of one person and garment, at any part of the window that the person was seen through.
 
-    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled.
+    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled. `person` [1, 3, h, w]
+    in [-1, 1] is what the pipeline saw: where the network keeps it, the ground of the photograph shows instead.
     """
 
-    def __init__(self, result: TryOn, garment: GarmentPhoto, window: Window, *, align_corners: bool):
+    def __init__(
+        self, result: TryOn, garment: GarmentPhoto, window: Window, *, align_corners: bool, person: Tensor | None = None
+    ):
         parts = (result.rendered, result.mask, result.warped_edge, result.flow)
         self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
-        keep = getattr(result, 'keep', None)
-        self.keep = None if keep is None else keep[0].detach().float().cpu()
+        self.rendered, self.keep, keep = (self.rendered + 1) / 2, None, getattr(result, 'keep', None)
+        if keep is not None and person is not None:
+            self.keep = keep[0].detach().float().cpu()
+            self.rendered = self.rendered - self.keep * (person[0].detach().float().cpu() + 1) / 2
         self.window = window
         height, width = flow.shape[1:]
         places = sampled_pixels(flow, align_corners=align_corners)
@@ -114,7 +119,7 @@ class Composition:
         mask, edge, rendered = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.rendered))
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
-        parts = [warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)]
+        parts = [warped[:3] * shown, warped[3:] * shown, rendered.clamp(0, 1)]
         if self.keep is not None:
             parts.append(enlarge(self.keep, self.window, box).clamp(0, 1))
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))

@@ -80,9 +80,8 @@ def paste(
         )
         drawn = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
-        drawn = drawn * (1 - layers.keep)
-        new = layers.over(old + drawn * (layers.rendered - old), share)
-        level = np.rint(255 * np.maximum(drawn, share * layers.cover)).astype(np.uint8)
+        new = layers.over(old + drawn * (layers.rendered - (1 - layers.keep) * old), share)
+        level = np.rint(255 * np.maximum(drawn * (1 - layers.keep), share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
     picture = Image.fromarray(pixels)

@@ -2,7 +2,8 @@
  * The composition at the photograph's resolution: the garment itself is warped once more, by the enlarged flow.
  *
  * Numbers and results are those of photo/composition.py. What the network returns is {rendered [3, h, w] in [-1, 1], mask, edge
- * [h, w] in [0, 1], flow [2, h, w]}, and keep [h, w] in [0, 1] where the network has such a mask; all Float32Arrays.
+ * [h, w] in [0, 1], flow [2, h, w]}, and keep [h, w] in [0, 1] where the network has such a mask: there `rendered` is the person
+ * that the network saw, `person` [3, h, w] in [-1, 1], and the photograph's own ground shows instead. All are Float32Arrays.
  */
 
 import { cut } from './framing.js';
@@ -184,7 +185,14 @@ export class Composition {
     this.tile = this.tileOf(garment, Math.min(1, 1 / step));
     // in pixels; unlike the flow it has no slope to lose at the border
     this.offset = [places[0].map((value, i) => value - (i % size.width)), places[1].map((v, i) => v - Math.floor(i / size.width))];
-    this.rendered = [0, 1, 2].map((c) => result.rendered.subarray(c * count, (c + 1) * count));
+    this.rendered = [0, 1, 2].map((c) => {
+      const plane = result.rendered.slice(c * count, (c + 1) * count);
+      for (let i = 0; i < count; i++) {
+        plane[i] = (plane[i] + 1) / 2;
+        if (result.keep) plane[i] -= (result.keep[i] * (result.person[c * count + i] + 1)) / 2;
+      }
+      return plane;
+    });
   }
 
   /** The garment's tile, kept with the garment as long as `factor` stays about the same: a camera asks for it at each frame. */
@@ -197,7 +205,7 @@ export class Composition {
   /**
    * Call `visit(y, layers)` for each row of a box that counts from the window's corner.
    *
-   * `layers` is {garment (RGB times cover), cover, rendered (RGB), keep (null without)}, in 0..1, which the next row reuses.
+   * `layers` is {garment (RGB times cover), cover, rendered (RGB times what is not kept), keep (null without)}, in 0..1, which the next row reuses.
    */
   rows(box, visit) {
     const { mask, edge, keep } = this.result;
@@ -223,7 +231,7 @@ export class Composition {
         sampleTile(this.tile, u, v, shown, sample);
         for (let c = 0; c < 3; c++) {
           layers.garment[3 * x + c] = sample[c];
-          layers.rendered[3 * x + c] = Math.min(Math.max((rest[c][x] + 1) / 2, 0), 1);
+          layers.rendered[3 * x + c] = Math.min(Math.max(rest[c][x], 0), 1);
         }
         layers.cover[x] = sample[3];
         if (keep) layers.keep[x] = Math.min(Math.max(rest[3][x], 0), 1);

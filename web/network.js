@@ -50,7 +50,7 @@ export class Network {
   async dress(person, code) {
     const outputs = await this.tryOn.run({ person: this.tensor(person), ...code });
     const { image, rendered, mask, warped_edge: edge, flow, keep } = outputs;
-    const result = { image: image.data, rendered: rendered.data, mask: mask.data, edge: edge.data, flow: flow.data };
+    const result = { person, image: image.data, rendered: rendered.data, mask: mask.data, edge: edge.data, flow: flow.data };
     return keep ? { ...result, keep: keep.data } : result;
   }
 }

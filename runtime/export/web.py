@@ -55,7 +55,7 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
     with torch.no_grad():
         garment = parts.garment(cloth, edge)
         outputs = TryOn(*parts.try_on(person, *garment))
-    names = [name for name in SHOWN if getattr(outputs, name, None) is not None]
+    names = [name for name in SHOWN if name != 'keep' or _has_keep_mask(outputs)]
     code = ['garment_cloth', 'garment_edge', *(f'garment_feature_{level}' for level in range(len(garment) - 2))]
     graphs = {
         'garment': (parts.garment, (cloth, edge), ['cloth', 'edge'], code),
@@ -69,6 +69,11 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
         entry = describe([path])[path.name]
         written[name] = {'file': path.name, 'inputs': input_names, 'outputs': output_names, **entry}
     return written
+
+
+def _has_keep_mask(outputs: TryOn) -> bool:
+    keep = getattr(outputs, 'keep', None)
+    return keep is not None and bool(keep.any())  # zero everywhere: the generator has none
 
 
 def halve_weights(path: Path) -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ from PIL import Image
 from models.ops.flow import sample
 from models.outputs import TryOn
 from photo.backdrop import disk, find_backdrop, to_lab
-from photo.composition import Composition, Garment, enlarging
+from photo.composition import Composition, GarmentPhoto, enlarging
 from photo.framing import Box, Window, border_colour, frame_garment, frame_person
 from photo.garment import garment_mask
 from photo.loading import load_photo
@@ -114,24 +115,32 @@ def made_up_result(generator: torch.Generator) -> tuple[torch.Tensor, TryOn]:
     return person, TryOn(image, rendered, mask, cloth, edge, flow)
 
 
+def with_keep(result: TryOn, keep: torch.Tensor) -> SimpleNamespace:
+    """A result with a keep mask [1, 1, h, w], whichever fields `TryOn` has."""
+    return SimpleNamespace(**(result._asdict() | {'keep': keep}))
+
+
 def composition_numbers() -> dict[str, Any]:
     """Layers, weights and a picture that a made-up result gives."""
     generator = torch.Generator().manual_seed(4)
     person, result = made_up_result(generator)
     picture = render_record(7, 'test', 9, size=(128, 96))
-    garment = Garment(Image.fromarray(picture.cloth), garment_mask(load_photo(picture.cloth)), Window(-6, 0, 108, 144))
+    garment = GarmentPhoto(Image.fromarray(picture.cloth), garment_mask(load_photo(picture.cloth)), Window(-6, 0, 108, 144))
     photo = Image.fromarray(render_record(7, 'test', 7, size=(192, 160)).person)
     window, box = Window(-2, -8, 165, 220), Box(30, 40, 70, 52)
     composition = Composition(result, garment, window, align_corners=True)
+    keep = torch.sigmoid(6 * torch.linspace(-1, 1, SIZE[1])).expand(1, 1, *SIZE)
+    kept = Composition(with_keep(result, keep), garment, window, align_corners=True, person=person)
     layers = composition(box)
     outline = np.zeros((photo.height, photo.width), np.uint8)
     outline[30:, 20:140] = 255
     weight = change_weight(person, result)
     pasted, _ = paste(photo, composition, weight, silhouette=Image.fromarray(outline))
+    pasted_kept, _ = paste(photo, kept, weight, silhouette=Image.fromarray(outline))
     maps = {name: pack(getattr(result, name)[0].numpy()) for name in ('image', 'rendered', 'mask', 'warped_edge', 'flow')}
     return {
         'size': SIZE,
-        'maps': maps | {'person': pack(person[0].numpy())},
+        'maps': maps | {'person': pack(person[0].numpy()), 'keep': pack(keep[0].numpy())},
         'garment': {'picture': pack(picture.cloth), 'mask': pack(np.asarray(garment.mask)), 'window': garment.window},
         'tile': pack(composition.tile[0].permute(1, 2, 0).contiguous().numpy()),
         'photo': pack(np.asarray(photo)),
@@ -142,6 +151,7 @@ def composition_numbers() -> dict[str, Any]:
         'weight': pack(weight),
         'silhouette': pack(outline),
         'pasted': pack(np.asarray(pasted)),
+        'pasted_kept': pack(np.asarray(pasted_kept)),
         'enlarging': {'cubic': pack(enlarging(6, 2.5, -1, 16).numpy()), 'linear': pack(enlarging(6, 2.5, 2, 9, cubic=False).numpy())},
     }
 
