@@ -147,7 +147,7 @@ def composition_numbers() -> dict[str, Any]:
         'border': border_colour(photo),
         'window': window,
         'box': box,
-        'layers': {name: pack(value) for name, value in layers._asdict().items()},
+        'layers': {name: pack(getattr(layers, name)) for name in ('garment', 'cover', 'rendered')},
         'weight': pack(weight),
         'silhouette': pack(outline),
         'pasted': pack(np.asarray(pasted)),
