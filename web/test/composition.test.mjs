@@ -9,7 +9,7 @@ const { composition: expected } = numbers;
 const [height, width] = expected.size;
 const size = { width, height };
 const maps = Object.fromEntries(Object.entries(expected.maps).map(([name, packed]) => [name, unpack(packed)]));
-const result = { ...maps, edge: maps.warped_edge };
+const result = { ...maps, edge: maps.warped_edge, keep: undefined };
 const asWindow = ([left, top, wide, high]) => ({ left, top, width: wide, height: high });
 const window = asWindow(expected.window);
 
