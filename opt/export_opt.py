@@ -21,7 +21,9 @@ def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespa
         required=True,
         help='ONNX, which many programs read, that of OpenVINO, or a page for any static web server',
     )
-    parser.add_argument('--out', required=True, help='folder for the files, with a folder for each precision in it, or for the page')
+    parser.add_argument(
+        '--out', required=True, help='folder for the files, with a folder for each precision in it, or for the page'
+    )
     add_checkpoint_option(parser, weights=DRAWINGS)
     parser.add_argument('--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write')
     add_size_option(parser)

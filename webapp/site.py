@@ -133,7 +133,10 @@ def write_site(pipeline: TryOnPipeline, out: Path, *, size: tuple[int, int], abo
 
 @contextmanager
 def _replaced(out: Path) -> Iterator[Path]:
-    """Yield a new folder beside `out` that takes its place when the block ends well. Raises `UserError` where something else is."""
+    """Yield a new folder beside `out` that takes its place when the block ends well.
+
+    Raises `UserError` where something else is.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f'--out {out}: a file; give a folder')
     if out.is_dir() and any(out.iterdir()) and not (out / SITE).is_file():

@@ -124,5 +124,7 @@ def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor
         image = sessions['try_on'].run(['image'], dict(zip((x.name for x in inputs), (person.numpy(), *code), strict=True)))[0]
         worst = min(worst, differences(torch.from_numpy(image), pipeline(person, cloth, edge).image)[2])
     if not worst >= SMALLEST_PSNR:
-        raise ParityError(f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing was written')
+        raise ParityError(
+            f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing was written'
+        )
     return worst

@@ -60,8 +60,10 @@ def garments() -> dict[str, np.ndarray]:
 
 def mask_numbers() -> dict[str, Any]:
     """Masks of garments, and of a person before a wall."""
-    result = {name: {'picture': pack(picture), 'mask': pack(np.asarray(garment_mask(load_photo(picture))))}
-              for name, picture in garments().items()}
+    result = {
+        name: {'picture': pack(picture), 'mask': pack(np.asarray(garment_mask(load_photo(picture))))}
+        for name, picture in garments().items()
+    }
     wall = np.full((480, 300, 3), (205, 212, 220), np.uint8)
     cv2.ellipse(wall, (150, 110), (45, 60), 0, 0, 360, (190, 140, 110), -1)
     cv2.rectangle(wall, (75, 165), (225, 480), (60, 90, 70), -1)
@@ -152,7 +154,10 @@ def composition_numbers() -> dict[str, Any]:
         'silhouette': pack(outline),
         'pasted': pack(np.asarray(pasted)),
         'pasted_kept': pack(np.asarray(pasted_kept)),
-        'enlarging': {'cubic': pack(enlarging(6, 2.5, -1, 16).numpy()), 'linear': pack(enlarging(6, 2.5, 2, 9, cubic=False).numpy())},
+        'enlarging': {
+            'cubic': pack(enlarging(6, 2.5, -1, 16).numpy()),
+            'linear': pack(enlarging(6, 2.5, 2, 9, cubic=False).numpy()),
+        },
     }
 
 

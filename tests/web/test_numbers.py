@@ -33,7 +33,9 @@ def assert_same(got, wanted, where: str) -> None:
 
 
 def test_the_numbers_of_the_javascript_tests_are_those_of_the_python_code():
-    assert_same(compute(), json.loads(FILE.read_text(encoding='utf-8')), 'numbers; write them anew: python -m tests.web.make_numbers')
+    assert_same(
+        compute(), json.loads(FILE.read_text(encoding='utf-8')), 'numbers; write them anew: python -m tests.web.make_numbers'
+    )
 
 
 def test_the_javascript_passes_its_own_tests():
