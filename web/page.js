@@ -148,6 +148,10 @@ class Page {
       return;
     }
     document.documentElement.dataset.engine = this.engine.name;
+    if (this.mode === 'camera') {
+      find('loading').hidden = true;
+      this.live();
+    }
     await this.refresh();
   }
 
@@ -183,7 +187,7 @@ class Page {
     if (person.photo.isReduced) notes.push('Your photograph was made smaller: browsers hold no larger one.');
     if (!picture.changed) notes.push('Nothing changed: no place for the garment was found on this picture.');
     say(notes.join(' '));
-    performance.mark('dressed');
+    performance.mark('dressed'); // for whoever measures
   }
 
   /** Show the photograph as it was, or the try-on. */
