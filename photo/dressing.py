@@ -10,9 +10,11 @@ import torch
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from data.records import valid_size
 from data.transforms import edge_tensor, picture_tensor
 from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn
+from photo.colour import to_own
 from photo.composition import Composition, GarmentPhoto
 from photo.framing import (
     Window,
@@ -25,9 +27,10 @@ from photo.framing import (
     frame_person,
 )
 from photo.garment import OPAQUE, check_fill, garment_mask
-from photo.loading import Photo, Source, flatten, load_mask, load_photo
+from photo.loading import Photo, flatten, load_mask, load_photo
 from photo.paste import change_weight, paste
 from photo.person import GROUND, find_person, person_box, replace_background, silhouette
+from photo.sources import Source, is_path
 from utils.errors import UserError
 
 WHITE = (255, 255, 255)
@@ -56,7 +59,7 @@ class PreparedGarment(NamedTuple):
 class DressedPhoto(NamedTuple):
     """A person wearing a garment."""
 
-    picture: Image.Image  # of the photograph's size, RGB, or RGBA where the photograph is transparent in places
+    picture: Image.Image  # of the photograph's size and in its colours, RGB, or RGBA where it is transparent in places
     region: Image.Image  # L, 0 where the picture is the photograph's own
     result: TryOn  # what the networks made
     notes: tuple[str, ...]
@@ -124,6 +127,8 @@ def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment
     notes = (*person.notes, *garment.notes)
     if region.getextrema()[1] == 0:
         notes += ('nothing changed: the networks found no place for the garment on this picture',)
+    if person.photo.own is not None:
+        picture = to_own(picture, person.photo.own, region)
     if person.photo.alpha is not None:
         picture.putalpha(ImageChops.lighter(person.photo.alpha, region))
     return DressedPhoto(picture, region, result, notes)
@@ -153,9 +158,12 @@ def try_on(
 
 
 def _size(pipeline: TryOnModel, size: tuple[int, int] | None) -> tuple[int, int]:
-    height, width = size or pipeline.size
-    return int(height), int(width)
+    try:
+        height, width = pipeline.size if size is None else size
+    except (TypeError, ValueError):
+        raise UserError(f'size {size!r}: expected height and width, such as (256, 192)') from None
+    return valid_size((height, width))
 
 
 def _name(source: Source, name: str) -> str:
-    return name if isinstance(source, Image.Image | np.ndarray) else str(source)
+    return str(source) if is_path(source) else name
