@@ -18,8 +18,7 @@ from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
-from photo.lists import Task, dress_every_pair
-from photo.loading import load_photo
+from photo.lists import Task, about, dress_every_pair, end, look_at_all, report_faults
 from utils.device import select_device
 from utils.errors import exit_cleanly
 
@@ -35,22 +34,20 @@ def main(arguments: list[str] | None = None) -> None:
     task = Task(persons, masks[0], garments, masks[1], name_results(options.out, persons, garments))
     sheet = sheet_path(task.results, options.out)
     check_results([sheet, *chain(*task.results)], [*persons, *garments, *chain(*masks)])
-    for person in persons:  # a broken file shall not end an hour of work
-        load_photo(person)
 
     weights = choose_weights(options.checkpoint)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
+    looked = look_at_all(task, size=size, background=options.background)
+    report_faults(looked, task, skip_bad=options.skip_bad)
     runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {device})')
-    remark = pipeline.family
-    if not pipeline.is_trained:
-        remark += ', UNTRAINED weights: the pictures mean nothing yet'
-        print(f'note: {remark}')
-    for note in dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark):
+    remark, remarks = about(pipeline, size)
+    notes, faults = dress_every_pair(runner, task, looked, size=size, skip_bad=options.skip_bad, sheet=sheet, remark=remark)
+    for note in (*remarks, *notes):
         print(f'note: {note}')
-    print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
+    end(task, looked, faults, out=options.out, sheet=sheet)
 
 
 if __name__ == '__main__':
