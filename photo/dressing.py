@@ -5,6 +5,7 @@ What is computed of a person or a garment alone is kept, so that several of each
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image, ImageChops
 from torch import Tensor
@@ -18,7 +19,9 @@ from photo.composition import Composition, GarmentPhoto
 from photo.framing import Window, cut
 from photo.loading import Photo, flatten
 from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
+from photo.masks import INSIDE
 from photo.paste import change_weight, paste
+from photo.plausibility import check_result
 from photo.sources import Source
 from utils.errors import UserError
 
@@ -101,14 +104,23 @@ def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment
     weight = change_weight(person.tensor, result)
     composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners)
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
-    notes = (*person.notes, *garment.notes)
+    doubts = _doubts(person, result)
     if region.getextrema()[1] == 0:
-        notes += ('nothing changed: the networks found no place for the garment on this picture',)
+        doubts = ('nothing changed: the networks found no place for the garment on this picture',)
+    notes = (*person.notes, *garment.notes, *doubts)
     if person.photo.own is not None:
         picture = to_own(picture, person.photo.own, region)
     if person.photo.alpha is not None:
         picture.putalpha(ImageChops.lighter(person.photo.alpha, region))
     return DressedPhoto(picture, region, result, notes)
+
+
+def _doubts(person: PreparedPerson, result: TryOn) -> tuple[str, ...]:
+    cover, body = result.mask[0, 0].detach().float().cpu().numpy(), None
+    if person.silhouette is not None:
+        seen = cut(person.silhouette, person.window, 0).resize(cover.shape[::-1], Image.Resampling.BOX)
+        body = np.asarray(seen) >= INSIDE
+    return check_result(cover, body)
 
 
 @torch.no_grad()

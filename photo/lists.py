@@ -81,7 +81,7 @@ def report_faults(looked: Looked, task: Task, *, skip_bad: bool) -> None:
     faults, total = looked.faults, len(task.persons) + len(task.garments)
     if not faults:
         return
-    if total == 2 and len(faults) == 1:
+    if len(faults) == 1 and not (skip_bad and looked.count):
         raise UserError(faults[0])
     for fault in faults:
         print(f'bad: {fault}', file=sys.stderr)

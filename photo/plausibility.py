@@ -31,6 +31,10 @@ HEM = 0.1  # of the height: where legs may end at different heights
 CUT_TOP = 0.1
 HEAD_WIDTH = 2.2  # of a face's side: what is wider around a face is no head, but a shirt with a face on it
 
+# Of the try-on, measured with the weights that come with the project: the garment takes 0.13 to 0.33 of the networks' picture,
+# and at least 0.96 of it lies on the person.
+LEAST_SHOWN, LEAST_ON_BODY, SHOWN = 0.05, 0.7, 0.5
+
 
 class Somebody(NamedTuple):
     """What faces tell of a photograph of somebody."""
@@ -168,8 +172,9 @@ def _is_pair(row: np.ndarray) -> bool:
 
 def check_worn(mask: np.ndarray, picture: Image.Image, name: str) -> None:
     """Raise `UserError` for a garment that somebody wears: a head, with a face, is above it."""
+    box = bounding_box(mask)
     for face in find_faces(picture):
-        if face.score < SURE_FACE:
+        if face.chin > (box.top + box.bottom) / 2:
             continue
         rows = mask[: min(mask.shape[0], round(face.chin))]
         column = min(mask.shape[1] - 1, round(face.middle))
@@ -184,3 +189,18 @@ def _width_at(row: np.ndarray, column: int) -> int:
     gaps = np.flatnonzero(~row)
     left, right = gaps[gaps < column], gaps[gaps > column]
     return int((right[0] if len(right) else len(row)) - (left[-1] + 1 if len(left) else 0))
+
+
+def check_result(cover: np.ndarray, body: np.ndarray | None) -> tuple[str, ...]:
+    """Notes about a try-on by what the networks say: `cover` [h, w] in [0, 1] is where they put the garment.
+
+    `body`, bool [h, w], is where the person is, None where that is not known.
+    """
+    is_shown = cover > SHOWN
+    if not is_shown.any():
+        return ('the networks found no place for the garment on this picture',)
+    if is_shown.mean() < LEAST_SHOWN:
+        return (f'the garment takes only {is_shown.mean():.1%} of what the networks see; the picture is probably not right',)
+    if body is not None and body[is_shown].mean() < LEAST_ON_BODY:
+        return (f'only {body[is_shown].mean():.0%} of the garment lies on the person; the picture is probably not right',)
+    return ()
