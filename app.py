@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         choice = fill_wardrobe(folder / 'files', options.garments)
         studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels)
         page = build_page(studio, choice, about=about, note=note)
+        studio.keeper.protect()
         serve(page, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
 
 

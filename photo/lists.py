@@ -48,7 +48,7 @@ def look_at_all(task: Task, *, size: tuple[int, int], background: str = 'auto') 
     """Look at every photograph and mask before any is dressed, for networks that see `size` (H, W)."""
     faults: list[str] = []
     total = len(task.persons) + len(task.garments)
-    with tqdm(total=total, desc='looking', disable=total <= 2, unit='picture', leave=False) as bar:
+    with tqdm(total=total, desc='looking', disable=True if total <= 2 else None, unit='picture', leave=False, delay=1) as bar:
 
         def attempt(look: Callable[[], Seen]) -> Seen | None:
             try:
@@ -114,7 +114,7 @@ def dress_every_pair(
     people = [(look, names) for look, names in zip(looked.people, task.results, strict=True) if look is not None]
     with (
         _written_in_the_end(rows, garments, sheet, remark),
-        tqdm(total=looked.count, desc='dressing', disable=looked.count == 1, unit='picture') as bar,
+        tqdm(total=looked.count, desc='dressing', disable=True if looked.count == 1 else None, unit='picture') as bar,
     ):
         for look, names in people:
             try:

@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import secrets
-import shutil
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +16,11 @@ from PIL import Image
 from data.transforms import picture_tensor
 from models.interface import TryOnModel
 from photo.dressing import PreparedPerson, dress, prepare_person
+from photo.files import save_result
 from photo.framing import border_colour, cut, frame_person
 from photo.loading import Photo
 from utils.errors import UserError
+from webapp.keeping import GONE, Keeper
 from webapp.limits import check_pixels
 from webapp.steady import Pace, SteadyPipeline
 from webapp.wardrobe import Encoder
@@ -27,7 +28,6 @@ from webapp.wardrobe import Encoder
 LIVE_SIDE = 640  # pixels of the longer side of a frame: more than the networks see, and quick to paste into
 LIVE_GARMENT = 512
 LIVE_QUALITY = 85
-KEPT_SECONDS = 3600  # uploads and results
 NOTHING_YET = 'Start the camera, and stand so that you are seen from the head to the hips.'
 
 
@@ -52,6 +52,7 @@ class Studio:
         self.pipeline = pipeline
         self.folder = folder
         self.megapixels = megapixels
+        self.keeper = Keeper(folder)
         self.garments = Encoder(pipeline, megapixels=megapixels)
 
     @torch.no_grad()
@@ -60,6 +61,8 @@ class Studio:
         if not person or not garment:
             missing = 'a photograph of a person' if not person else 'a garment'
             raise gr.Error(f'Give {missing} first.', title='Something is missing', print_exception=False)
+        if not all(self.keeper.touch([person, garment])):
+            raise gr.Error(GONE, title='That did not work', print_exception=False)
         start = time.perf_counter()
         try:
             check_pixels(person, self.megapixels)
@@ -70,15 +73,13 @@ class Studio:
             raise gr.Error(message, title='That did not work', print_exception=False) from error
         seconds = time.perf_counter() - start
         path = self.new_result()
-        dressed.picture.save(path)
+        save_result(dressed.picture, path)
         notes = [f'{dressed.picture.width} x {dressed.picture.height} pixels in {seconds:.1f} s', *dressed.notes]
         return str(path), str(path), '\n'.join(f'- {_plain(note, person, garment)}' for note in notes)
 
     def new_result(self) -> Path:
-        """A name for a result that nobody can guess; results that have been kept long enough go."""
-        for old in self.folder.glob('*/try-on.png'):
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(old.parent, ignore_errors=True)
+        """A name for a result that nobody can guess; what nobody looks at any more goes."""
+        self.keeper.sweep()
         folder = self.folder / secrets.token_hex(16)
         folder.mkdir()
         return folder / 'try-on.png'
