@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models import TryOnPipeline
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import choose_weights, size_note
 from opt.export_opt import WEB, parse_export_options
 from runtime.export.graphs import MANIFEST, NEEDED, write_graphs, write_manifest
 from runtime.export.onnx_file import require
@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
     size, out = options.size or pipeline.size, expand(options.out)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')
+    if note := size_note(pipeline, size):
+        print(f'note: {note}')
     if options.format == WEB:
         print('writing the page, which takes minutes', flush=True)
         site = write_site(pipeline, out, size=size, about=f'Weights: {weights.about}.')
