@@ -1,5 +1,8 @@
 """What the page's buttons do, without a page."""
 
+import os
+import time
+
 import pytest
 from PIL import Image
 
@@ -48,6 +51,7 @@ def test_what_is_shown_is_kept_and_what_is_not_goes(studio):
 
 
 def test_a_picture_that_is_gone_is_answered_in_a_visitors_words(studio, drawn):
+    gr = pytest.importorskip('gradio')
     gone = studio.folder / 'abc' / 'me.png'
     with pytest.raises(gr.Error, match='no longer here.*choose it again'):
         studio.try_on(str(gone), str(gone))
