@@ -74,7 +74,7 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    drawn: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
+    rendered: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
     keep: np.ndarray  # [H, W, 1], the rest of that share: the photograph itself
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:

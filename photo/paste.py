@@ -80,7 +80,7 @@ def paste(
         )
         free = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
-        new = layers.over(old + free * (layers.drawn - (1 - layers.keep) * old), share)
+        new = layers.over(old + free * (layers.rendered - (1 - layers.keep) * old), share)
         level = np.rint(255 * np.maximum(free, share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
