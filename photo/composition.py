@@ -74,7 +74,7 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    rendered: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
+    drawn: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
     keep: np.ndarray  # [H, W, 1], the rest of that share: the photograph itself
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
@@ -121,7 +121,7 @@ class Composition:
         flow = (2 * grid / sides - 1)[None]
         warped = sample(self.tile, flow, align_corners=False, padding_mode='zeros')[0]  # [4, H, W]
         mask, edge, drawn = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.drawn))
-        keep = enlarge(self.keep, self.window, box, cubic=False)
+        keep = enlarge(self.keep, self.window, box).clamp(0, 1)
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
         parts = warped[:3] * shown, warped[3:] * shown, drawn.clamp(0, 1), keep
