@@ -74,9 +74,7 @@ class Dressing(NamedTuple):
 
 
 def looks_same(first: Tensor, second: Tensor) -> Tensor:
-    """Where two pictures [N, 3, H, W] in [-1, 1] are less than `SAME` apart in each channel: bool [N, 1, H,
-    W].
-    """
+    """Where two pictures [N, 3, H, W] are less than `SAME` apart in each channel: bool [N, 1, H, W]."""
     return (first - second).abs().amax(dim=1, keepdim=True) < SAME
 
 
@@ -106,8 +104,7 @@ def _around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
 def score_round_trip(
     person: Tensor, first: Tensor, back: Tensor, *, worn: Tensor, stays: Tensor
 ) -> dict[str, float]:
-    """Compare with the photograph `person` what came back; all pictures [1, 3, H, W], masks bool [1, 1, H,
-    W].
+    """Compare what came back with the photograph `person`; pictures [1, 3, H, W], masks bool [1, 1, H, W].
 
     first: the person in another garment; back: that picture dressed in the own one; worn: the upper clothes
     of the parsing; stays: where nothing may change. The score `changed` is of the first step, since one that
@@ -124,8 +121,7 @@ def score_round_trip(
 
 
 def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, float]:
-    """Share of the old garment's pixels without new garment that look as in the photograph; none if there are
-    few of them.
+    """Share of the bare old garment that looks as in the photograph; empty where little of it is bare.
 
     Shapes as in `score_worn`.
     """
@@ -136,8 +132,7 @@ def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[st
 
 
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the parsing ids [N, 1, H, W] show upper clothes, and where no try-on may change anything:
-    bool.
+    """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
 
     The second leaves out upper clothes, arms and `RIM` pixels around them, and other clothes, which a new
     garment may reach.
@@ -234,8 +229,7 @@ class RealScores:
 def find_real_scores(
     dataset: VITONDataset, pipeline: Callable, wanted: bool | None = None
 ) -> RealScores | None:
-    """Return what scores the try-ons of a test set on photographs; None where it has no parsing, or `wanted`
-    is False.
+    """Return what scores the try-ons of a test set; None where it has no parsing, or `wanted` is False.
 
     Reads the maps once now. Raises `MissingFileError` where there is no parsing and `wanted` is True, and
     `DataError` where a map is missing or cannot be read.
@@ -261,8 +255,7 @@ def score_photographs(
     limit: int | None = None,
     workers: int = 0,
 ) -> dict[str, float]:
-    """Score a pipeline on the test set in the folder `root`; returns the means by name, those of the baseline
-    with it.
+    """Score a pipeline on the test set in the folder `root`; return the means by name, the baseline's too.
 
     pipeline(person, cloth, edge) -> `TryOn`, pictures [N, 3, H, W] in [-1, 1] and masks [N, 1, H, W] on the
     CPU; a network should be in eval mode. limit takes the first records only, `size` is (height, width).
