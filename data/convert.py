@@ -210,7 +210,9 @@ def _convert_garment(
 
 
 def _kinds_of(part: Part, settings: Settings) -> list[str]:
-    """The kinds of files that the converted part has; a test part has those annotations that the source has."""
+    """The kinds of files that the converted part has; a test part has those annotations that the source
+    has.
+    """
     if part.name == 'train':
         return list(records.FOLDERS['train'])
     has = partial(LAYOUTS[settings.layout].file, settings.source, part.name)

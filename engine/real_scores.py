@@ -95,7 +95,9 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
 
 
 def _around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
-    """Cut pictures down to a region and the surroundings that SSIM's windows of 11 x 11 see: a fifth of the work."""
+    """Cut pictures down to a region and the surroundings that SSIM's windows of 11 x 11 see: a fifth of the
+    work.
+    """
     rows, columns = (region.any(dim=axis).flatten().nonzero() for axis in (3, 2))
     top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
     return [x[..., max(0, top - _REACH) : bottom + 1 + _REACH, max(0, left - _REACH) : right + 1 + _REACH] for x in pictures]
@@ -198,7 +200,9 @@ class RealScores:
     def _dress_in_own(
         self, own: str | None, garment: str, photograph: Tensor, made: list[Dressing]
     ) -> tuple[list[Dressing] | None, list[Dressing] | None]:
-        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without one."""
+        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without
+        one.
+        """
         if own is None:
             return None, None
         if own == garment:
