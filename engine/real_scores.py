@@ -89,18 +89,17 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
     both = worn & (dressing.edge > 0.5)
     if both.any():
         shown = torch.where(both, dressing.cloth, person)
-        scores['worn garment SSIM'] = ssim(*_around(both, person, shown, both))
+        scores['worn garment SSIM'] = ssim(*around(both, person, shown, both))
         scores['worn garment L1'] = (shown - person).abs()[both.expand_as(person)].mean().item()
     return scores
 
 
-def _around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
-    """Cut pictures down to a region and the surroundings that SSIM's windows of 11 x 11 see: a fifth of the
-    work.
-    """
-    rows, columns = (region.any(dim=axis).flatten().nonzero() for axis in (3, 2))
-    top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
-    return [x[..., max(0, top - _REACH) : bottom + 1 + _REACH, max(0, left - _REACH) : right + 1 + _REACH] for x in pictures]
+def around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
+    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and the surroundings that SSIM's windows of 11 x 11 see."""
+    rows, columns = (region.any(dim=axis).flatten().nonzero().flatten().tolist() for axis in (3, 2))
+    top, left = (max(0, places[0] - _REACH) for places in (rows, columns))
+    bottom, right = rows[-1] + 1 + _REACH, columns[-1] + 1 + _REACH
+    return [picture[..., top:bottom, left:right] for picture in pictures]
 
 
 def score_round_trip(
@@ -210,7 +209,8 @@ class RealScores:
         cloth, edge = (part[None] for part in self.dataset.garment(own))
         starts = (photograph, photograph), (made[0].image, made[1].image)
         dressed = [
-            [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)] for start, other in starts
+            [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)]
+            for start, other in starts
         ]
         return dressed[0], dressed[1]
 
