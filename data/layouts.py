@@ -36,9 +36,7 @@ class Layout:
     marks: tuple[str, ...]
     """Folders that no other layout has together."""
     own_suffix: str = '_1'
-    """What replaces _0 in the name of a person for its own garment; empty: the garment has the person's
-    name.
-    """
+    """What replaces _0 in a person's name for its own garment; empty: both have one name."""
     pose_frame: tuple[int, int] | None = None
     """(height, width) that its key points are meant in; None: their picture's."""
 
@@ -122,9 +120,7 @@ LAYOUTS = {
 
 
 def recognise(root: Path) -> tuple[str, Path] | None:
-    """Return which layout a folder belongs to and the folder to convert, or None. Its train or test folder
-    counts as well.
-    """
+    """Return the layout that a folder, or the one around it, has, and the folder to convert; or None."""
     for folder in (root, root.parent):
         for name, layout in LAYOUTS.items():
             if layout.recognises(folder):
