@@ -12,12 +12,11 @@ video of its size and length for each garment.
 import sys
 from argparse import Namespace
 from itertools import chain
-from typing import Any
 
 import torch
 
 import runtime
-from models import TryOnPipeline
+from models import TryOnModel, TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
@@ -73,15 +72,17 @@ def _dress_video(options: Namespace) -> list[str]:
     return notes
 
 
-def _load_networks(options: Namespace, device: torch.device) -> tuple[Any, tuple[int, int], str]:
+def _load_networks(options: Namespace, device: torch.device) -> tuple[TryOnModel, tuple[int, int], str]:
     """What dresses, the size of its pictures, and a remark for a sheet; says which weights these are."""
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
-    runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
+    runner: TryOnModel = pipeline
+    if options.backend != EAGER:
+        runner = runtime.optimize(pipeline, options.backend, size=size)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {device})')
-    remark = pipeline.family
+    remark = pipeline.family or 'no published method'
     if not pipeline.is_trained:
         remark += ', UNTRAINED weights: the pictures mean nothing yet'
         print(f'note: {remark}')

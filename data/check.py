@@ -202,7 +202,9 @@ def _look_at_all(
 
 
 def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
-    errors, remarks, notes = [], [], []
+    errors: list[RecordError] = []
+    remarks: list[tuple[str, str]] = []
+    notes: list[str] = []
     picture = _attempt(errors, records.read_picture, paths['color']) if 'color' in paths else None
     size = picture and (picture.height, picture.width)
     edge = _attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
@@ -215,11 +217,14 @@ def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
 
 
 def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
-    errors, remarks, label_ids, bare = [], [], [], None
+    errors: list[RecordError] = []
+    remarks: list[tuple[str, str]] = []
+    label_ids: list = []
+    bare = None
     picture = _attempt(errors, records.read_picture, paths['img']) if 'img' in paths else None
     size = picture and (picture.height, picture.width)
     for kind, read in {'label': records.read_label, 'densepose': records.read_densepose}.items():
-        notes = []
+        notes: list[str] = []
         ids = _attempt(errors, read, paths[kind], notes=notes) if kind in paths else None
         if ids is None:
             continue

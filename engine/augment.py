@@ -1,10 +1,11 @@
-"""Pairs whose truth is known as a network learns from them, and random changes to them: batched, on the batch's device, flows and masks moved along.
+"""Training pairs with known truth, and their augmentation: batched, on the batch's device, with flows and masks.
 
 Not part of any paper. Drawings are plainer than photographs; a network that learns from them meets people of other sizes and
 places, light, noise and backgrounds here.
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ def _is_cloth(label: Tensor) -> Tensor:
     return torch.stack([label == number for number in CLOTH]).any(dim=0).to(label.dtype)
 
 
-def truth_inputs(batch: dict[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
+def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
     """Turn a batch of the loader into the person, the garment to put on, and the truth.
 
     As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the person of the truth

@@ -81,7 +81,7 @@ def prepare_person(
     box = None if found is None else person_box(found)
     if found is not None and box is None:
         raise UserError(f'{name}: its mask marks no person; white is the person')
-    if replaced:
+    if replaced and found is not None:
         looked_at = replace_background(looked_at, found)
     window = frame_person(photo.picture.size, size, box)
     view = cut(looked_at, window, border_colour(looked_at))

@@ -53,7 +53,7 @@ def match_masks(pictures: Sequence[Path], masks: Sequence[str | Path] | None, op
         return [by_name[picture.stem] for picture in pictures]
     if len(paths) != len(pictures):
         raise UserError(f'{option}: {len(paths)} mask(s) for {len(pictures)} picture(s); give one each, or a folder of them')
-    return paths
+    return list(paths)
 
 
 def _is_picture(file: Path) -> bool:

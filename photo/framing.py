@@ -68,8 +68,9 @@ def _shape(least: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]
 
 def frame_garment(box: Box, size: tuple[int, int]) -> Window:
     """The window (height : width as in `size`) that shows a garment in the middle, with the margins of VITON."""
-    garment = (box.bottom - box.top, box.right - box.left)
-    height, width = _shape(tuple(side / (1 - 2 * margin) for side, margin in zip(garment, GARMENT_MARGINS, strict=True)), size)
+    high, wide = GARMENT_MARGINS
+    with_margins = (box.bottom - box.top) / (1 - 2 * high), (box.right - box.left) / (1 - 2 * wide)
+    height, width = _shape(with_margins, size)
     return Window((box.left + box.right - width) // 2, (box.top + box.bottom - height) // 2, width, height)
 
 
@@ -126,7 +127,8 @@ def border_colour(picture: Image.Image) -> tuple[int, int, int]:
     high = max(1, 2 * picture.height // 3)
     parts = [pixels[:width], pixels[:high, :width], pixels[:high, -width:]]
     middle = np.median(np.concatenate([part.reshape(-1, 3) for part in parts]), axis=0)
-    return tuple(int(round(value)) for value in middle)
+    red, green, blue = (round(float(value)) for value in middle)
+    return red, green, blue
 
 
 def check_aspect(size: tuple[int, int], name: str) -> None:

@@ -69,7 +69,8 @@ def grabcut(picture: Image.Image) -> Image.Image:
     labels[:, :edge] = labels[:, -edge:] = labels[: max(1, edge // 2)] = cv2.GC_BGD
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # its clusters begin at random
-    cv2.grabCut(small, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    whole = (0, 0, 1, 1)  # unused where the labels are given
+    cv2.grabCut(small, labels, whole, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disk(2))
     return _full_size(_fill(_largest(mask > 0)), picture.size)
