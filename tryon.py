@@ -73,7 +73,7 @@ def _dress_video(options: Namespace) -> list[str]:
 
 
 def _load_networks(options: Namespace, device: torch.device) -> tuple[TryOnModel, tuple[int, int], str]:
-    """What dresses, the size of its pictures, and a remark for a sheet; says which weights these are."""
+    """Load the model; return it, the size of its pictures and a remark for the sheet. Prints which weights these are."""
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size

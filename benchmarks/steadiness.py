@@ -1,4 +1,4 @@
-"""How steady a dressed clip is, and what the steadiness costs: flicker and lag, with and without the tie between frames.
+"""Temporal consistency of a dressed clip: flicker and lag, with and without the tie between frames.
 
     python -m benchmarks.steadiness --clips clips/ --garment shirt.jpg --out runs/steadiness/
 
@@ -41,7 +41,7 @@ KINDS = ('off', 'on')
 
 
 class Clip(NamedTuple):
-    """What was measured of a clip, a number for each of KINDS."""
+    """Measurements of a clip, a number for each of KINDS."""
 
     name: str
     flicker: dict[str, float]  # levels of 255
@@ -67,7 +67,7 @@ class Recorded:
 
 
 def garment_region(dresser: FrameDresser, frame: np.ndarray, result: Any) -> np.ndarray:
-    """Where a frame shows the garment, bool [H, W]."""
+    """Mask of the garment in a frame, bool [H, W]."""
     window = dresser.look(frame).window
     mask = cv2.resize(result.mask[0, 0].float().numpy(), (window.width, window.height)) > 0.5
     whole, part = np.zeros(frame.shape[:2], bool), window.part(frame.shape[1::-1])

@@ -185,7 +185,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
 
 
 def inputs_of(method: str) -> tuple[str, ...]:
-    """What a method sees of a person, by name."""
+    """Inputs of a method, by name."""
     return tuple(INPUT_NAMES[need] for need in BASELINES[method].needs) if method in BASELINES else STUDENT_INPUTS
 
 

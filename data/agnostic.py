@@ -128,7 +128,7 @@ def draw_skeleton(points: np.ndarray, size: tuple[int, int] = (256, 192)) -> np.
 
 
 def through_jpeg(picture: np.ndarray, quality: int) -> Image.Image:
-    """What is left of a picture uint8 RGB [H, W, 3] that was kept as a JPEG file."""
+    """A picture uint8 RGB [H, W, 3] after JPEG compression."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, 'JPEG', quality=quality)
     return Image.open(file)

@@ -1,4 +1,4 @@
-"""What the compared methods see of a person: their inputs made from parsing, key points and DensePose parts of a test set.
+"""Inputs of the compared methods, made from parsing, key points and DensePose parts of a test set.
 
 ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et al., ECCV 2022), each as published for 256 x 192.
 """

@@ -83,7 +83,7 @@ class VITONDataset(Dataset):
 
     @property
     def list_kind(self) -> str:
-        """Whether persons wear the garment beside them already: 'paired', 'unpaired' or 'mixed', by the file names."""
+        """'paired' if persons already wear the listed garment by the file names, else 'unpaired' or 'mixed'."""
         return records.list_kind(self.pairs)
 
     @property

@@ -236,7 +236,7 @@ def cosines(like: Tensor) -> Tensor:
 
 
 def recompress(picture: Tensor, quality: Tensor) -> Tensor:
-    """What JPEG of a quality [N, 1, 1, 1] in (0, 100] makes of each colour channel, without its subsampling of colours."""
+    """JPEG compression of each colour channel at a quality [N, 1, 1, 1] in (0, 100], without chroma subsampling."""
     count, channels, height, width = picture.shape
     blocks = picture.view(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4) * 127.5
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]

@@ -74,9 +74,7 @@ class Dressing(NamedTuple):
 
 
 def looks_same(first: Tensor, second: Tensor) -> Tensor:
-    """Where two pictures [N, 3, H, W] in [-1, 1] are less than `SAME` apart in each channel: bool [N, 1, H,
-    W].
-    """
+    """Where two pictures [N, 3, H, W] are less than `SAME` apart in each channel: bool [N, 1, H, W]."""
     return (first - second).abs().amax(dim=1, keepdim=True) < SAME
 
 
@@ -91,23 +89,23 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
     both = worn & (dressing.edge > 0.5)
     if both.any():
         shown = torch.where(both, dressing.cloth, person)
-        scores['worn garment SSIM'] = ssim(*_around(both, person, shown, both))
+        scores['worn garment SSIM'] = ssim(*around(both, person, shown, both))
         scores['worn garment L1'] = (shown - person).abs()[both.expand_as(person)].mean().item()
     return scores
 
 
-def _around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
-    """Cut pictures down to a region and the surroundings that SSIM's windows of 11 x 11 see: a fifth of the work."""
-    rows, columns = (region.any(dim=axis).flatten().nonzero() for axis in (3, 2))
-    top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
-    return [x[..., max(0, top - _REACH) : bottom + 1 + _REACH, max(0, left - _REACH) : right + 1 + _REACH] for x in pictures]
+def around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
+    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and the surroundings that SSIM's windows of 11 x 11 see."""
+    rows, columns = (region.any(dim=axis).flatten().nonzero().flatten().tolist() for axis in (3, 2))
+    top, left = (max(0, places[0] - _REACH) for places in (rows, columns))
+    bottom, right = rows[-1] + 1 + _REACH, columns[-1] + 1 + _REACH
+    return [picture[..., top:bottom, left:right] for picture in pictures]
 
 
 def score_round_trip(
     person: Tensor, first: Tensor, back: Tensor, *, worn: Tensor, stays: Tensor
 ) -> dict[str, float]:
-    """Compare with the photograph `person` what came back; all pictures [1, 3, H, W], masks bool [1, 1, H,
-    W].
+    """Compare what came back with the photograph `person`; pictures [1, 3, H, W], masks bool [1, 1, H, W].
 
     first: the person in another garment; back: that picture dressed in the own one; worn: the upper clothes
     of the parsing; stays: where nothing may change. The score `changed` is of the first step, since one that
@@ -124,8 +122,7 @@ def score_round_trip(
 
 
 def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, float]:
-    """Share of the old garment's pixels without new garment that look as in the photograph; none if there are
-    few of them.
+    """Share of the bare old garment that looks as in the photograph; empty where little of it is bare.
 
     Shapes as in `score_worn`.
     """
@@ -136,8 +133,7 @@ def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[st
 
 
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the parsing ids [N, 1, H, W] show upper clothes, and where no try-on may change anything:
-    bool.
+    """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
 
     The second leaves out upper clothes, arms and `RIM` pixels around them, and other clothes, which a new
     garment may reach.
@@ -203,7 +199,9 @@ class RealScores:
     def _dress_in_own(
         self, own: str | None, garment: str, photograph: Tensor, made: list[Dressing]
     ) -> tuple[list[Dressing] | None, list[Dressing] | None]:
-        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without one."""
+        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without
+        one.
+        """
         if own is None:
             return None, None
         if own == garment:
@@ -211,7 +209,8 @@ class RealScores:
         cloth, edge = (part[None] for part in self.dataset.garment(own))
         starts = (photograph, photograph), (made[0].image, made[1].image)
         dressed = [
-            [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)] for start, other in starts
+            [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)]
+            for start, other in starts
         ]
         return dressed[0], dressed[1]
 
@@ -234,8 +233,7 @@ class RealScores:
 def find_real_scores(
     dataset: VITONDataset, pipeline: Callable, wanted: bool | None = None
 ) -> RealScores | None:
-    """Return what scores the try-ons of a test set on photographs; None where it has no parsing, or `wanted`
-    is False.
+    """Return what scores the try-ons of a test set; None where it has no parsing, or `wanted` is False.
 
     Reads the maps once now. Raises `MissingFileError` where there is no parsing and `wanted` is True, and
     `DataError` where a map is missing or cannot be read.
@@ -261,8 +259,7 @@ def score_photographs(
     limit: int | None = None,
     workers: int = 0,
 ) -> dict[str, float]:
-    """Score a pipeline on the test set in the folder `root`; returns the means by name, those of the baseline
-    with it.
+    """Score a pipeline on the test set in the folder `root`; return the means by name, the baseline's too.
 
     pipeline(person, cloth, edge) -> `TryOn`, pictures [N, 3, H, W] in [-1, 1] and masks [N, 1, H, W] on the
     CPU; a network should be in eval mode. limit takes the first records only, `size` is (height, width).

@@ -1,4 +1,4 @@
-"""What test.py measures: a student or a compared method, its test set, and what it takes of a batch of that."""
+"""Subjects of test.py: a student or a compared method, its test set, and its inputs from a batch."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,7 +44,10 @@ def create_subject(
     size: Sequence[int] | None,
     pairs: str | Path | None = None,
 ) -> Subject:
-    """What `family` names, None: the student that the files hold: warp network, then generator; or all of a compared method."""
+    """The method called `family` (None: the student in the files), with its test set.
+
+    `files` are warp network and generator, or all files of a compared method.
+    """
     settings: dict[str, Any] = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
     if family in BASELINES:
         return baseline_subject(dataroot, files=files, **settings)

@@ -1,4 +1,4 @@
-"""Which part of a photograph the networks see: windows of the networks' shape, so that nothing is ever stretched.
+"""Windows of a photograph in the networks' aspect ratio, so that nothing is stretched.
 
 Not part of any paper; the numbers are measured on VITON's pictures (Han et al., CVPR 2018).
 """
@@ -25,7 +25,7 @@ LARGEST_GARMENT_ASPECT = 4.0  # of a garment's
 
 
 class Box(NamedTuple):
-    """Where something is in a photograph: pixels from `left` up to `right`, exclusive."""
+    """Bounding box in a photograph: pixels from `left` up to `right`, exclusive."""
 
     left: int
     top: int
@@ -45,7 +45,7 @@ class Window(NamedTuple):
     height: int
 
     def part(self, size: tuple[int, int]) -> Box:
-        """What of a photograph of `size` (width, height) the window shows."""
+        """The part of the window inside a photograph of `size` (width, height)."""
         right, bottom = min(self.left + self.width, size[0]), min(self.top + self.height, size[1])
         return Box(max(self.left, 0), max(self.top, 0), right, bottom)
 
@@ -112,7 +112,7 @@ def _inside(start: int, length: int, whole: int) -> int:
 
 
 def cut(picture: Image.Image, window: Window, ground: int | tuple[int, int, int]) -> Image.Image:
-    """What the window shows, with the colour `ground` beyond the picture's borders."""
+    """Crop of the window, with the colour `ground` beyond the picture's borders."""
     view = Image.new(picture.mode, (window.width, window.height), ground)
     part = window.part(picture.size)
     if part.left < part.right and part.top < part.bottom:

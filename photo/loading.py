@@ -107,7 +107,7 @@ def _load(source: Source, name: str) -> Photo:
             raise UserError(f'{path}: {_what_else(path)}') from None
         with picture:
             photo, frames = _decode(picture, str(path)), getattr(picture, 'n_frames', 1)
-            # What cameras put behind a photograph, its preview for instance, is no animation.
+            # MPO files hold a photograph and its previews: not an animation.
             if frames > 1 and picture.format != 'MPO':
                 photo = photo._replace(notes=(f'{path}: the first of {frames} frames is used',))
             return photo
@@ -145,7 +145,7 @@ def _check_file(path: Path) -> None:
 
 
 def _formats() -> list[str]:
-    """What Pillow decodes itself, and HEIF where the user has installed pillow-heif."""
+    """Formats that Pillow decodes itself, and HEIF if pillow-heif is installed."""
     try:
         from pillow_heif import register_heif_opener
 

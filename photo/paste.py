@@ -23,7 +23,7 @@ LEAST_PART = 0.05  # of the largest part, where no garment is shown at all
 
 
 def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
-    """How much of the try-on is taken at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
+    """Weight of the try-on at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
 
     `person` [1, 3, h, w] in [-1, 1] is what the pipeline saw, `result` what it returned. 1 where the garment is shown and where
     the picture changed in one piece with it: old clothes that went, skin that came; 0 elsewhere. What counts as a change is told

@@ -61,7 +61,7 @@ SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
 """Folder of a split and its number in the random streams."""
 
 MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
-"""What the truth of a training pair has beside image, flow and mask, and its folder."""
+"""Parts of the truth of a training pair beside image, flow and mask, with their folders."""
 
 MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100

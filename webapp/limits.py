@@ -1,4 +1,4 @@
-"""What the page takes and what it gives away: sizes of pictures, and answers that keep everything on this machine."""
+"""Limits of the page: sizes of uploads, and response headers that keep everything on this machine."""
 
 import warnings
 from pathlib import Path
