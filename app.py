@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         room = LiveRoom(shared, garments)
         room.prepare(choice.garments[:KEPT_READY])
         page = build_page(studio, room, choice, about=about, note=note)
+        studio.keeper.protect()
         serve(page, room, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
 
 

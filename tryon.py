@@ -17,13 +17,12 @@ import torch
 
 import runtime
 from models import TryOnModel, TryOnPipeline
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import Weights, choose_weights
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.clip import WRITABLE, open_clip
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
-from photo.lists import Task, dress_every_pair
-from photo.loading import load_photo
+from photo.lists import Task, about, dress_every_pair, end, look_at_all, report_faults
 from photo.video import ClipTask, dress_clip
 from utils.device import select_device
 from utils.errors import exit_cleanly
@@ -34,13 +33,14 @@ from utils.paths import expand
 def main(arguments: list[str] | None = None) -> None:
     """Check everything, then dress everybody in everything."""
     options = parse_tryon_options(arguments)
-    dress = _dress_video if options.video is not None else _dress_photographs
-    for note in dress(options):
-        print(f'note: {note}')
+    if options.video is None:
+        dress_photographs(options)
+    else:
+        dress_video(options)
 
 
-def _dress_photographs(options: Namespace) -> list[str]:
-    """Everybody in everything; returns notes."""
+def dress_photographs(options: Namespace) -> None:
+    """Every person in every garment."""
     device = select_device(options.device)
     persons, garments = find_pictures(options.person, '--person'), find_pictures(options.garment, '--garment')
     masks = [match_masks(persons, options.person_mask, '--person_mask')]
@@ -48,16 +48,20 @@ def _dress_photographs(options: Namespace) -> list[str]:
     task = Task(persons, masks[0], garments, masks[1], name_results(options.out, persons, garments))
     sheet = sheet_path(task.results, options.out)
     check_results([sheet, *chain(*task.results)], [*persons, *garments, *chain(*masks)])
-    for person in persons:  # a broken file shall not end an hour of work
-        load_photo(person)
-    runner, size, remark = _load_networks(options, device)
-    notes = dress_every_pair(runner, task, size=size, background=options.background, sheet=sheet, remark=remark)
-    print(f'results: {len(persons) * len(garments)}, {options.out}; side by side: {sheet}')
-    return notes
+
+    weights, pipeline, size = load_networks(options, device)
+    looked = look_at_all(task, size=size, background=options.background)
+    report_faults(looked, task, skip_bad=options.skip_bad)
+    runner = choose_backend(options, weights, pipeline, size)
+    remark, remarks = about(pipeline, size)
+    notes, faults = dress_every_pair(runner, task, looked, size=size, skip_bad=options.skip_bad, sheet=sheet, remark=remark)
+    for note in (*remarks, *notes):
+        print(f'note: {note}')
+    end(task, looked, faults, out=options.out, sheet=sheet)
 
 
-def _dress_video(options: Namespace) -> list[str]:
-    """The person of a video in every garment; returns notes."""
+def dress_video(options: Namespace) -> None:
+    """The person of a video in every garment."""
     device = select_device(options.device)
     clip, garments = expand(options.video), find_pictures(options.garment, '--garment')
     masks = match_masks(garments, options.garment_mask, '--garment_mask')
@@ -66,27 +70,33 @@ def _dress_video(options: Namespace) -> list[str]:
     task = ClipTask(clip, garments, masks, results, sheet)
     check_results(task.files, [clip, *garments, *masks])
     open_clip(clip).close()
-    runner, size, _ = _load_networks(options, device)
+
+    weights, pipeline, size = load_networks(options, device)
+    runner = choose_backend(options, weights, pipeline, size)
     notes = dress_clip(runner, task, size=size, background=options.background)
+    for note in (*about(pipeline, size)[1], *notes):
+        print(f'note: {note}')
     print(f'results: {", ".join(str(path) for path in task.files)}')
-    return notes
 
 
-def _load_networks(options: Namespace, device: torch.device) -> tuple[TryOnModel, tuple[int, int], str]:
-    """Load the model; return it, the size of its pictures and a remark for the sheet. Prints which weights these are."""
+def load_networks(options: Namespace, device: torch.device) -> tuple[Weights, TryOnPipeline, tuple[int, int]]:
+    """Load the weights; return their files, the pipeline, and the size (H, W) of its pictures."""
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
+    return weights, pipeline, size
+
+
+def choose_backend(
+    options: Namespace, weights: Weights, pipeline: TryOnPipeline, size: tuple[int, int]
+) -> TryOnModel:
+    """The pipeline on the backend of the options; prints which weights run, and where."""
     runner: TryOnModel = pipeline
     if options.backend != EAGER:
         runner = runtime.optimize(pipeline, options.backend, size=size)
-    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {device})')
-    remark = pipeline.family or 'no published method'
-    if not pipeline.is_trained:
-        remark += ', UNTRAINED weights: the pictures mean nothing yet'
-        print(f'note: {remark}')
-    return runner, size, remark
+    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device})')
+    return runner
 
 
 if __name__ == '__main__':

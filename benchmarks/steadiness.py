@@ -11,7 +11,7 @@ new places are other moments of the clip, and the frame moved aside. Writes cont
 import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ from tqdm import tqdm
 import runtime
 from models import TryOnPipeline
 from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
+from models.interface import TryOnModel
+from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
@@ -34,40 +36,42 @@ from utils.paths import expand
 
 SAME = 2.0  # levels of 255: below that nobody sees a difference
 LONGEST = 12  # frames that a lag is looked for
-STILL = 8  # frames that a person stands before moving
-MOVES = ((24, 0), (0, 16), (60, 10))  # pixels of the frame (x, y) that a person is moved by
+STILL = 4  # frames that a person stands before moving
+MOVES = ((24, 0), (60, 10))  # pixels of the frame (x, y) that a person is moved by
 EVERY = 10  # frames a picture of a contact sheet
 KINDS = ('off', 'on')
 
 
 class Clip(NamedTuple):
-    """Measurements of a clip, a number for each of KINDS."""
+    """What was measured of a clip."""
 
     name: str
-    flicker: dict[str, float]  # levels of 255
-    lag: dict[str, float]  # frames, the mean over new places
-    longest_lag: dict[str, int]
+    flicker: dict[str, float]  # levels of 255, for each of KINDS
+    lag: float  # frames with the tie, the mean over new places; without it there is none
+    longest_lag: int
 
 
 class Recorded:
-    """A pipeline that dresses each picture once, however many dressers ask."""
+    """A try-on model that computes everything once, however often the same picture comes; of one garment."""
 
-    def __init__(self, pipeline: Any):
-        self.pipeline, self.size, self.align_corners = pipeline, pipeline.size, pipeline.align_corners
-        self._key, self._result = None, None
+    def __init__(self, model: TryOnModel):
+        self.model, self.size, self.align_corners = model, model.size, model.align_corners
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.encode_garment = model.encode_garment
+        self._results: dict[int, TryOn] = {}
 
-    def encode_person(self, tensor: torch.Tensor) -> Any:
-        return self.pipeline.encode_person(tensor)
+    def encode_person(self, person: torch.Tensor) -> PersonCode:
+        return PersonCode(person, ())  # encoded when it is dressed
 
-    def __call__(self, person: Any, garment: Any) -> Any:
-        key = hash(person.person.numpy().tobytes()), id(garment)
-        if key != self._key:
-            self._key, self._result = key, self.pipeline(person, garment)
-        return self._result
+    def __call__(self, person: PersonCode, garment: GarmentCode, edge: torch.Tensor | None = None) -> TryOn:
+        key = hash(person.person.numpy().tobytes())
+        if key not in self._results:
+            self._results[key] = self.model(self.model.encode_person(person.person), garment)
+        return self._results[key]
 
 
-def garment_region(dresser: FrameDresser, frame: np.ndarray, result: Any) -> np.ndarray:
-    """Mask of the garment in a frame, bool [H, W]."""
+def garment_region(dresser: FrameDresser, frame: np.ndarray, result: TryOn) -> np.ndarray:
+    """Where a frame shows the garment, bool [H, W]."""
     window = dresser.look(frame).window
     mask = cv2.resize(result.mask[0, 0].float().numpy(), (window.width, window.height)) > 0.5
     whole, part = np.zeros(frame.shape[:2], bool), window.part(frame.shape[1::-1])
@@ -92,9 +96,9 @@ def flicker(frames: list[np.ndarray], dressed: list[np.ndarray], regions: list[n
     return total / max(1, count)
 
 
-def lag(pipeline: Recorded, garment: PreparedGarment, start: np.ndarray, end: np.ndarray, *, steady: bool) -> int:
+def lag(pipeline: Recorded, garment: PreparedGarment, start: np.ndarray, end: np.ndarray) -> int:
     """Frames after which `end`, shown again and again after `start`, is dressed as from the start; LONGEST if never."""
-    dresser, fresh = FrameDresser(pipeline, steady=steady), FrameDresser(pipeline, steady=False)
+    dresser, fresh = FrameDresser(pipeline), FrameDresser(pipeline, steady=False)
     wanted = fresh(end, garment).astype(np.float32)
     region = garment_region(fresh, end, pipeline(fresh.look(end).code, garment.code))
     for _ in range(STILL):
@@ -112,7 +116,7 @@ def moved(frame: np.ndarray, by: tuple[int, int]) -> np.ndarray:
 
 
 @torch.no_grad()
-def measure(pipeline: Any, garment: PreparedGarment, path: Path, out: Path) -> Clip:
+def measure(pipeline: TryOnModel, garment: PreparedGarment, path: Path, out: Path) -> Clip:
     """Dress a clip with and without the tie, write its sheets, and measure both."""
     clip = open_clip(path)
     frames = [frame.pixels for frame in clip.frames()]
@@ -129,13 +133,9 @@ def measure(pipeline: Any, garment: PreparedGarment, path: Path, out: Path) -> C
     step = len(frames) // 4
     places = [(frames[index], frames[index + step]) for index in (0, step, 2 * step)]
     places += [(frames[step], moved(frames[step], by)) for by in MOVES]
-    lags = {kind: [lag(recorded, garment, *pair, steady=kind == 'on') for pair in places] for kind in KINDS}
-    return Clip(
-        path.stem,
-        flicker={kind: flicker(frames, dressed[kind], regions) for kind in KINDS},
-        lag={kind: float(np.mean(lags[kind])) for kind in KINDS},
-        longest_lag={kind: max(lags[kind]) for kind in KINDS},
-    )
+    lags = [lag(recorded, garment, *pair) for pair in places]
+    flickers = {kind: flicker(frames, dressed[kind], regions) for kind in KINDS}
+    return Clip(path.stem, flickers, float(np.mean(lags)), max(lags))
 
 
 def contact_sheet(frames: list[np.ndarray], columns: int = 4) -> Image.Image:
@@ -150,12 +150,12 @@ def contact_sheet(frames: list[np.ndarray], columns: int = 4) -> Image.Image:
 
 def table(clips: list[Clip]) -> str:
     """The clips and their mean as Markdown."""
-    rows = ['| clip | flicker off | on | ratio | lag on, mean | longest |', '|---|---|---|---|---|---|']
+    rows = ['| clip | flicker without | with | ratio | lag, mean | longest |', '|---|---|---|---|---|---|']
     for clip in clips:
         off, on = clip.flicker['off'], clip.flicker['on']
-        rows.append(f'| {clip.name} | {off:.2f} | {on:.2f} | {on / off:.2f} | {clip.lag["on"]:.1f} | {clip.longest_lag["on"]} |')
+        rows.append(f'| {clip.name} | {off:.2f} | {on:.2f} | {on / off:.2f} | {clip.lag:.1f} | {clip.longest_lag} |')
     off, on = (np.mean([clip.flicker[kind] for clip in clips]) for kind in KINDS)
-    lags, longest = np.mean([clip.lag['on'] for clip in clips]), max(clip.longest_lag['on'] for clip in clips)
+    lags, longest = np.mean([clip.lag for clip in clips]), max(clip.longest_lag for clip in clips)
     return '\n'.join([*rows, f'| mean | {off:.2f} | {on:.2f} | {on / off:.2f} | {lags:.1f} | {longest} |'])
 
 

@@ -9,6 +9,7 @@ from opt.network_opt import EAGER, add_checkpoint_option, add_device_options, ch
 from photo.person import BACKGROUNDS
 from utils.cli import OptionParser
 from utils.errors import UserError
+from utils.paths import expand
 
 LARGEST_SIZE = 2048  # of what the networks see, whose memory grows with it
 
@@ -30,6 +31,13 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         help='what the networks see behind people: auto replaces one that is not plain, keep none, the others any by that tool; '
         'the result keeps its own',
     )
+    parser.add_argument(
+        '--skip_bad',
+        action='store_true',
+        default=None,
+        help='go on without pictures that cannot be used, and end with status 1; None: where a folder is given',
+    )
+    parser.add_argument('--no_skip_bad', dest='skip_bad', action='store_false', default=None, help='end at such a picture')
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
@@ -42,6 +50,8 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         values = getattr(options, name) or []
         if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
             raise UserError(f'--{name}: an empty name; give a path')
+    if options.skip_bad is None:
+        options.skip_bad = any(expand(path).is_dir() for path in (*options.person, *options.garment))
     options.size = checked_size(options.size)
     if options.size and max(options.size) > LARGEST_SIZE:
         raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is large anyway')

@@ -121,7 +121,7 @@ class Composition:
         flow = (2 * grid / sides - 1)[None]
         warped = sample(self.tile, flow, align_corners=False, padding_mode='zeros')[0]  # [4, H, W]
         mask, edge, drawn = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.drawn))
-        keep = enlarge(self.keep, self.window, box, cubic=False)
+        keep = enlarge(self.keep, self.window, box).clamp(0, 1)
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
         parts = warped[:3] * shown, warped[3:] * shown, drawn.clamp(0, 1), keep

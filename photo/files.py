@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from photo.colour import shown
 from utils.errors import MissingFileError, UserError
 from utils.paths import expand
 from utils.visual import contact_sheet, panel_row, save_picture
@@ -138,7 +139,7 @@ def save_result(picture: Image.Image, path: Path) -> None:
 
 def cell(picture: Image.Image) -> Image.Image:
     """A picture on a white cell of the sheet, as large as it fits."""
-    picture = picture.convert('RGBA')
+    picture = shown(picture).convert('RGBA')
     scale = min(CELL[0] / picture.width, CELL[1] / picture.height)
     small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
     view = Image.new('RGB', CELL, 'white')

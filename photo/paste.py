@@ -64,8 +64,8 @@ def paste(
     """Put a composition into a photograph (RGB) by `weight` [h, w]; returns the picture and the region that changed (L).
 
     What is rendered stays within `silhouette` (L, of the photograph's size), where that is known: new skin, and the wall behind
-    old clothes, are where the person was. The garment may reach beyond. Every pixel where the region is 0 is the photograph's
-    own, bit by bit.
+    old clothes, are where the person was. What the network keeps is not drawn anew. The garment may reach beyond. Every pixel
+    where the region is 0 is the photograph's own, bit by bit.
     """
     window, weights = composition.window, torch.from_numpy(weight)[None]
     pixels, taken = np.array(photo), np.zeros((photo.height, photo.width), np.uint8)
@@ -80,7 +80,7 @@ def paste(
         free = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
         new = layers.over(old + free * (layers.drawn - (1 - layers.keep) * old), share)
-        level = np.rint(255 * np.maximum(free, share * layers.cover)).astype(np.uint8)
+        level = np.rint(255 * np.maximum(free * (1 - layers.keep), share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
     picture = Image.fromarray(pixels)

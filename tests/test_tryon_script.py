@@ -144,6 +144,80 @@ def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monk
     assert 'weights: the small model, trained on drawings alone' in capsys.readouterr().out
 
 
+@pytest.fixture
+def mixed(command, photographs, tmp_path):
+    """A folder with two good people and two bad ones; the command line for it."""
+    folder = tmp_path / 'people with umlauts \u00e4\u00f6\u00fc'
+    folder.mkdir()
+    for name in ('me', 'you'):
+        (folder / f'{name}.png').write_bytes((photographs / f'{name}.png').read_bytes())
+    (folder / 'text.jpg').write_bytes(b'hello, world')
+    Image.new('L', (300, 400), 90).save(folder / 'grey.png')
+    return command.arguments(person=folder, out=tmp_path / 'results')
+
+
+def test_all_bad_pictures_of_a_folder_are_told_and_the_good_ones_are_dressed(mixed, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(mixed)
+    said = capsys.readouterr()
+    assert exit_info.value.code == 1 and 'left out: 2 of 5 pictures' in said.err
+    bad = [line for line in said.err.splitlines() if line.startswith('bad: ')]
+    assert len(bad) == 2 and 'grey.png' in bad[0] and 'text.jpg' in bad[1]
+    assert 'results: 2' in said.out
+    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == ['me__shirt.png', 'sheet.jpg', 'you__shirt.png']
+
+
+def test_without_skip_bad_all_faults_are_told_together_and_nothing_is_written(mixed, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main([*mixed, '--no_skip_bad'])
+    lines = capsys.readouterr().err.splitlines()
+    assert exit_info.value.code == 2 and not (tmp_path / 'results').exists()
+    assert len([line for line in lines if line.startswith('bad: ')]) == 2
+    assert lines[-1].startswith('error: 2 of 5 pictures cannot be used') and '--skip_bad' in lines[-1]
+
+
+def test_where_nothing_good_is_left_the_status_is_that_of_a_mistake(command, tmp_path, capsys):
+    folder = tmp_path / 'people'
+    folder.mkdir()
+    for name in ('a.jpg', 'b.jpg'):
+        (folder / name).write_bytes(b'hello, world')
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(command.arguments(person=folder, out=tmp_path / 'results'))
+    assert exit_info.value.code == 2 and 'no person and garment are left' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('reason', [KeyboardInterrupt, OSError(28, 'No space left on device')])
+def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(reason, mixed, tmp_path, monkeypatch, capsys):
+    from photo import lists
+
+    real, calls = lists.dress, []
+
+    def dress(*inputs):
+        calls.append(inputs)
+        if len(calls) == 2:
+            raise reason
+        return real(*inputs)
+
+    monkeypatch.setattr(lists, 'dress', dress)
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(mixed)
+    assert exit_info.value.code == (130 if reason is KeyboardInterrupt else 1)
+    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == ['me__shirt.png', 'sheet.jpg']
+
+
+def test_another_size_than_that_of_the_weights_is_told(command, tmp_path, capsys, monkeypatch):
+    from photo import lists
+
+    captions = []
+    real = lists.files.build_sheet
+    monkeypatch.setattr(lists.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note))
+    tryon.main(command.arguments(size=['96', '64']))
+    assert 'note: the weights know pictures of 64 x 64 (height x width), not of 96 x 64' in capsys.readouterr().out
+    tryon.main(command.arguments())
+    assert 'the weights know' not in capsys.readouterr().out
+    assert captions == ['dm_vton, 96 x 64 with weights of 64 x 64', 'dm_vton, 64 x 64']
+
+
 def png(side: int) -> bytes:
     """A PNG whose header claims side x side pixels."""
 

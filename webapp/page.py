@@ -5,8 +5,9 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from webapp.keeping import GONE, SAY_SECONDS
 from webapp.live import LiveRoom
-from webapp.studio import KEPT_SECONDS, Studio
+from webapp.studio import Studio
 from webapp.wardrobe import Choice
 
 CSS = Path(__file__).with_name('style.css')
@@ -29,15 +30,20 @@ LIVE_VIEW = """
 def picture_file(value: Path, **settings) -> gr.Image:
     """A picture that arrives as the very file that was uploaded: Gradio unpacks nothing, so that limits come first."""
     image = gr.Image(str(value), type='filepath', image_mode=None, buttons=[], **settings)
-    image.preprocess = lambda payload: None if payload is None else uploaded(payload.path)
+    image.preprocess = uploaded_file
     return image
+
+
+def uploaded_file(payload) -> str | None:
+    """The file of a picture that the page sends."""
+    return None if payload is None else uploaded(payload.path)
 
 
 def uploaded(path: str | None) -> str:
     """The path of an upload; Gradio has looked already, and this looks again, that it lies in the folder for them."""
     folder = Path(get_upload_folder()).resolve()
-    if not path or not Path(path).resolve().is_relative_to(folder) or not Path(path).is_file():
-        raise gr.Error('That file was not uploaded here.', print_exception=False)
+    if not path or not Path(path).resolve().is_relative_to(folder):
+        raise gr.Error(GONE, title='That did not work', print_exception=False)
     return path
 
 
@@ -48,7 +54,7 @@ def theme() -> gr.themes.Base:
 
 def build_page(studio: Studio, room: LiveRoom, choice: Choice, *, about: str, note: str = '') -> gr.Blocks:
     """Make the page. `about` is one line below the title, `note` a warning."""
-    with gr.Blocks(title='Try it on', analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
+    with gr.Blocks(title='Try it on', analytics_enabled=False) as page:
         gr.HTML(f'<h1>Try it on</h1><p>{about}</p>', elem_id='head')
         if note:
             gr.Markdown(note, elem_id='note')
@@ -57,10 +63,24 @@ def build_page(studio: Studio, room: LiveRoom, choice: Choice, *, about: str, no
                 garment = _garment_column(choice)
             with gr.Column(scale=5, min_width=320), gr.Tabs():
                 with gr.Tab('Photo', id='photo'):
-                    _photo_tab(studio, choice, garment)
+                    person, result = _photo_tab(studio, choice, garment)
                 with gr.Tab('Live', id='live'):
                     _live_tab(room, page, garment)
+        _keep_alive(studio, [person, garment, result])
     return page
+
+
+def _keep_alive(studio: Studio, pictures: list[gr.Image]) -> None:
+    """Say at intervals what an open page shows, so that it is kept; what is gone all the same is taken off the page."""
+
+    def keep(*paths: str | None) -> list:
+        there = studio.keeper.touch(paths)
+        studio.keeper.sweep()
+        if not all(there):
+            gr.Info(GONE)
+        return [gr.skip() if is_there else None for is_there in there]
+
+    gr.Timer(SAY_SECONDS).tick(keep, pictures, pictures, queue=False, show_progress='hidden', api_visibility='private')
 
 
 def _choices(paths: list[Path], target: gr.Image, *, label: str, elem_id: str) -> None:
@@ -102,7 +122,7 @@ def _garment_column(choice: Choice) -> gr.Image:
     return garment
 
 
-def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
+def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> tuple[gr.Image, gr.Image]:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=260):
             person = picture_file(
@@ -127,6 +147,7 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
                 elem_id='result',
                 alt_text='The person in the garment',
             )
+            result.preprocess = uploaded_file
             download = gr.DownloadButton('Download', interactive=False, elem_id='download')
             about = gr.Markdown(elem_id='about')
     done = button.click(
@@ -138,6 +159,7 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
         api_name='try_on',
     )
     done.success(lambda: gr.DownloadButton(interactive=True), None, download, show_progress='hidden', api_visibility='private')
+    return person, result
 
 
 def _live_tab(room: LiveRoom, page: gr.Blocks, garment: gr.Image) -> None:

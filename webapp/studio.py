@@ -1,7 +1,6 @@
 """Actions of the page for photographs; no layout."""
 
 import secrets
-import shutil
 import time
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import torch
 
 from models.interface import TryOnModel
 from photo.dressing import dress, prepare_person
+from photo.files import save_result
 from utils.errors import UserError
+from webapp.keeping import GONE, Keeper
 from webapp.limits import check_pixels
 from webapp.wardrobe import Encoder
-
-KEPT_SECONDS = 3600  # uploads and results
 
 
 def plain_message(message: str, *paths: str) -> str:
@@ -31,6 +30,7 @@ class Studio:
         self.pipeline = pipeline
         self.folder = folder
         self.megapixels = megapixels
+        self.keeper = Keeper(folder)
         self.garments = garments or Encoder(pipeline, megapixels=megapixels)
 
     @torch.no_grad()
@@ -39,6 +39,8 @@ class Studio:
         if not person or not garment:
             missing = 'a photograph of a person' if not person else 'a garment'
             raise gr.Error(f'Give {missing} first.', title='Something is missing', print_exception=False)
+        if not all(self.keeper.touch([person, garment])):
+            raise gr.Error(GONE, title='That did not work', print_exception=False)
         start = time.perf_counter()
         try:
             check_pixels(person, self.megapixels)
@@ -49,15 +51,13 @@ class Studio:
             raise gr.Error(message, title='That did not work', print_exception=False) from error
         seconds = time.perf_counter() - start
         path = self.new_result()
-        dressed.picture.save(path)
+        save_result(dressed.picture, path)
         notes = [f'{dressed.picture.width} x {dressed.picture.height} pixels in {seconds:.1f} s', *dressed.notes]
         return str(path), str(path), '\n'.join(f'- {plain_message(note, person, garment)}' for note in notes)
 
     def new_result(self) -> Path:
-        """A name for a result that nobody can guess; results that have been kept long enough go."""
-        for old in self.folder.glob('*/try-on.png'):
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-                shutil.rmtree(old.parent, ignore_errors=True)
+        """A name for a result that nobody can guess; what nobody looks at any more goes."""
+        self.keeper.sweep()
         folder = self.folder / secrets.token_hex(16)
         folder.mkdir()
         return folder / 'try-on.png'

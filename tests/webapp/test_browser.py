@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+KEPT = 6  # seconds for which `patient_server` keeps what nobody shows
 WAIT = 60_000  # milliseconds; this machine may be busy
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
@@ -143,3 +144,31 @@ def test_a_phone_needs_no_scrolling_sideways(visit):
     page.get_by_role('tab', name='Photo').click()
     box = page.locator('#try_on').bounding_box()
     assert box['width'] >= 250 and box['height'] >= 44  # a thumb's
+
+
+def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recovers(patient_server, browser, drawn):
+    context = browser.new_context(viewport={'width': DESKTOP[0], 'height': DESKTOP[1]})
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    page.goto(patient_server.address)
+    page.wait_for_selector('#person img')
+    upload(page, '#person', drawn / 'person9.png')
+    page.wait_for_selector('#person img')
+    page.locator('#garments button').nth(1).click()
+    page.wait_for_timeout(4 * KEPT * 1000)
+    page.click('#try_on')  # the person is an upload, the garment one of the wardrobe: both are older than they may get
+    page.wait_for_selector('#result img')
+    page.wait_for_selector('#about li')
+    context.set_offline(True)
+    page.wait_for_timeout(3 * KEPT * 1000)
+    other = browser.new_page()
+    other.goto(patient_server.address)  # whose page sweeps
+    other.wait_for_timeout(2 * KEPT * 1000)
+    context.set_offline(False)
+    page.get_by_text('no longer here').first.wait_for()
+    page.wait_for_selector('#person input[type=file]', state='attached')
+    upload_again = page.locator('#person input[type=file]')
+    upload_again.set_input_files(drawn / 'person0.png')
+    page.wait_for_selector('#person img')
+    other.close()
+    context.close()

@@ -1,5 +1,8 @@
 """What the page's buttons do, without a page."""
 
+import os
+import time
+
 import pytest
 from PIL import Image
 
@@ -30,13 +33,28 @@ def test_a_result_lies_in_the_studios_folder_and_has_the_photographs_size(studio
     assert tmp_path in type(tmp_path)(picture).parents and '192 x 256 pixels in' in about
 
 
-def test_old_results_go(studio, monkeypatch):
-    first = studio.new_result()
-    first.write_text('old')
-    assert first.exists() and studio.new_result() != first and first.exists()
-    monkeypatch.setattr('webapp.studio.KEPT_SECONDS', -1)
+def test_what_is_shown_is_kept_and_what_is_not_goes(studio):
+    own = studio.folder / 'garments' / 'shirt.png'
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(b'the page began with it')
+    studio.keeper.protect()
+    shown, left = studio.new_result(), studio.new_result()
+    hours_ago = time.time() - 2 * studio.keeper.seconds
+    for path in (own, shown, left):
+        path.write_bytes(b'a picture')
+        os.utime(path, (hours_ago, hours_ago))
+    assert studio.keeper.touch([str(shown), None, str(own)]) == [True, True, True]
+    os.utime(own, (hours_ago, hours_ago))
     studio.new_result()
-    assert not first.parent.exists()
+    assert shown.exists() and own.exists() and not left.parent.exists()
+    assert studio.keeper.touch([str(left), '/etc/hostname']) == [False, False]
+
+
+def test_a_picture_that_is_gone_is_answered_in_a_visitors_words(studio, drawn):
+    gr = pytest.importorskip('gradio')
+    gone = studio.folder / 'abc' / 'me.png'
+    with pytest.raises(gr.Error, match='no longer here.*choose it again'):
+        studio.try_on(str(gone), str(gone))
 
 
 def test_errors_are_shown_without_the_servers_folders(studio, drawn, tmp_path):
