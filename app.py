@@ -9,7 +9,7 @@ weights and, with --garments, a folder of garments; keeps uploads and results in
 import sys
 
 import runtime
-from models import TryOnPipeline
+from models import TryOnModel, TryOnPipeline
 from models.checkpoint.defaults import ABOUT, choose_weights
 from opt.app_opt import parse_app_options
 from opt.network_opt import EAGER
@@ -32,10 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['viton']:
         note = '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` has seen no photograph.'
+    model: TryOnModel = pipeline
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
-        pipeline = runtime.optimize(pipeline, options.backend, candidates=candidates)
-        about += f', {pipeline.mode}'
+        model = runtime.optimize(pipeline, options.backend, candidates=candidates)
+        about += f', {model.mode}'
     print(f'weights: {weights.about} ({about})')
     with own_folder() as folder:
         try:
@@ -49,10 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
         from webapp.wardrobe import Encoder, fill_wardrobe
 
         choice = fill_wardrobe(folder / 'files', options.garments)
-        pipeline = Shared(pipeline)
-        garments = Encoder(pipeline, megapixels=options.max_megapixels)
-        studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels, garments=garments)
-        room = LiveRoom(pipeline, garments)
+        shared = Shared(model)
+        garments = Encoder(shared, megapixels=options.max_megapixels)
+        studio = Studio(shared, folder / 'files', megapixels=options.max_megapixels, garments=garments)
+        room = LiveRoom(shared, garments)
         room.prepare(choice.garments[:KEPT_READY])
         page = build_page(studio, room, choice, about=about, note=note)
         studio.keeper.protect()

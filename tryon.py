@@ -16,9 +16,8 @@ from itertools import chain
 import torch
 
 import runtime
-from models import TryOnPipeline
+from models import TryOnModel, TryOnPipeline
 from models.checkpoint.defaults import Weights, choose_weights
-from models.interface import TryOnModel
 from opt.network_opt import EAGER
 from opt.tryon_opt import parse_tryon_options
 from photo.clip import WRITABLE, open_clip
@@ -81,7 +80,7 @@ def dress_video(options: Namespace) -> None:
 
 
 def load_networks(options: Namespace, device: torch.device) -> tuple[Weights, TryOnPipeline, tuple[int, int]]:
-    """The files, the pipeline that they make, and the size (H, W) of the pictures it is to see."""
+    """Load the weights; return their files, the pipeline, and the size (H, W) of its pictures."""
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     size = options.size or pipeline.size
@@ -93,7 +92,9 @@ def choose_backend(
     options: Namespace, weights: Weights, pipeline: TryOnPipeline, size: tuple[int, int]
 ) -> TryOnModel:
     """The pipeline on the backend of the options; prints which weights run, and where."""
-    runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
+    runner: TryOnModel = pipeline
+    if options.backend != EAGER:
+        runner = runtime.optimize(pipeline, options.backend, size=size)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device})')
     return runner
 

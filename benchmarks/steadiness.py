@@ -1,4 +1,4 @@
-"""How steady a dressed clip is, and what the steadiness costs: flicker and lag, with and without the tie between frames.
+"""Temporal consistency of a dressed clip: flicker and lag, with and without the tie between frames.
 
     python -m benchmarks.steadiness --clips clips/ --garment shirt.jpg --out runs/steadiness/
 

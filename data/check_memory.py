@@ -1,4 +1,4 @@
-"""What a check found about files that have not changed since, so that a run that goes on looks at none of
+"""Findings of earlier checks about files that have not changed since, so that a run that goes on looks at none of
 them again.
 """
 

@@ -40,7 +40,7 @@ _SHOWN = 3
 
 
 class Settings(NamedTuple):
-    """What decides the files of a conversion."""
+    """Settings of a conversion."""
 
     source: Path
     layout: str
@@ -168,11 +168,13 @@ def _convert_person(
     root: Path, part: str, settings: Settings, person: str
 ) -> tuple[list[RecordError], str | None]:
     """Convert a person's files; return what could not be read, and how its DensePose map was made."""
-    layout, errors, made = LAYOUTS[settings.layout], [], None
+    layout, made = LAYOUTS[settings.layout], None
+    errors: list[RecordError] = []
     picture, label, pose, densepose = (
         layout.file(settings.source, part, kind, person) for kind in ('img', 'label', 'pose', 'densepose')
     )
     to = partial(records.file_of, root, part)
+    assert picture is not None, 'the parts were read from the pictures'
     files.place(picture, to('img', person), copy=settings.copy)
     if label:
         attempt(errors, files.convert_label, label, to('label', person, suffix='.png'), layout.parsing)
@@ -198,8 +200,10 @@ def _convert_person(
 def _convert_garment(
     root: Path, part: str, settings: Settings, garment: str
 ) -> tuple[list[RecordError], None]:
-    layout, errors = LAYOUTS[settings.layout], []
+    layout = LAYOUTS[settings.layout]
+    errors: list[RecordError] = []
     picture, edge = (layout.file(settings.source, part, kind, garment) for kind in ('color', 'edge'))
+    assert picture is not None, 'the parts were read from the pictures'
     files.place(picture, root / f'{part}_color' / garment, copy=settings.copy)
     target = root / f'{part}_edge' / garment
     if edge:
@@ -291,7 +295,7 @@ def _refuse_other_content(root: Path, settings: Settings) -> None:
         )
 
 
-def convert(settings: Settings, target: Path) -> dict[str, Part]:
+def convert(settings: Settings, target: Path) -> dict[Path, Part]:
     """Convert a data set and return the parts by their new folders.
 
     Raises `UserError` before work begins where no conversion is possible, `DataError` for unreadable files.

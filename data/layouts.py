@@ -20,7 +20,7 @@ _NO_TOPS = 'lower_body'
 
 @dataclass(frozen=True)
 class Layout:
-    """How one published data set is laid out.
+    """Layout of one published data set.
 
     `lists` and `files` hold path patterns below the source folder; of several the first that exists counts.
     `{part}` is train or test, `{stem}` the name of a picture without its suffix, `{number}` that without its
@@ -62,7 +62,7 @@ class Layout:
         return f'{stem[:-2]}{self.own_suffix}{suffix}' if self.own_suffix and stem.endswith('_0') else person
 
     def recognises(self, root: Path) -> bool:
-        """Whether a folder is laid out like this."""
+        """Return True if a folder has this layout."""
         return any(all(os.path.isdir(root / mark.format(part=part)) for mark in self.marks) for part in PARTS)
 
 
@@ -146,7 +146,7 @@ def _first(paths) -> Path | None:
 
 
 def holds_lower_body(root: Path) -> bool:
-    """Whether a folder is DressCode's category of trousers and skirts, which no network here puts on."""
+    """Return True for the folder of DressCode's category of trousers and skirts, which no network here puts on."""
     return root.name == _NO_TOPS and LAYOUTS['dresscode'].recognises(root)
 
 

@@ -1,6 +1,7 @@
 """Options of tryon.py."""
 
 import argparse
+from typing import Any
 
 from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import add_size_option
@@ -16,7 +17,7 @@ LARGEST_SIZE = 2048  # of what the networks see, whose memory grows with it
 def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of tryon.py; a wrong option raises `UserError` with one line."""
     parser = OptionParser('Dress people on their own photographs, at the own size of each photograph.')
-    several = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
+    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
     parser.add_argument('--person', help='photographs of people, or folders of them', **several)
     parser.add_argument('--video', metavar='FILE', help='a video of a person, in the place of photographs')
     parser.add_argument('--garment', required=True, help='photographs of garments on a plain background, or folders', **several)

@@ -33,7 +33,7 @@ class Frame(NamedTuple):
 
 
 class ClipInfo(NamedTuple):
-    """What is known of a clip before it is read through."""
+    """Properties of a clip that are known before reading it."""
 
     path: Path
     width: int  # of the upright picture

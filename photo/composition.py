@@ -60,7 +60,7 @@ def enlarge(maps: Tensor, window: Window, box: Box, *, cubic: bool = True) -> Te
 
 
 def magnification(places: Tensor, shown: Tensor) -> float:
-    """How many garment pixels pass under a person's pixel, along a line: the median of places [2, h, w] where `shown`, [h, w].
+    """Garment pixels per person's pixel along a line: the median of places [2, h, w] where `shown`, [h, w].
 
     1 where next to nothing is shown.
     """
@@ -129,7 +129,7 @@ class Composition:
 
 
 def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
-    """What the generator drew, [N, 3, H, W] in [0, 1], times the share of it that is seen; and the keep mask [N, 1, H, W].
+    """The rendered picture [N, 3, H, W] in [0, 1] times its visible share, and the keep mask [N, 1, H, W].
 
     The rendered picture holds the pixels of `person` [N, 3, H, W] that are kept, too; at full resolution the photograph has them.
     """
@@ -139,7 +139,7 @@ def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def tile_of(garment: GarmentPhoto, factor: float) -> Tensor:
-    """What the garment's window shows as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
+    """The garment in its window as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
 
     A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.
     """

@@ -54,7 +54,7 @@ def match_masks(pictures: Sequence[Path], masks: Sequence[str | Path] | None, op
         return [by_name[picture.stem] for picture in pictures]
     if len(paths) != len(pictures):
         raise UserError(f'{option}: {len(paths)} mask(s) for {len(pictures)} picture(s); give one each, or a folder of them')
-    return paths
+    return list(paths)
 
 
 def _is_picture(file: Path) -> bool:
@@ -64,7 +64,7 @@ def _is_picture(file: Path) -> bool:
 def name_results(
     out: str | Path, persons: Sequence[Path], garments: Sequence[Path], *, suffixes: Sequence[str] = WRITABLE
 ) -> list[list[Path]]:
-    """Where the result of each person (row) and garment (column) goes: `out` itself, or `<person>__<garment>.png` in it.
+    """Paths of the results of each person (row) and garment (column): `out` itself, or `<person>__<garment>.png` in it.
 
     `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first.
     Names that would be equal get a number. Raises `UserError` where it is neither, and where nothing can be written there.
@@ -119,7 +119,7 @@ def _free(folder: Path, stem: str, suffix: str, taken: set[str]) -> Path:
 
 
 def sheet_path(results: Sequence[Sequence[Path]], out: str | Path) -> Path:
-    """Where the side-by-side sheet goes: beside a single result, or into the folder of several."""
+    """Path of the side-by-side sheet: beside a single result, or in the folder of several."""
     first, out = results[0][0], expand(out)
     return first.with_name(f'{first.stem}_sheet.jpg') if first == out else out / 'sheet.jpg'
 

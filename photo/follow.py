@@ -22,7 +22,7 @@ STILL = 0.08  # of the window's height: a person who moves less is not followed
 
 
 def look_for(frame: np.ndarray, *, background: str, name: str) -> Box | None:
-    """Where the person is in a frame uint8 [H, W, 3]; None where nobody can tell."""
+    """Bounding box of the person in a frame uint8 [H, W, 3]; None if it cannot be found."""
     try:
         mask, _, _ = find_person(Image.fromarray(frame), mask=None, background=background, name=name)
     except UserError:  # a frame without a person is no reason to end a clip
@@ -74,5 +74,5 @@ def _even_out(at: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarr
 
 
 def looking_step(rate: float) -> int:
-    """How many frames lie between two looks at a clip of `rate` frames a second."""
+    """Number of frames between two detections, for a clip of `rate` frames a second."""
     return max(1, ceil(rate / LOOKS))

@@ -148,7 +148,7 @@ def paste_frame(
 def _places_of_frame(
     places: np.ndarray, cloth: np.ndarray, shape: tuple[int, int], box: Box, enlarged: Callable[..., np.ndarray]
 ) -> np.ndarray:
-    """Where in `cloth` [h, w, 4] the pixels of `box` lie, float32 [H, W, 2]; `places` [2, h, w] are the networks'."""
+    """Positions in `cloth` [h, w, 4] of the pixels of `box`, float32 [H, W, 2]; `places` [2, h, w] are the networks'."""
     height, width = places.shape[1:]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     offset = enlarged(np.dstack([places[0] - x, places[1] - y]), cv2.INTER_CUBIC)  # without a slope to lose at the border

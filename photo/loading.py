@@ -152,7 +152,7 @@ def _check_file(path: Path) -> None:
 
 
 def _formats() -> list[str]:
-    """What Pillow decodes itself, and HEIF where the user has installed pillow-heif."""
+    """Formats that Pillow decodes itself, and HEIF if pillow-heif is installed."""
     try:
         from pillow_heif import register_heif_opener
 

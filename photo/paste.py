@@ -23,15 +23,15 @@ LEAST_PART = 0.05  # of the largest part, where no garment is shown at all
 
 
 def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
-    """How much of the try-on is taken at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
+    """Weight of the try-on at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
 
     `person` [1, 3, h, w] in [-1, 1] is what the pipeline saw, `result` what it returned. 1 where the garment is shown and where
     the picture changed in one piece with it: old clothes that went, skin that came; 0 elsewhere. What counts as a change is told
     by the head, which a generator renders anew but nothing changes.
     """
     mask = result.mask[0, 0].detach().float().cpu().numpy()
-    change = (result.image.detach().float().cpu() - person.detach().float().cpu())[0].abs().amax(dim=0).numpy() / 2
-    change = cv2.blur(change, (3, 3))  # one pixel of noise is no change
+    difference = (result.image.detach().float().cpu() - person.detach().float().cpu())[0].abs().amax(dim=0)
+    change = cv2.blur(difference.numpy() / 2, (3, 3))  # one pixel of noise is no change
     wide = max(1, round(min(mask.shape) / 192))
     seeds = mask > SHOWN
     if not seeds.any():
@@ -40,8 +40,7 @@ def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
     error = np.percentile(change[:top], HEAD_PERCENTILE) if top >= LEAST_HEAD * len(change) else 0.0
     # Thin bridges, such as the outline of a chin, lead to places that did not change.
     changed = cv2.morphologyEx((change > np.clip(error, CHANGE, MOST_CHANGE)).astype(np.uint8), cv2.MORPH_OPEN, disk(wide))
-    changed |= (mask > TOUCHED).astype(np.uint8)
-    changed = _parts(changed, seeds)
+    changed = _parts(changed | (mask > TOUCHED).astype(np.uint8), seeds)
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, disk(2 * wide))
     changed = cv2.dilate(changed, disk(wide)).astype(np.float32)
     side = 2 * wide + 1

@@ -27,12 +27,12 @@ CALM = 9  # pixels a side over which disagreement is averaged
 NOISE, MOVED = 6.0, 30.0  # difference of a pixel to where it came from, levels: known again up to the first, new from the second
 AROUND = 5  # pixels a side over which the difference is averaged
 CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
-# How far the history may be from the new frame: pixels of the garment's picture, masks and colours of [0, 1].
+# Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of [0, 1].
 PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.6, 0.2
 
 
 class History(NamedTuple):
-    """What is kept of the last frame. Maps are float32 [H, W, 8], see `_maps`."""
+    """State kept of the last frame. Maps are float32 [H, W, 8], see `_maps`."""
 
     grey: np.ndarray  # uint8 [H, W], the person's picture
     garment: GarmentCode
@@ -63,7 +63,7 @@ class SteadyPipeline:
         return self.tie(person, garment, self.model(person, garment))
 
     def tie(self, person: PersonCode, garment: GarmentCode, result: TryOn) -> TryOn:
-        """What the model said of a frame, `result` of a batch of one, tied to what was shown before."""
+        """The result of a frame (batch of one), blended with the history."""
         grey, said = grey_picture(person.person), _maps(result, person.person)
         last, self._history = self._history, History(grey, garment, said, said)
         if last is None or last.garment is not garment or last.grey.shape != grey.shape:
@@ -98,7 +98,7 @@ def grey_picture(person: Tensor) -> np.ndarray:
 
 
 def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple[np.ndarray, np.ndarray | None]:
-    """Where each pixel of a new picture was in the last one, float32 [H, W, 2] (x, y), and how new it is, [H, W] in [0, 1].
+    """Positions in the last picture of each pixel of a new one, float32 [H, W, 2] (x, y), and how new it is, [H, W] in [0, 1].
 
     Both pictures are uint8 [H, W]. Nothing is said of newness where the scene is another one.
     """
@@ -118,7 +118,7 @@ def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple
 
 
 def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
-    """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks changed their mind.
+    """Weight of the new frame, [H, W, 1], by how new a pixel is [H, W] and how much the networks' output changed.
 
     `disagreement` [H, W, 3] is that of the place, x and y in pixels, and of the mask.
     """
@@ -129,7 +129,7 @@ def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
 
 
 def _unit(shape: tuple[int, int]) -> np.ndarray:
-    """What is a pixel, or 1, in each of the maps of a picture (height, width)."""
+    """Size of a pixel, or 1, in the units of each map of a picture (height, width)."""
     return np.float32([2 / shape[1], 2 / shape[0], 1, 1, 1, 1, 1, 1])
 
 

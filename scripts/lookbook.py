@@ -46,7 +46,7 @@ class Look(NamedTuple):
 
 
 class Book(NamedTuple):
-    """What the page shows."""
+    """Content of the page."""
 
     garments: list[Look]
     rows: list[tuple[Look, list[Look]]]  # a person, and the person in each garment

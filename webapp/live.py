@@ -68,7 +68,7 @@ class Shared:
 
 
 class Wearing(NamedTuple):
-    """What a visitor wears: the garment, or why there is none."""
+    """A visitor's garment, or the reason why there is none."""
 
     garment: PreparedGarment | None
     problem: str = 'Choose a garment first.'
@@ -84,7 +84,7 @@ class LiveRoom:
         self._visitors = 0
 
     def routes(self) -> list[WebSocketRoute]:
-        """What the web server has to know."""
+        """Routes for the web server."""
         return [WebSocketRoute(ADDRESS, self.visit)]
 
     def ticket(self, path: str | None) -> str:
@@ -233,5 +233,5 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def is_own_page(origin: str | None, host: str | None) -> bool:
-    """Whether a connection comes from the page itself, or from no page at all: others' pages may not use a visitor's."""
+    """Return True for connections from the page itself or from no page: pages of other origins are refused."""
     return origin is None or (host is not None and urlsplit(origin).netloc == host)

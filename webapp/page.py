@@ -1,4 +1,4 @@
-"""How the page looks: a wardrobe beside two tabs, a photograph and the camera."""
+"""Layout of the page: a wardrobe beside two tabs, a photograph and the camera."""
 
 from pathlib import Path
 

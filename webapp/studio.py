@@ -1,4 +1,4 @@
-"""What the page does when somebody presses a button; it knows nothing of how the page looks."""
+"""Actions of the page for photographs; no layout."""
 
 import secrets
 import time
