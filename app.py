@@ -9,7 +9,7 @@ weights and, with --garments, a folder of garments; keeps uploads and results in
 import sys
 
 import runtime
-from models import TryOnPipeline
+from models import TryOnModel, TryOnPipeline
 from models.checkpoint.defaults import ABOUT, choose_weights
 from opt.app_opt import parse_app_options
 from opt.network_opt import EAGER
@@ -17,6 +17,7 @@ from utils.device import describe_device, select_device
 from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
 
+KEPT_READY = 8  # garments that the live tab can put on at once
 QUICK_TO_START = {'cpu': ('native', 'fused'), 'cuda': ('fused',), 'mps': ('fused',)}
 
 
@@ -31,25 +32,32 @@ def main(arguments: list[str] | None = None) -> None:
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['viton']:
         note = '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` has seen no photograph.'
+    model: TryOnModel = pipeline
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
-        pipeline = runtime.optimize(pipeline, options.backend, candidates=candidates)
-        about += f', {pipeline.mode}'
+        model = runtime.optimize(pipeline, options.backend, candidates=candidates)
+        about += f', {model.mode}'
     print(f'weights: {weights.about} ({about})')
     with own_folder() as folder:
         try:
+            from webapp.live import LiveRoom, Shared
             from webapp.page import build_page
         except ImportError as error:
             raise UserError(
                 f'{error.name} is not installed, which the page needs; pip install -r requirements-app.txt'
             ) from error
         from webapp.studio import Studio
-        from webapp.wardrobe import fill_wardrobe
+        from webapp.wardrobe import Encoder, fill_wardrobe
 
         choice = fill_wardrobe(folder / 'files', options.garments)
-        studio = Studio(pipeline, folder / 'files', megapixels=options.max_megapixels)
-        page = build_page(studio, choice, about=about, note=note)
-        serve(page, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
+        shared = Shared(model)
+        garments = Encoder(shared, megapixels=options.max_megapixels)
+        studio = Studio(shared, folder / 'files', megapixels=options.max_megapixels, garments=garments)
+        room = LiveRoom(shared, garments)
+        room.prepare(choice.garments[:KEPT_READY])
+        page = build_page(studio, room, choice, about=about, note=note)
+        studio.keeper.protect()
+        serve(page, room, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
 
 
 if __name__ == '__main__':

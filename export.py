@@ -1,10 +1,12 @@
-"""Write a try-on as files that run without Python: ONNX, or OpenVINO's own format.
+"""Write a try-on as files that run without Python: ONNX, OpenVINO's own format, or a page that runs in a browser.
 
     python export.py --format onnx --out exported/
+    python export.py --format web --out site/
 
 Reads a student's weights, published or own. Writes for each precision a folder with one graph (person, cloth, edge -> tryon,
 warped_cloth) and the split ones (the garment's code; person and code -> tryon), compares all of them with the pipeline on
-pictures, and moves them to their place only if they agree. `runtime.create_runtime` reads them back.
+pictures, and moves them to their place only if they agree. `runtime.create_runtime` reads them back. The page is a folder for any
+static web server (docs/web.md); writing it needs Node.js.
 """
 
 import contextlib
@@ -16,14 +18,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models import TryOnPipeline
-from models.checkpoint.defaults import choose_weights
-from opt.export_opt import parse_export_options
+from models.checkpoint.defaults import choose_weights, size_note
+from opt.export_opt import WEB, parse_export_options
 from runtime.export.graphs import MANIFEST, NEEDED, write_graphs, write_manifest
 from runtime.export.onnx_file import require
 from runtime.export.parity import check, compare, load_pictures, parity_table
 from runtime.export.runtimes import read_manifest
+from runtime.export.web import NEEDED as NEEDED_BY_PAGE
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
+from webapp.site import check_node, write_site
 
 
 @contextlib.contextmanager
@@ -51,11 +55,22 @@ def staged(out: Path) -> Iterator[Path]:
 def main(arguments: list[str] | None = None) -> None:
     """Write, compare, report."""
     options = parse_export_options(arguments)
-    require(*NEEDED[options.format])
+    require(*(NEEDED_BY_PAGE if options.format == WEB else NEEDED[options.format]))
+    if options.format == WEB:
+        check_node()
     weights = choose_weights(options.checkpoint, weights=options.weights)
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
     size, out = options.size or pipeline.size, expand(options.out)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')
+    if note := size_note(pipeline, size):
+        print(f'note: {note}')
+    if options.format == WEB:
+        print('writing the page, which takes minutes', flush=True)
+        site = write_site(pipeline, out, size=size, about=f'Weights: {weights.about}.')
+        print(f'networks: {site.network_megabytes:.1f} MB, {site.psnr_db:.1f} dB beside the pipeline')
+        print(f'results: {out}, {site.files} files; a first visit loads {site.visit_megabytes:.1f} MB; see it by')
+        print(f'    python -m http.server --directory {out}')
+        return
     pictures = load_pictures(options.dataroot, size)
     rows = {}
     with staged(out) as stage:

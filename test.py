@@ -12,6 +12,7 @@ same pictures as the published script stores them), `results/visualize`, `result
 """
 
 import sys
+from typing import Any
 
 from data.viton import create_loader
 from engine.evaluate import Evaluation, Guarded, dress_all, result_names, write_report
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_test_options(arguments)
     device = select_device(options.device)
     files = options.checkpoint or [options.pf_warp_checkpoint, options.pf_gen_checkpoint]
-    settings = {'align_corners': options.align_corners, 'size': options.size, 'pairs': options.pairs, 'device': device}
+    settings: dict[str, Any] = {'align_corners': options.align_corners, 'size': options.size, 'pairs': options.pairs}
+    settings['device'] = device
     subject = create_subject(options.dataroot, family=options.family, files=files, **settings)
     pipeline, dataset = subject.pipeline, subject.dataset
     options.size = dataset.size
@@ -63,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
     timed = Timed(pipeline, device=device)
-    outputs = {'note': note, 'names': names, 'compare': comparison, 'observe': observer, 'inputs': subject.inputs}
+    outputs: dict[str, Any] = {'note': note, 'names': names, 'compare': comparison, 'observe': observer, 'inputs': subject.inputs}
     dressed = dress_all(timed, loader, dataset.pairs, results, **outputs)
 
     scores = comparison.scores() if comparison else []

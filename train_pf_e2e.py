@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
 
         folder = open_run(settings, process, [*notes, *more_notes])
         save = network_writer(stage, settings)
-        parts = {'save_network': save, 'process': process, 'validate': validate}
-        return Trainer(stage, loader, settings, folder=folder, **parts).fit()
+        trainer = Trainer(stage, loader, settings, folder=folder, save_network=save, process=process, validate=validate)
+        return trainer.fit()
 
 
 if __name__ == '__main__':

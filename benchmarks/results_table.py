@@ -32,7 +32,7 @@ PUBLISHED_REFERENCE = PUBLISHED['dm_vton'].runtime_ms
 
 
 class Result(NamedTuple):
-    """What was measured of one method."""
+    """Measurements of one method."""
 
     method: str
     inputs: tuple[str, ...]  # what the method must know of the person beside the picture, or the picture alone

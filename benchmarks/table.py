@@ -70,7 +70,7 @@ def file_bytes(*networks: nn.Module) -> int:
     return total
 
 
-def published_files(pipeline: nn.Module) -> tuple[nn.Module, ...]:
+def published_files(pipeline: TryOnPipeline | BaselinePipeline) -> tuple[nn.Module, ...]:
     """The networks of a pipeline that come in a file each."""
     if isinstance(pipeline, BaselinePipeline):
         names = pipeline.network.parts
@@ -78,7 +78,7 @@ def published_files(pipeline: nn.Module) -> tuple[nn.Module, ...]:
     return pipeline.warp, pipeline.generator
 
 
-def untrained(method: str, device: torch.device) -> nn.Module:
+def untrained(method: str, device: torch.device) -> TryOnPipeline | BaselinePipeline:
     """The pipeline of a method with weights as initialised."""
     torch.manual_seed(0)
     if method in BASELINES:
@@ -86,7 +86,7 @@ def untrained(method: str, device: torch.device) -> nn.Module:
     return TryOnPipeline.untrained(method, device=device)
 
 
-def made_up_inputs(pipeline: nn.Module, device: torch.device) -> tuple:
+def made_up_inputs(pipeline: TryOnPipeline | BaselinePipeline, device: torch.device) -> tuple:
     """One person and garment of noise, as the pipeline takes them."""
     if isinstance(pipeline, BaselinePipeline):
         return tuple(x.to(device) for x in pipeline.network.made_up(1, SIZE).values())
@@ -102,7 +102,7 @@ def measure_quality(subject: Subject, *, device: torch.device, batch: int, weigh
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
     loader = create_loader(dataset, batch_size=batch, workers=0)
     with tempfile.TemporaryDirectory() as folder:
-        how = {'names': result_names(dataset.pairs), 'compare': comparison, 'inputs': subject.inputs}
+        how: dict[str, Any] = {'names': result_names(dataset.pairs), 'compare': comparison, 'inputs': subject.inputs}
         dressed = dress_all(pipeline, loader, dataset.pairs, Path(folder), **how)
         scores = evaluation.pictures(dressed, real=dataset.folder('img'), results=Path(folder), list_kind=dataset.list_kind)
     scores += comparison.scores() if comparison else []
@@ -144,7 +144,7 @@ def find_candidate(method: str, files: Sequence[str], *, dataroot: str | None, d
     """Load a method, or make it untrained where there are no files or no data. Raises `UserError`."""
     subject = None
     if files and dataroot:
-        settings = {'align_corners': None, 'size': SIZE, 'device': device}
+        settings: dict[str, Any] = {'align_corners': None, 'size': SIZE, 'device': device}
         subject = create_subject(dataroot, family=method, files=files, **settings)
     pipeline = subject.pipeline if subject else untrained(method, device)
     inputs = made_up_inputs(pipeline, device)
@@ -185,7 +185,7 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
 
 
 def inputs_of(method: str) -> tuple[str, ...]:
-    """What a method sees of a person, by name."""
+    """Inputs of a method, by name."""
     return tuple(INPUT_NAMES[need] for need in BASELINES[method].needs) if method in BASELINES else STUDENT_INPUTS
 
 

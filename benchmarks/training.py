@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
     """The rows of each stage at each batch size: a plain one, and one with --amp, --channels_last and --compile as given."""
     fast = {'amp': options.amp, 'channels_last': options.channels_last, 'compiled': options.compile}
     names = [f'amp {options.amp}' if AMP[options.amp] else '', *(name for name in ('channels_last', 'compiled') if fast[name])]
-    ways = {PLAIN: {}, ', '.join(filter(None, names)): fast}
+    ways: dict[str, dict[str, Any]] = {PLAIN: {}, ', '.join(filter(None, names)): fast}
     families, size = {'teacher': options.teacher, 'student': options.student}, tuple(options.size)
     for stage in options.stages:
         for count in options.batch:
@@ -94,8 +94,8 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
                 rates = 1000 * count / median, measured[0].median / measurement.median
                 memory = peak_memory(step, device=device) / MEGA
                 place = describe_device(device), way, count, size
-                names = options.teacher, options.student
-                rows.append(Row(stage, *names, *place, median, p95, *rates, memory, options.repeats))
+                pair = options.teacher, options.student
+                rows.append(Row(stage, *pair, *place, median, p95, *rates, memory, options.repeats))
             yield rows
 
 

@@ -102,7 +102,7 @@ def _cover_torso(draw: ImageDraw.ImageDraw, points: np.ndarray) -> None:
     sides = ((P.RIGHT_SHOULDER, P.RIGHT_HIP), (P.LEFT_SHOULDER, P.LEFT_HIP), (P.RIGHT_HIP, P.LEFT_HIP))
     for ends, width in zip(sides, (SIDE_WIDTH, SIDE_WIDTH, HIP_WIDTH), strict=True):
         if len(both := found(*ends)) == 2:
-            _line(draw, *both, width)
+            _line(draw, both[0], both[1], width)
     outline = found(P.RIGHT_SHOULDER, P.LEFT_SHOULDER, P.LEFT_HIP, P.RIGHT_HIP)
     if len(outline) > 1:
         draw.polygon([tuple(point) for point in outline], fill='black', outline='black')
@@ -122,13 +122,13 @@ def draw_skeleton(points: np.ndarray, size: tuple[int, int] = (256, 192)) -> np.
         axes = int(np.hypot(x0 - x1, y0 - y1) / 2), DOT_RADIUS
         angle = int(np.degrees(np.arctan2(y0 - y1, x0 - x1)))
         limb = picture.copy()
-        cv2.fillConvexPoly(limb, cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1), colour)
-        picture = cv2.addWeighted(picture, 1 - LIMB_SHARE, limb, LIMB_SHARE, 0)
+        cv2.fillConvexPoly(limb, np.array(cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1)), colour)
+        picture = np.asarray(cv2.addWeighted(picture, 1 - LIMB_SHARE, limb, LIMB_SHARE, 0))
     return np.ascontiguousarray(picture[..., ::-1])
 
 
 def through_jpeg(picture: np.ndarray, quality: int) -> Image.Image:
-    """What is left of a picture uint8 RGB [H, W, 3] that was kept as a JPEG file."""
+    """A picture uint8 RGB [H, W, 3] after JPEG compression."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, 'JPEG', quality=quality)
     return Image.open(file)

@@ -1,4 +1,4 @@
-"""What the compared methods see of a person: their inputs made from parsing, key points and DensePose parts of a test set.
+"""Inputs of the compared methods, made from parsing, key points and DensePose parts of a test set.
 
 ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et al., ECCV 2022), each as published for 256 x 192.
 """
@@ -37,9 +37,9 @@ class Person(NamedTuple):
     cloth: Tensor  # [3, H, W] in [-1, 1]
     edge: Tensor  # [1, H, W] in [0, 1]
     names: tuple[str, str]  # file names of person and garment
-    label: Tensor | None  # [1, H, W], parsing ids
-    densepose: Tensor | None  # [1, H, W], part ids
-    points: np.ndarray | None  # [18, 3]: x, y in pixels, score
+    label: Any  # Tensor [1, H, W], parsing ids
+    densepose: Any  # Tensor [1, H, W], part ids
+    points: Any  # array [18, 3]: x, y in pixels, score
 
 
 def acgpn_inputs(person: Person) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ RIM = 9
 
 
 class TrainingInputs(NamedTuple):
-    """What a training step sees of a batch. Pictures [N, 3, H, W] in [-1, 1], masks [N, 1, H, W] in {0, 1}.
+    """Inputs of a training step. Pictures [N, 3, H, W] in [-1, 1], masks [N, 1, H, W] in {0, 1}.
 
     A picture times a mask is 0 (grey) outside the mask.
     """
@@ -41,7 +41,7 @@ class TrainingInputs(NamedTuple):
     hand: Tensor
     """Arm in the parsing and hand in the DensePose map."""
     preserved: Tensor
-    """What try-on leaves as it is: the picture times face, others and hand."""
+    """The part of the picture that try-on keeps: face, others and hand."""
     arms: Tensor
     """Upper and lower arms of the DensePose map."""
     condition: Tensor

@@ -40,7 +40,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """What a check has found: problems, and a summary of what there is. `error` is set where no check was
+    """Result of a check: problems, and a summary of what there is. `error` is set where no check was
     possible.
     """
 
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the data set can be used."""
+        """True if the data set can be used."""
         return self.error is None and not self.problems
 
     def raise_if_bad(self) -> None:
@@ -83,7 +83,7 @@ class Report:
 
 
 class _Finding(NamedTuple):
-    """What one person or garment gave: problems, the picture's (height, width), label ids, remarks with a
+    """Findings about one person or garment: problems, the picture's (height, width), label ids, remarks with a
     file each.
 
     `bare`: the file of a label map in which hardly a pixel shows upper clothes.
@@ -97,7 +97,7 @@ class _Finding(NamedTuple):
 
 
 class _Looking(NamedTuple):
-    """Where one check looks: the folder, the phase, the kinds of files that are there, and what earlier
+    """Scope of one check: the folder, the phase, the kinds of files that are there, and what earlier
     checks found.
     """
 
@@ -202,7 +202,9 @@ def _look_at_all(
 
 
 def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
-    errors, remarks, notes = [], [], []
+    errors: list[RecordError] = []
+    remarks: list[tuple[str, str]] = []
+    notes: list[str] = []
     picture = _attempt(errors, records.read_picture, paths['color']) if 'color' in paths else None
     size = picture and (picture.height, picture.width)
     edge = _attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
@@ -215,11 +217,14 @@ def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
 
 
 def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
-    errors, remarks, label_ids, bare = [], [], [], None
+    errors: list[RecordError] = []
+    remarks: list[tuple[str, str]] = []
+    label_ids: list = []
+    bare = None
     picture = _attempt(errors, records.read_picture, paths['img']) if 'img' in paths else None
     size = picture and (picture.height, picture.width)
     for kind, read in {'label': records.read_label, 'densepose': records.read_densepose}.items():
-        notes = []
+        notes: list[str] = []
         ids = _attempt(errors, read, paths[kind], notes=notes) if kind in paths else None
         if ids is None:
             continue
@@ -244,7 +249,7 @@ def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
 
 
 def _whole_set_problems(looking: _Looking, persons: list[_Finding], garments: list[_Finding]) -> list[Problem]:
-    """What single files may have, but not most of them: training on such a set would learn nonsense."""
+    """Report oddities that single files may have, but not most of them: training would learn nonsense."""
     problems = []
     bare = [finding.bare for finding in persons if finding.bare]
     maps = sum(bool(finding.ids) for finding in persons)

@@ -1,4 +1,4 @@
-"""What a check found about files that have not changed since, so that a run that goes on looks at none of
+"""Findings of earlier checks about files that have not changed since, so that a run that goes on looks at none of
 them again.
 """
 
@@ -14,9 +14,7 @@ _SOURCES = ('check.py', 'labels.py', 'masks.py', 'records.py')
 
 
 def cache_folder() -> Path:
-    """Return where this project keeps what can be had again, by the rules of freedesktop.org: XDG_CACHE_HOME
-    or ~/.cache.
-    """
+    """Return where this project keeps what can be had again: in $XDG_CACHE_HOME, or in ~/.cache."""
     base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
     return Path(base) / 'dm-vton'
 
@@ -35,8 +33,7 @@ def _state(path: Path) -> list:
 
 
 class Memory:
-    """Findings (what JSON holds) by key and signature, for one folder of a data set; kept in the user's cache
-    folder.
+    """Findings (what JSON holds) by key and signature, for one data set; kept in the user's cache folder.
 
     Another version of the checking code begins anew. A cache that cannot be read or written costs time and
     nothing else.

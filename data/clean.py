@@ -1,4 +1,4 @@
-"""Which records of a try-on data set say the same: VITON, as published, holds most of its pictures twice, in
+"""Duplicate records of a try-on data set: VITON, as published, holds most of its pictures twice, in
 test as in training.
 
 One record for each content leaves the 6,824 and 416 pairs of VITON-Clean.

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from data import convert_files as files
 from data import layouts, records
-from data.check import check_dataset
+from data.check import GARMENT_KINDS, PERSON_KINDS, check_dataset
 from data.clean import digest_record, distinct
 from data.convert_files import attempt
 from data.layouts import LAYOUTS
@@ -40,7 +40,7 @@ _SHOWN = 3
 
 
 class Settings(NamedTuple):
-    """What decides the files of a conversion."""
+    """Settings of a conversion."""
 
     source: Path
     layout: str
@@ -50,9 +50,7 @@ class Settings(NamedTuple):
 
     @property
     def about(self) -> dict[str, Any]:
-        """The settings as the manifest holds them; whether files are links or copies makes no difference to
-        them.
-        """
+        """The settings as the manifest holds them: all but whether files are links or copies."""
         pairs = self.pairs and str(self.pairs.resolve())
         source = str(self.source.resolve())
         return {
@@ -110,9 +108,7 @@ def read_parts(settings: Settings) -> list[Part]:
 
 
 def _take_own_garments(part: Part) -> None:
-    """Training pairs are of a person and the garment it wears; only a garment under an unknown name is taken
-    from the list.
-    """
+    """Pair each person of a training list with what it wears; with the list's garment if that is unknown."""
     own = {pair.person: pair for pair in part.own}
     taken = [own.get(pair.person, pair) for pair in part.pairs]
     if other := sum(pair != worn for pair, worn in zip(part.pairs, taken, strict=True)):
@@ -172,11 +168,13 @@ def _convert_person(
     root: Path, part: str, settings: Settings, person: str
 ) -> tuple[list[RecordError], str | None]:
     """Convert a person's files; return what could not be read, and how its DensePose map was made."""
-    layout, errors, made = LAYOUTS[settings.layout], [], None
+    layout, made = LAYOUTS[settings.layout], None
+    errors: list[RecordError] = []
     picture, label, pose, densepose = (
         layout.file(settings.source, part, kind, person) for kind in ('img', 'label', 'pose', 'densepose')
     )
     to = partial(records.file_of, root, part)
+    assert picture is not None, 'the parts were read from the pictures'
     files.place(picture, to('img', person), copy=settings.copy)
     if label:
         attempt(errors, files.convert_label, label, to('label', person, suffix='.png'), layout.parsing)
@@ -202,8 +200,10 @@ def _convert_person(
 def _convert_garment(
     root: Path, part: str, settings: Settings, garment: str
 ) -> tuple[list[RecordError], None]:
-    layout, errors = LAYOUTS[settings.layout], []
+    layout = LAYOUTS[settings.layout]
+    errors: list[RecordError] = []
     picture, edge = (layout.file(settings.source, part, kind, garment) for kind in ('color', 'edge'))
+    assert picture is not None, 'the parts were read from the pictures'
     files.place(picture, root / f'{part}_color' / garment, copy=settings.copy)
     target = root / f'{part}_edge' / garment
     if edge:
@@ -214,17 +214,15 @@ def _convert_garment(
 
 
 def _kinds_of(part: Part, settings: Settings) -> list[str]:
-    """The kinds of files that the converted part has; a test part has those annotations that its first person
+    """The kinds of files that the converted part has; a test part has those annotations that the source
     has.
     """
-    layout, person = LAYOUTS[settings.layout], part.persons[0]
-    there = {
-        kind for kind in records.FOLDERS['train'] if layout.file(settings.source, part.name, kind, person)
-    }
-    there |= {'densepose'} if 'pose' in there else set()
-    return [
-        kind for kind in records.FOLDERS['train'] if part.name == 'train' or kind in there | {'color', 'edge'}
-    ]
+    if part.name == 'train':
+        return list(records.FOLDERS['train'])
+    has = partial(LAYOUTS[settings.layout].file, settings.source, part.name)
+    kinds = [kind for kind in PERSON_KINDS if any(has(kind, person) for person in part.persons)]
+    drawn = ['densepose'] if 'pose' in kinds and 'densepose' not in kinds else []
+    return [*kinds, *drawn, *GARMENT_KINDS]
 
 
 def convert_part(root: Path, part: Part, settings: Settings) -> None:
@@ -297,9 +295,10 @@ def _refuse_other_content(root: Path, settings: Settings) -> None:
         )
 
 
-def convert(settings: Settings, target: Path) -> dict[str, Part]:
-    """Convert a data set; return the parts by their new folders. Raises `UserError` before work begins where
-    none is possible.
+def convert(settings: Settings, target: Path) -> dict[Path, Part]:
+    """Convert a data set and return the parts by their new folders.
+
+    Raises `UserError` before work begins where no conversion is possible, `DataError` for unreadable files.
     """
     if settings.layout == 'dresscode' and layouts.holds_lower_body(settings.source):
         raise DataError(
@@ -326,9 +325,7 @@ def convert(settings: Settings, target: Path) -> dict[str, Part]:
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Convert the data set that the command line names, check it, and print a table; return 0 if it is
-    good.
-    """
+    """Convert and check the data set that the command line names; return 0 if it is good."""
     parser = OptionParser(
         'Bring a data set of another layout into that of VITON.', prog='python -m data.convert'
     )

@@ -23,9 +23,7 @@ _LARGEST_COLOUR_ERROR = 40
 
 
 def place(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Put a file at `target` as a hard link, or as a copy where the disk takes no link or `copy` is asked
-    for.
-    """
+    """Put a file at `target` as a hard link; as a copy with `copy`, or where the disk takes no link."""
     if _is_done(source, target, same=True):
         return
     if not copy:
@@ -60,8 +58,8 @@ def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
 def convert_pose(
     source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool
 ) -> None:
-    """Put OpenPose's JSON at `target`; DressCode's list of key points, meant in `frame` (height, width),
-    becomes one.
+    """Put OpenPose's JSON at `target`; key points of DressCode, meant in `frame` (height, width), become
+    that.
     """
     if frame is None:
         place(source, target, copy=copy)
@@ -78,16 +76,14 @@ def convert_pose(
 
 
 def draw_densepose(pose: Path, target: Path, picture: Path) -> None:
-    """Write the body parts that the key points of `pose` (our layout) give for `picture`: see
-    `data.densepose`.
-    """
+    """Write the body parts that `data.densepose` draws for a picture from its OpenPose file `pose`."""
     if not _is_done(pose, target):
         _save_parts(draw_body_parts(records.read_pose(pose), records.read_size(picture)), target)
 
 
 def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Write a DensePose map, given as ids in an array or a picture, or in the colours that DensePose's own
-    drawing has.
+    """Write a DensePose map from ids in an array or a picture, or from the colours of DensePose's own
+    tool.
     """
     if source.suffix == '.npy':
         place(source, target, copy=copy)
@@ -124,9 +120,7 @@ def convert_edge(source: Path, target: Path, *, copy: bool = False) -> None:
 
 
 def draw_edge(garment: Path, target: Path) -> None:
-    """Write the mask of a garment on a white background: all but the white that reaches the picture's
-    border.
-    """
+    """Write the mask of a garment on a white background: all but the white that reaches the border."""
     if _is_done(garment, target):
         return
     pixels = np.asarray(records.read_picture(garment)).astype(int)
@@ -158,9 +152,7 @@ def _read_key_points(path: Path) -> np.ndarray:
 
 
 def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
-    """Whether an earlier run has made `target` of `source` as it is now; with `same`, as a link or copy of
-    it.
-    """
+    """Whether `target` was made of `source` as it is now; with `same`, as a link or copy of it."""
     try:
         before, after = os.stat(source), os.stat(target)
     except FileNotFoundError:

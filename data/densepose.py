@@ -29,9 +29,7 @@ _ELLIPSE_CORNERS = 32
 
 
 class Limb(NamedTuple):
-    """A capsule between two key points: its ids seen from the front and from behind, its radius at both
-    ends.
-    """
+    """A capsule between two key points: its ids from the front and from behind, its radius at both ends."""
 
     first: KeyPoint
     second: KeyPoint
@@ -116,8 +114,7 @@ def draw_body_parts(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def parts_of_colours(pixels: np.ndarray, *, lossy: bool = False) -> tuple[np.ndarray, float]:
-    """Return the part ids uint8 [H, W] of a picture that DensePose's own tool has drawn, and how far its
-    colours lie off.
+    """Return part ids, uint8 [H, W], from the colours of DensePose's own tool, and how far they lie off.
 
     pixels [H, W, 3] is RGB, 0 to 255: OpenCV's Parula map at id * 255 / 24 (`dp_segm` of detectron2's
     DensePose), whole or at the tool's default of 70 % on black. Each pixel gets the id of the nearest colour;

@@ -35,7 +35,7 @@ KEY_POINTS = len(KeyPoint)
 """One pose map each."""
 
 BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
-"""Where OpenPose's model of 25 points has those of `KeyPoint`: it adds the middle of the hips and the feet."""
+"""Indices of the points of `KeyPoint` in OpenPose's model of 25 points, which adds the middle of the hips and the feet."""
 
 
 class Parsing(IntEnum):
@@ -175,5 +175,5 @@ KEPT, CHANGED, GARMENT = 0, 128, 255
 
 
 def is_one_of(ids: 'Tensor', wanted: Iterable[int]) -> 'Tensor':
-    """Where a map of ids shows one of those that are wanted: bool, of the map's shape."""
+    """Mask of a map of ids where the id is one of the wanted: bool, of the map's shape."""
     return sum((ids == number for number in wanted), start=ids != ids)

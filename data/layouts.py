@@ -20,7 +20,7 @@ _NO_TOPS = 'lower_body'
 
 @dataclass(frozen=True)
 class Layout:
-    """How one published data set is laid out.
+    """Layout of one published data set.
 
     `lists` and `files` hold path patterns below the source folder; of several the first that exists counts.
     `{part}` is train or test, `{stem}` the name of a picture without its suffix, `{number}` that without its
@@ -36,9 +36,7 @@ class Layout:
     marks: tuple[str, ...]
     """Folders that no other layout has together."""
     own_suffix: str = '_1'
-    """What replaces _0 in the name of a person for its own garment; empty: the garment has the person's
-    name.
-    """
+    """What replaces _0 in a person's name for its own garment; empty: both have one name."""
     pose_frame: tuple[int, int] | None = None
     """(height, width) that its key points are meant in; None: their picture's."""
 
@@ -64,7 +62,7 @@ class Layout:
         return f'{stem[:-2]}{self.own_suffix}{suffix}' if self.own_suffix and stem.endswith('_0') else person
 
     def recognises(self, root: Path) -> bool:
-        """Whether a folder is laid out like this."""
+        """Return True if a folder has this layout."""
         return any(all(os.path.isdir(root / mark.format(part=part)) for mark in self.marks) for part in PARTS)
 
 
@@ -122,9 +120,7 @@ LAYOUTS = {
 
 
 def recognise(root: Path) -> tuple[str, Path] | None:
-    """Return which layout a folder belongs to and the folder to convert, or None. Its train or test folder
-    counts as well.
-    """
+    """Return the layout that a folder, or the one around it, has, and the folder to convert; or None."""
     for folder in (root, root.parent):
         for name, layout in LAYOUTS.items():
             if layout.recognises(folder):
@@ -150,7 +146,7 @@ def _first(paths) -> Path | None:
 
 
 def holds_lower_body(root: Path) -> bool:
-    """Whether a folder is DressCode's category of trousers and skirts, which no network here puts on."""
+    """Return True for the folder of DressCode's category of trousers and skirts, which no network here puts on."""
     return root.name == _NO_TOPS and LAYOUTS['dresscode'].recognises(root)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a garment's mask as a whole: inverted, black, white."""
+"""Faults of a garment's mask as a whole: inverted, black, white."""
 
 import numpy as np
 from PIL import Image

@@ -32,7 +32,7 @@ POSE_KEYS = ('pose_keypoints', 'pose_keypoints_2d')
 PAIR_LIST, MISSING, DAMAGED = 'pair list', 'missing', 'damaged'
 WRONG_FORMAT, WRONG_SIZE, UNKNOWN_IDS = 'wrong format', 'wrong size', 'unknown ids'
 
-# What is odd, but read as the published loader reads it. `data.check` counts these.
+# Oddities that are read as the published loader reads them. `data.check` counts these.
 EQUAL_CHANNELS = 'label maps of several equal channels (the first is read)'
 FLOATS = 'DensePose maps of floating-point numbers (whole ones)'
 ONE_CHANNEL = 'DensePose maps of shape [H, W, 1]'

@@ -71,7 +71,7 @@ class VITONDataset(Dataset):
         path = self._file('img', person)
         picture = records.read_picture(path)
         color, edge = self.garment(garment)
-        record = {'image': picture_tensor(picture, self.size), 'color': color, 'edge': edge}
+        record: dict[str, Any] = {'image': picture_tensor(picture, self.size), 'color': color, 'edge': edge}
         record |= {'person_name': person, 'garment_name': garment}
         if self.phase == 'train':
             unpaired = self.unpaired_garment(index)
@@ -83,7 +83,7 @@ class VITONDataset(Dataset):
 
     @property
     def list_kind(self) -> str:
-        """Whether persons wear the garment beside them already: 'paired', 'unpaired' or 'mixed', by the file names."""
+        """'paired' if persons already wear the listed garment by the file names, else 'unpaired' or 'mixed'."""
         return records.list_kind(self.pairs)
 
     @property
@@ -158,7 +158,8 @@ class EpochShuffle(Sampler[int]):
 class RecordLoader(DataLoader):
     """A `DataLoader` that passes on a worker's `DataError` as the one line it was, without the worker's traceback."""
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    # PyTorch's own annotation is its private iterator class.
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         return _with_plain_errors(super().__iter__())
 
 
@@ -183,7 +184,7 @@ def create_loader(
         raise ValueError('shuffle and sampler exclude each other: give one')
     if shuffle:
         sampler = EpochShuffle(dataset, seed=seed)
-    count = len(dataset) if sampler is None else len(sampler)
+    count = len(dataset) if sampler is None else len(sampler)  # type: ignore[arg-type]  # all of ours have a length
     if drop_last and count < batch_size:
         raise UserError(f'batch_size {batch_size}: more than the {count} records there are, so no batch would be full')
     return RecordLoader(

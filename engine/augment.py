@@ -1,10 +1,11 @@
-"""Pairs whose truth is known, as a network learns from them, and random changes to them: batched, on the batch's device.
+"""Training pairs with known truth, and their augmentation: batched, on the batch's device, with flows and masks.
 
 Not part of any paper. Drawings are plainer than photographs; a network that learns from them meets people of other sizes and
 places, light, noise and backgrounds here.
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,7 +54,7 @@ def _is_cloth(label: Tensor) -> Tensor:
     return torch.stack([label == number for number in CLOTH]).any(dim=0).to(label.dtype)
 
 
-def truth_inputs(batch: dict[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
+def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
     """Turn a batch of the loader into the person, the garment to put on, and the truth.
 
     As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the person of the truth
@@ -254,7 +255,7 @@ def cosines(like: Tensor) -> Tensor:
 
 
 def recompress(picture: Tensor, quality: Tensor) -> Tensor:
-    """What JPEG of a quality [N, 1, 1, 1] in (0, 100] makes of each colour channel, without its subsampling of colours."""
+    """JPEG compression of each colour channel at a quality [N, 1, 1, 1] in (0, 100], without chroma subsampling."""
     count, channels, height, width = picture.shape
     blocks = picture.view(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4) * 127.5
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]

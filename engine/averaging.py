@@ -45,7 +45,7 @@ class Average:
             network.load_state_dict(own)
 
     def state_dict(self) -> dict:
-        """What `load_state_dict` continues from."""
+        """State for `load_state_dict`."""
         return {'steps': self.steps, 'averages': self.averages}
 
     def load_state_dict(self, state: Mapping) -> None:

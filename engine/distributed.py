@@ -27,7 +27,7 @@ class Process(NamedTuple):
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that logs and saves."""
+        """True in the process that logs and saves."""
         return self.rank == 0
 
     def from_first(self, value: Any = None) -> Any:

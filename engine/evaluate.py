@@ -107,7 +107,7 @@ class Guarded:
 
 
 def student_inputs(batch: dict[str, Any]) -> tuple:
-    """What a student's pipeline takes of a batch of the loader: person, cloth and edge."""
+    """Inputs of a student's pipeline from a batch of the loader: person, cloth and edge."""
     return batch['image'], batch['color'], batch['edge']
 
 

@@ -90,7 +90,7 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     width_height = (size[1], size[0])
     changed, garment = (Image.fromarray((where * 255.0).astype(np.float32)) for where in (mask != KEPT, mask == GARMENT))
-    # What is kept nearby is zero to the last bit; the kernel's negative lobes are changes too.
+    # Exactly zero where only kept pixels contribute; the kernel's negative lobes count as changes.
     kept = np.asarray(changed.resize(width_height, Image.Resampling.BICUBIC)) == 0
     covered = np.asarray(garment.resize(width_height, Image.Resampling.BOX)) >= 255 / 2
     return np.where(kept, KEPT, np.where(covered, GARMENT, CHANGED)).astype(mask.dtype)
@@ -136,7 +136,7 @@ class GroundTruth:
         return Truth(picture_tensor(picture, self.size), torch.from_numpy(flow), ids_tensor(mask, self.size))
 
     def _problems(self, person: str, garment: str) -> list[str]:
-        """What is wrong with the files of one pair."""
+        """Problems of the files of one pair."""
         sides: dict[str, tuple[int, int]] = {}
         problems = []
         for kind in READERS:

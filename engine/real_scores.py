@@ -41,6 +41,7 @@ over`.
 RIM = 20
 """Pixels around worn garment and arms, at height 256, that a new garment may change."""
 _HEIGHT, _WIDTH = 256, 192
+_REACH = 10  # pixels: half of SSIM's window, and its mirror at a border
 
 _WORN = 'warped garment against photograph, where parsing shows upper clothes and the warped edge lies'
 _SHOWN = 'garment shown (mask and edge above 0.5) and upper clothes of the parsing'
@@ -73,9 +74,7 @@ class Dressing(NamedTuple):
 
 
 def looks_same(first: Tensor, second: Tensor) -> Tensor:
-    """Where two pictures [N, 3, H, W] in [-1, 1] are less than `SAME` apart in each channel: bool [N, 1, H,
-    W].
-    """
+    """Where two pictures [N, 3, H, W] are less than `SAME` apart in each channel: bool [N, 1, H, W]."""
     return (first - second).abs().amax(dim=1, keepdim=True) < SAME
 
 
@@ -90,16 +89,23 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
     both = worn & (dressing.edge > 0.5)
     if both.any():
         shown = torch.where(both, dressing.cloth, person)
-        scores['worn garment SSIM'] = ssim(person, shown, both)
+        scores['worn garment SSIM'] = ssim(*around(both, person, shown, both))
         scores['worn garment L1'] = (shown - person).abs()[both.expand_as(person)].mean().item()
     return scores
+
+
+def around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
+    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and what SSIM's windows of 11 x 11 see of it."""
+    rows, columns = (region.any(dim=axis).flatten().nonzero().flatten().tolist() for axis in (3, 2))
+    top, left = (max(0, places[0] - _REACH) for places in (rows, columns))
+    bottom, right = rows[-1] + 1 + _REACH, columns[-1] + 1 + _REACH
+    return [picture[..., top:bottom, left:right] for picture in pictures]
 
 
 def score_round_trip(
     person: Tensor, first: Tensor, back: Tensor, *, worn: Tensor, stays: Tensor
 ) -> dict[str, float]:
-    """Compare with the photograph `person` what came back; all pictures [1, 3, H, W], masks bool [1, 1, H,
-    W].
+    """Compare what came back with the photograph `person`; pictures [1, 3, H, W], masks bool [1, 1, H, W].
 
     first: the person in another garment; back: that picture dressed in the own one; worn: the upper clothes
     of the parsing; stays: where nothing may change. The score `changed` is of the first step, since one that
@@ -116,8 +122,7 @@ def score_round_trip(
 
 
 def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, float]:
-    """Share of the old garment's pixels without new garment that look as in the photograph; none if there are
-    few of them.
+    """Share of the bare old garment that looks as in the photograph; empty where little of it is bare.
 
     Shapes as in `score_worn`.
     """
@@ -128,8 +133,7 @@ def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[st
 
 
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where the parsing ids [N, 1, H, W] show upper clothes, and where no try-on may change anything:
-    bool.
+    """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
 
     The second leaves out upper clothes, arms and `RIM` pixels around them, and other clothes, which a new
     garment may reach.
@@ -171,19 +175,9 @@ class RealScores:
             photograph, cloth, edge = (
                 batch[name][index : index + 1].cpu() for name in ('image', 'color', 'edge')
             )
-            made = [
-                _dressing(TryOn(*(part[index : index + 1] for part in result))),
-                _pasted(photograph, cloth, edge),
-            ]
+            made = [_dressing(result, index), _pasted(photograph, cloth, edge)]
             own = self.own.get(person)
-            if own in (None, garment):
-                dressed_back = dressed_own = None if own is None else made
-            else:
-                cloth, edge = (part[None] for part in self.dataset.garment(own))
-                dressed_own, dressed_back = (
-                    [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)]
-                    for start, other in ((photograph, photograph), (made[0].image, made[1].image))
-                )
+            dressed_own, dressed_back = self._dress_in_own(own, garment, photograph, made)
             for number, suffix in enumerate(('', BASELINE)):
                 if dressed_own:
                     self._add(score_worn(photograph, worn, dressed_own[number]), suffix)
@@ -201,6 +195,24 @@ class RealScores:
                             suffix,
                         )
             self.records += 1
+
+    def _dress_in_own(
+        self, own: str | None, garment: str, photograph: Tensor, made: list[Dressing]
+    ) -> tuple[list[Dressing] | None, list[Dressing] | None]:
+        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without
+        one.
+        """
+        if own is None:
+            return None, None
+        if own == garment:
+            return made, None
+        cloth, edge = (part[None] for part in self.dataset.garment(own))
+        starts = (photograph, photograph), (made[0].image, made[1].image)
+        dressed = [
+            [_dressing(self.pipeline(start, cloth, edge)), _pasted(other, cloth, edge)]
+            for start, other in starts
+        ]
+        return dressed[0], dressed[1]
 
     def _add(self, scores: dict[str, float], suffix: str) -> None:
         for label, value in scores.items():
@@ -221,8 +233,7 @@ class RealScores:
 def find_real_scores(
     dataset: VITONDataset, pipeline: Callable, wanted: bool | None = None
 ) -> RealScores | None:
-    """Return what scores the try-ons of a test set on photographs; None where it has no parsing, or `wanted`
-    is False.
+    """Return what scores the try-ons of a test set; None where it has no parsing, or `wanted` is False.
 
     Reads the maps once now. Raises `MissingFileError` where there is no parsing and `wanted` is True, and
     `DataError` where a map is missing or cannot be read.
@@ -248,8 +259,7 @@ def score_photographs(
     limit: int | None = None,
     workers: int = 0,
 ) -> dict[str, float]:
-    """Score a pipeline on the test set in the folder `root`; returns the means by name, those of the baseline
-    with it.
+    """Score a pipeline on the test set in the folder `root`; return the means by name, the baseline's too.
 
     pipeline(person, cloth, edge) -> `TryOn`, pictures [N, 3, H, W] in [-1, 1] and masks [N, 1, H, W] on the
     CPU; a network should be in eval mode. limit takes the first records only, `size` is (height, width).
@@ -265,10 +275,9 @@ def score_photographs(
     return {score.label: score.value for score in collect.scores()}
 
 
-def _dressing(result: TryOn) -> Dressing:
-    image, cloth, edge, mask = (
-        part.cpu().float() for part in (result.image, result.warped_cloth, result.warped_edge, result.mask)
-    )
+def _dressing(result: TryOn, index: int = 0) -> Dressing:
+    parts = (result.image, result.warped_cloth, result.warped_edge, result.mask)
+    image, cloth, edge, mask = (part[index : index + 1].cpu().float() for part in parts)
     return Dressing(image, cloth, edge, (mask > 0.5) & (edge > 0.5))
 
 

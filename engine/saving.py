@@ -128,7 +128,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except RuntimeError as error:
-        # When a write fails, torch's writer goes on and complains of positions; the disk's own words are underneath.
+        # After a failed write torch's writer raises an error about positions; the OSError is its context.
         if isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise

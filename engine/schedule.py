@@ -15,7 +15,7 @@ BETA2 = 0.999
 
 
 def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
-    """What every learning rate is multiplied with after `finished` epochs.
+    """Factor of every learning rate after `finished` epochs.
 
     1 for the first `niter` epochs and the one after them, then down in equal steps; the next `niter_decay` epochs would end at 0.
     """
@@ -24,7 +24,7 @@ def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
 
 
 def cosine_factor(finished: float, *, niter: int, niter_decay: int) -> float:
-    """What every learning rate is multiplied with after `finished` epochs, which need not be whole ones.
+    """Factor of every learning rate after `finished` epochs, which need not be whole ones.
 
     1 for the first `niter` epochs, then half a cosine down to 0 at the end of `niter_decay` more (SGDR, Loshchilov & Hutter, ICLR
     2017, without restarts).
@@ -34,7 +34,7 @@ def cosine_factor(finished: float, *, niter: int, niter_decay: int) -> float:
 
 
 def warm_up_factor(step: int, warm_up: int) -> float:
-    """What the learning rate of a step, counted from 0, is multiplied with besides: `warm_up` steps of a straight rise."""
+    """Additional factor of the learning rate of a step, counted from 0: a linear rise over `warm_up` steps."""
     return min(1.0, (step + 1) / warm_up) if warm_up else 1.0
 
 

@@ -8,7 +8,7 @@ end-to-end stage (e2e) both networks.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -108,10 +108,19 @@ class Stage:
         self._modules = {name: networks[name] for name in self.lr_scale}
         self.networks = MappingProxyType(networks)
         self.modules = MappingProxyType(self._modules)
-        self.teacher = Teacher(*(networks[name] for name in self.frozen)) if self.frozen else None
+        self._teacher: Teacher | None = None
+        if self.frozen:
+            warp, generator = (networks[name] for name in self.frozen)
+            self._teacher = Teacher(cast(WarpNetwork, warp), generator)
         self.niter = niter
         self.perceptual = perceptual
         self.train()
+
+    @property
+    def teacher(self) -> Teacher:
+        """The frozen teacher of a student's stage."""
+        assert self._teacher is not None, 'this stage has no frozen networks'
+        return self._teacher
 
     def wrap(self, name: str, wrapper: Callable[[nn.Module], nn.Module]) -> None:
         """Put `wrapper(module)` in place of the trained `modules[name]`; `networks[name]` stays the bare network."""
@@ -129,8 +138,8 @@ class Stage:
         """Put the trained networks into training mode (or eval mode) and the frozen ones into eval mode."""
         for module in self.modules.values():
             module.train(mode)
-        if self.teacher is not None:
-            self.teacher.train()
+        if self._teacher is not None:
+            self._teacher.train()
         return self
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:

@@ -1,11 +1,11 @@
-"""What test.py measures: a student or a compared method, its test set, and what it takes of a batch of that."""
+"""Subjects of test.py: a student or a compared method, its test set, and its inputs from a batch."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import default_collate
 
 from data.annotations import NOISE_SEED, AnnotatedDataset, require_folders
@@ -19,7 +19,7 @@ from models.baselines.pipeline import BaselinePipeline
 class Subject(NamedTuple):
     """A pipeline and the test set that it is to dress."""
 
-    pipeline: nn.Module  # with family, size, align_corners and is_trained
+    pipeline: TryOnPipeline | BaselinePipeline
     dataset: VITONDataset
     inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]]  # what the pipeline takes of a batch
     about: dict[str, Any]  # what else a report has to say
@@ -27,6 +27,11 @@ class Subject(NamedTuple):
     def first(self) -> tuple[Tensor, ...]:
         """The inputs of the first pair, a batch of one."""
         return self.inputs(default_collate([self.dataset[0]]))
+
+
+def _pair(size: Sequence[int]) -> tuple[int, int]:
+    height, width = size
+    return height, width
 
 
 def create_subject(
@@ -39,8 +44,11 @@ def create_subject(
     size: Sequence[int] | None,
     pairs: str | Path | None = None,
 ) -> Subject:
-    """What `family` names, None: the student that the files hold: warp network, then generator; or all of a compared method."""
-    settings = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
+    """The method called `family` (None: the student in the files), with its test set.
+
+    `files` are warp network and generator, or all files of a compared method.
+    """
+    settings: dict[str, Any] = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
     if family in BASELINES:
         return baseline_subject(dataroot, files=files, **settings)
     warp, gen = files
@@ -60,7 +68,7 @@ def student_subject(
 ) -> Subject:
     """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises `UserError`."""
     pipeline = TryOnPipeline.from_checkpoints(warp=warp, gen=gen, family=family, align_corners=align_corners, device=device)
-    dataset = VITONDataset(dataroot, 'test', size=tuple(size or pipeline.size), pairs=pairs)
+    dataset = VITONDataset(dataroot, 'test', size=_pair(size or pipeline.size), pairs=pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     return Subject(pipeline, dataset, student_inputs, {})
 
@@ -79,6 +87,6 @@ def baseline_subject(
     needs = BASELINES[family].needs
     require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
     pipeline = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
-    dataset = AnnotatedDataset(dataroot, family, needs, size=tuple(size or pipeline.size), pairs=pairs)
+    dataset = AnnotatedDataset(dataroot, family, needs, size=_pair(size or pipeline.size), pairs=pairs)
     about = {'noise_seed': NOISE_SEED} if 'noise' in pipeline.network.inputs else {}
     return Subject(pipeline, dataset, pipeline.inputs_of, about)

@@ -11,7 +11,7 @@ from models.outputs import GarmentCode, PersonCode, TryOn
 class TryOnModel(Protocol):
     """Dresses persons in garments.
 
-    `TryOnPipeline`, `runtime.OptimizedPipeline` (also made of exported graphs) and `webapp.steady.SteadyPipeline` are such
+    `TryOnPipeline`, `runtime.OptimizedPipeline` (also made of exported graphs) and `photo.steady.SteadyPipeline` are such
     models. Pictures are [N, 3, H, W] in [-1, 1], edges [N, 1, H, W] in [0, 1]. A code can be read by the model that made it only.
     """
 

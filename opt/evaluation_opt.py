@@ -63,7 +63,8 @@ def _check_files(options: argparse.Namespace) -> None:
         if given:
             raise UserError(f'{", ".join(given)}: for families; {options.family} is none, give --checkpoint FILE ... alone')
         if not options.checkpoint:
-            raise UserError(f'--family {options.family}: give --checkpoint FILE ...; bash scripts/download.sh baselines names them')
+            way = 'bash scripts/download.sh baselines names them'
+            raise UserError(f'--family {options.family}: give --checkpoint FILE ...; {way}')
         return
     if options.checkpoint:
         raise UserError(f'--checkpoint is for compared methods; name one by --family: {", ".join(BASELINES)}')

@@ -9,12 +9,21 @@ from runtime.export.graphs import FORMATS, PRECISIONS
 from utils.cli import OptionParser
 from utils.errors import UserError
 
+WEB = 'web'
+
 
 def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of export.py; a wrong option raises `UserError` with one line."""
     parser = OptionParser('Write a try-on as files that run without Python, and compare them with the pipeline.')
-    parser.add_argument('--format', choices=FORMATS, required=True, help='ONNX, which many programs read, or that of OpenVINO')
-    parser.add_argument('--out', required=True, help='folder for the files, with a folder for each precision in it')
+    parser.add_argument(
+        '--format',
+        choices=(*FORMATS, WEB),
+        required=True,
+        help='ONNX, which many programs read, that of OpenVINO, or a page for any static web server',
+    )
+    parser.add_argument(
+        '--out', required=True, help='folder for the files, with a folder for each precision in it, or for the page'
+    )
     add_checkpoint_option(parser, weights=DRAWINGS)
     parser.add_argument('--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write')
     add_size_option(parser)

@@ -37,7 +37,7 @@ class Backdrop(NamedTuple):
 
 
 class Foreground(NamedTuple):
-    """What stands out from a plain background."""
+    """Foreground of a picture with a plain background."""
 
     mask: np.ndarray  # bool [H, W]
     tolerance: np.ndarray  # float32 [H, W], the distance up to which a pixel passes for background
@@ -50,7 +50,7 @@ def to_lab(picture: np.ndarray) -> np.ndarray:
 
 
 def border(shape: tuple[int, int], *, bottom: bool = True) -> np.ndarray:
-    """Where the border is: bool [H, W]. Without `bottom` the lower third is left out, since people reach down to it."""
+    """Mask of the border: bool [H, W]. Without `bottom` the lower third is left out, since people reach down to it."""
     width = max(2, round(RING * min(shape)))
     ring = np.ones(shape, bool)
     ring[width:-width, width:-width] = False
@@ -91,7 +91,7 @@ def disk(radius: int) -> np.ndarray:
 
 
 def flood(free: np.ndarray, start: np.ndarray, radius: int) -> np.ndarray:
-    """What a round thing of `radius` pixels can reach of `free` from `start`, all bool [H, W].
+    """Flood fill of `free` from `start`, bool [H, W], with a disk brush of `radius` pixels: narrower gaps block it.
 
     It does not pass through gaps narrower than itself, so an outline that is broken here and there still holds.
     """
@@ -114,7 +114,7 @@ def _into_corners(free: np.ndarray, around: np.ndarray) -> np.ndarray:
 
 
 def stand_out(lab: np.ndarray, backdrop: Backdrop, *, bottom: bool = True) -> Foreground:
-    """What the flood from the border does not reach. Its outline has a rim of pixels that are half background.
+    """Complement of the flood fill from the border. Its outline has a rim of pixels that are half background.
 
     The tolerance is what the background's noise asks for, and more near things that differ much from it: beside dark cloth a
     faint shadow or the halo of JPEG is background; where much of the cloth is pale itself, it may well be cloth.
@@ -140,7 +140,7 @@ def stand_out(lab: np.ndarray, backdrop: Backdrop, *, bottom: bool = True) -> Fo
 
 
 def _may_be_shadow(lab: np.ndarray, backdrop: Backdrop, tolerance: np.ndarray) -> np.ndarray:
-    """Where the background may lie in shadow, bool [H, W]: darker, of the same hue, and nowhere changing at once."""
+    """Mask of shadowed background, bool [H, W]: darker, of the same hue, without edges."""
     even = cv2.GaussianBlur(lab, (0, 0), SHADOW_BLUR)
     slope = np.hypot(cv2.Sobel(even[..., 0], -1, 1, 0, scale=1 / 8), cv2.Sobel(even[..., 0], -1, 0, 1, scale=1 / 8))
     darker, hue = (backdrop.colour - even)[..., 0], np.linalg.norm((backdrop.colour - even)[..., 1:], axis=2)

@@ -60,7 +60,7 @@ def enlarge(maps: Tensor, window: Window, box: Box, *, cubic: bool = True) -> Te
 
 
 def magnification(places: Tensor, shown: Tensor) -> float:
-    """How many garment pixels pass under a person's pixel, along a line: the median of places [2, h, w] where `shown`, [h, w].
+    """Garment pixels per person's pixel along a line: the median of places [2, h, w] where `shown`, [h, w].
 
     1 where next to nothing is shown.
     """
@@ -74,29 +74,41 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    rendered: np.ndarray  # [H, W, 3], what the generator drew: skin, hair, wall
+    drawn: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
+    keep: np.ndarray  # [H, W, 1], the rest of that share: the photograph itself
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
-        """The garment, as far as `share` [H, W, 1] goes, over another ground than the rendered one: [H, W, 3] in [0, 1]."""
+        """The garment, as far as `share` [H, W, 1] goes, over any ground: [H, W, 3] in [0, 1]."""
         return np.clip(share * self.garment + (1 - share * self.cover) * ground, 0, 1)
 
 
 class Composition:
     """The try-on of one person and garment, at any part of the window that the person was seen through.
 
-    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled.
+    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled. `person`
+    [1, 3, h, w] is what the networks saw; without it, nothing of the photograph itself is kept within the try-on.
     """
 
-    def __init__(self, result: TryOn, garment: GarmentPhoto, window: Window, *, align_corners: bool):
-        parts = (result.rendered, result.mask, result.warped_edge, result.flow)
-        self.rendered, self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in parts)
+    def __init__(
+        self,
+        result: TryOn,
+        garment: GarmentPhoto,
+        window: Window,
+        *,
+        align_corners: bool,
+        person: Tensor | None = None,
+    ):
+        self.mask, self.edge, flow = (
+            part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow)
+        )
+        self.drawn, self.keep = (part[0].detach().float().cpu() for part in drawn_alone(result, person))
         self.window = window
         height, width = flow.shape[1:]
         places = sampled_pixels(flow, align_corners=align_corners)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
         self.offset = places - torch.stack([x, y])  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
         step = magnification(places, self.mask[0] > 0.5) * garment.window.height / window.height
-        self.tile = _tile(garment, min(1.0, 1 / step))
+        self.tile = tile_of(garment, min(1.0, 1 / step))
 
     def __call__(self, box: Box) -> Layers:
         """The layers at `box`, which counts from the window's corner."""
@@ -108,15 +120,26 @@ class Composition:
         sides = torch.tensor([self.mask.shape[2], self.mask.shape[1]])[:, None, None]
         flow = (2 * grid / sides - 1)[None]
         warped = sample(self.tile, flow, align_corners=False, padding_mode='zeros')[0]  # [4, H, W]
-        mask, edge, rendered = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.rendered))
+        mask, edge, drawn = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.drawn))
+        keep = enlarge(self.keep, self.window, box).clamp(0, 1)
         # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
-        parts = warped[:3] * shown, warped[3:] * shown, ((rendered + 1) / 2).clamp(0, 1)
+        parts = warped[:3] * shown, warped[3:] * shown, drawn.clamp(0, 1), keep
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
 
 
-def _tile(garment: GarmentPhoto, factor: float) -> Tensor:
-    """What the garment's window shows as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
+def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The rendered picture [N, 3, H, W] in [0, 1] times its visible share, and the keep mask [N, 1, H, W].
+
+    The rendered picture holds the pixels of `person` [N, 3, H, W] that are kept, too; at full resolution the photograph has them.
+    """
+    if result.keep is None or person is None:
+        return (result.rendered + 1) / 2, torch.zeros_like(result.mask)
+    return (result.rendered + 1 - result.keep * (person.to(result.rendered) + 1)) / 2, result.keep
+
+
+def tile_of(garment: GarmentPhoto, factor: float) -> Tensor:
+    """The garment in its window as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
 
     A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.
     """

@@ -10,24 +10,19 @@ import torch
 from PIL import Image, ImageChops
 from torch import Tensor
 
+from data.records import valid_size
 from data.transforms import edge_tensor, picture_tensor
 from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn
+from photo.colour import to_own
 from photo.composition import Composition, GarmentPhoto
-from photo.framing import (
-    Window,
-    border_colour,
-    bounding_box,
-    check_aspect,
-    check_garment_box,
-    cut,
-    frame_garment,
-    frame_person,
-)
-from photo.garment import OPAQUE, check_fill, garment_mask
-from photo.loading import Photo, Source, flatten, load_mask, load_photo
+from photo.framing import Window, cut
+from photo.loading import Photo, flatten
+from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
+from photo.masks import INSIDE
 from photo.paste import change_weight, paste
-from photo.person import GROUND, find_person, person_box, replace_background, silhouette
+from photo.plausibility import check_result
+from photo.sources import Source
 from utils.errors import UserError
 
 WHITE = (255, 255, 255)
@@ -56,7 +51,7 @@ class PreparedGarment(NamedTuple):
 class DressedPhoto(NamedTuple):
     """A person wearing a garment."""
 
-    picture: Image.Image  # of the photograph's size, RGB, or RGBA where the photograph is transparent in places
+    picture: Image.Image  # of the photograph's size and in its colours, RGB, or RGBA where it is transparent in places
     region: Image.Image  # L, 0 where the picture is the photograph's own
     result: TryOn  # what the networks made
     notes: tuple[str, ...]
@@ -72,22 +67,14 @@ def prepare_person(
     name: str = 'the person',
 ) -> PreparedPerson:
     """Read, check, frame and encode a person. The options are those of `try_on`."""
-    photo, size = load_photo(person, name=name), _size(pipeline, size)
-    name = _name(person, name)
-    check_aspect(photo.picture.size, name)
-    given = photo.alpha if mask is None else load_mask(mask, photo.picture.size, name='the mask of the person')
-    looked_at = flatten(photo, GROUND)
-    found, replaced, notes = find_person(looked_at, mask=given, background=background, name=name)
-    box = None if found is None else person_box(found)
-    if found is not None and box is None:
-        raise UserError(f'{name}: its mask marks no person; white is the person')
-    if replaced:
-        looked_at = replace_background(looked_at, found)
-    window = frame_person(photo.picture.size, size, box)
-    view = cut(looked_at, window, border_colour(looked_at))
-    tensor = picture_tensor(view, size)[None]
-    outline = None if found is None else silhouette(found)
-    return PreparedPerson(photo, window, view, tensor, outline, pipeline.encode_person(tensor), (*photo.notes, *notes))
+    size = _size(pipeline, size)
+    return encode_person(pipeline, look_at_person(person, size=size, mask=mask, background=background, name=name), size)
+
+
+def encode_person(pipeline: TryOnModel, seen: SeenPerson, size: tuple[int, int]) -> PreparedPerson:
+    """What the networks make of a person who was looked at for `size` (H, W)."""
+    tensor = picture_tensor(seen.view, size)[None]
+    return PreparedPerson(seen.photo, seen.window, seen.view, tensor, seen.silhouette, pipeline.encode_person(tensor), seen.notes)
 
 
 def prepare_garment(
@@ -99,34 +86,43 @@ def prepare_garment(
     name: str = 'the garment',
 ) -> PreparedGarment:
     """Read, check, mask, frame and encode a garment. The options are those of `try_on`."""
-    photo, size = load_photo(garment, name=name), _size(pipeline, size)
-    name = _name(garment, name)
-    if mask is None:
-        shape = garment_mask(photo, name=name)
-    else:
-        shape = load_mask(mask, photo.picture.size, name='the mask of the garment')
-        check_fill(np.asarray(shape) >= OPAQUE, name)
-    box = bounding_box(np.asarray(shape) >= OPAQUE)
-    check_garment_box(box, name)
-    window = frame_garment(box, size)
-    cloth = picture_tensor(cut(flatten(photo, WHITE), window, WHITE), size)[None]
-    height, width = size
-    edge = edge_tensor(cut(shape, window, 0).resize((width, height), Image.Resampling.BOX), size)[None]
-    return PreparedGarment(GarmentPhoto(photo.picture, shape, window), pipeline.encode_garment(cloth, edge), photo.notes)
+    size = _size(pipeline, size)
+    return encode_garment(pipeline, look_at_garment(garment, size=size, mask=mask, name=name), size)
+
+
+def encode_garment(pipeline: TryOnModel, seen: SeenGarment, size: tuple[int, int]) -> PreparedGarment:
+    """What the networks make of a garment that was looked at for `size` (H, W)."""
+    cloth = picture_tensor(cut(flatten(seen.photo, WHITE), seen.window, WHITE), size)[None]
+    edge = edge_tensor(cut(seen.mask, seen.window, 0).resize(size[::-1], Image.Resampling.BOX), size)[None]
+    garment = GarmentPhoto(seen.photo.picture, seen.mask, seen.window)
+    return PreparedGarment(garment, pipeline.encode_garment(cloth, edge), seen.notes)
 
 
 def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment) -> DressedPhoto:
     """Dress a prepared person in a prepared garment; both were prepared with this pipeline and one size."""
     result = pipeline(person.code, garment.code)
     weight = change_weight(person.tensor, result)
-    composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners)
+    composition = Composition(
+        result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor
+    )
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
-    notes = (*person.notes, *garment.notes)
+    doubts = _doubts(person, result)
     if region.getextrema()[1] == 0:
-        notes += ('nothing changed: the networks found no place for the garment on this picture',)
+        doubts = ('nothing changed: the networks found no place for the garment on this picture',)
+    notes = (*person.notes, *garment.notes, *doubts)
+    if person.photo.own is not None:
+        picture = to_own(picture, person.photo.own, region)
     if person.photo.alpha is not None:
         picture.putalpha(ImageChops.lighter(person.photo.alpha, region))
     return DressedPhoto(picture, region, result, notes)
+
+
+def _doubts(person: PreparedPerson, result: TryOn) -> tuple[str, ...]:
+    cover, body = result.mask[0, 0].detach().float().cpu().numpy(), None
+    if person.silhouette is not None:
+        seen = cut(person.silhouette, person.window, 0).resize(cover.shape[::-1], Image.Resampling.BOX)
+        body = np.asarray(seen) >= INSIDE
+    return check_result(cover, body)
 
 
 @torch.no_grad()
@@ -142,10 +138,11 @@ def try_on(
 ) -> Image.Image:
     """Return the photograph of `person` with `garment` on, of the photograph's size; where nothing changed it is the same.
 
-    `person` and `garment` are files, Pillow pictures or arrays uint8 [H, W, 3]; of a garment that lies on a plain background or
-    is transparent around it no mask is needed. `background` is what the networks see behind the person: 'auto' replaces one that
-    is not plain (GrabCut), 'keep' none, 'grabcut', 'mediapipe' and 'rembg' any, each by that segmenter. `size` (H, W) is that of
-    the networks' pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one line.
+    `person` and `garment` are files, their bytes, open files, Pillow pictures, arrays [H, W, 3] or tensors [3, H, W] (see
+    `photo.sources.array_picture`), masks also arrays of bool or floating-point numbers [H, W]. Of a garment that lies on a plain
+    background, or is transparent around it, no mask is needed. `background` is what the networks see behind the person: 'auto'
+    replaces one that is not plain (GrabCut), 'keep' none, 'grabcut', 'mediapipe' and 'rembg' any, each by that segmenter. `size`
+    (H, W) is that of the networks' pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one line.
     """
     prepared = prepare_garment(pipeline, garment, mask=garment_mask, size=size)
     somebody = prepare_person(pipeline, person, mask=person_mask, background=background, size=size)
@@ -153,9 +150,8 @@ def try_on(
 
 
 def _size(pipeline: TryOnModel, size: tuple[int, int] | None) -> tuple[int, int]:
-    height, width = size or pipeline.size
-    return int(height), int(width)
-
-
-def _name(source: Source, name: str) -> str:
-    return name if isinstance(source, Image.Image | np.ndarray) else str(source)
+    try:
+        height, width = pipeline.size if size is None else size
+    except (TypeError, ValueError):
+        raise UserError(f'size {size!r}: expected height and width, such as (256, 192)') from None
+    return valid_size((height, width))

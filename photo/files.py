@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from photo.colour import shown
 from utils.errors import MissingFileError, UserError
 from utils.paths import expand
 from utils.visual import contact_sheet, panel_row, save_picture
@@ -53,23 +54,25 @@ def match_masks(pictures: Sequence[Path], masks: Sequence[str | Path] | None, op
         return [by_name[picture.stem] for picture in pictures]
     if len(paths) != len(pictures):
         raise UserError(f'{option}: {len(paths)} mask(s) for {len(pictures)} picture(s); give one each, or a folder of them')
-    return paths
+    return list(paths)
 
 
 def _is_picture(file: Path) -> bool:
     return file.suffix.lower() in Image.registered_extensions() and not file.name.startswith('.') and file.is_file()
 
 
-def name_results(out: str | Path, persons: Sequence[Path], garments: Sequence[Path]) -> list[list[Path]]:
-    """Where the result of each person (row) and garment (column) goes: `out` itself, or `<person>__<garment>.png` in it.
+def name_results(
+    out: str | Path, persons: Sequence[Path], garments: Sequence[Path], *, suffixes: Sequence[str] = WRITABLE
+) -> list[list[Path]]:
+    """Paths of the results of each person (row) and garment (column): `out` itself, or `<person>__<garment>.png` in it.
 
-    `out` is a file for one result and a folder for several. Names that would be equal get a number. Raises `UserError` where it
-    is neither, and where nothing can be written there.
+    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first.
+    Names that would be equal get a number. Raises `UserError` where it is neither, and where nothing can be written there.
     """
     out, count = expand(out), len(persons) * len(garments)
     is_folder = out.is_dir() or not out.suffix
-    if not is_folder and out.suffix.lower() not in WRITABLE:
-        raise UserError(f'--out {out}: unknown suffix {out.suffix!r}; choose from {", ".join(WRITABLE)}')
+    if not is_folder and out.suffix.lower() not in suffixes:
+        raise UserError(f'--out {out}: unknown suffix {out.suffix!r}; choose from {", ".join(suffixes)}')
     if not is_folder and count > 1:
         raise UserError(f'--out {out}: one file for {count} results; give a folder')
     if not is_folder:
@@ -81,7 +84,8 @@ def name_results(out: str | Path, persons: Sequence[Path], garments: Sequence[Pa
         raise UserError(f'--out {out}: a file without a suffix; give the name of a picture or a folder')
     _check_writable(out)
     taken: set[str] = set()
-    return [[_free(out, f'{_short(person)}__{_short(garment)}', taken) for garment in garments] for person in persons]
+    names = [[f'{_short(person)}__{_short(garment)}' for garment in garments] for person in persons]
+    return [[_free(out, name, suffixes[0], taken) for name in row] for row in names]
 
 
 def check_results(results: Sequence[Path], sources: Sequence[Path | None]) -> None:
@@ -105,17 +109,17 @@ def _short(path: Path) -> str:
     return path.stem[:LONGEST_STEM]
 
 
-def _free(folder: Path, stem: str, taken: set[str]) -> Path:
+def _free(folder: Path, stem: str, suffix: str, taken: set[str]) -> Path:
     name, number = stem, 1
     while name.lower() in taken:  # a disk may take capital and small letters for the same
         number += 1
         name = f'{stem}-{number}'
     taken.add(name.lower())
-    return folder / f'{name}.png'
+    return folder / f'{name}{suffix}'
 
 
 def sheet_path(results: Sequence[Sequence[Path]], out: str | Path) -> Path:
-    """Where the side-by-side sheet goes: beside a single result, or into the folder of several."""
+    """Path of the side-by-side sheet: beside a single result, or in the folder of several."""
     first, out = results[0][0], expand(out)
     return first.with_name(f'{first.stem}_sheet.jpg') if first == out else out / 'sheet.jpg'
 
@@ -135,7 +139,7 @@ def save_result(picture: Image.Image, path: Path) -> None:
 
 def cell(picture: Image.Image) -> Image.Image:
     """A picture on a white cell of the sheet, as large as it fits."""
-    picture = picture.convert('RGBA')
+    picture = shown(picture).convert('RGBA')
     scale = min(CELL[0] / picture.width, CELL[1] / picture.height)
     small = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
     view = Image.new('RGB', CELL, 'white')

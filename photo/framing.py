@@ -1,4 +1,4 @@
-"""Which part of a photograph the networks see: windows of the networks' shape, so that nothing is ever stretched.
+"""Windows of a photograph in the networks' aspect ratio, so that nothing is stretched.
 
 Not part of any paper; the numbers are measured on VITON's pictures (Han et al., CVPR 2018).
 """
@@ -25,7 +25,7 @@ LARGEST_GARMENT_ASPECT = 4.0  # of a garment's
 
 
 class Box(NamedTuple):
-    """Where something is in a photograph: pixels from `left` up to `right`, exclusive."""
+    """Bounding box in a photograph: pixels from `left` up to `right`, exclusive."""
 
     left: int
     top: int
@@ -45,7 +45,7 @@ class Window(NamedTuple):
     height: int
 
     def part(self, size: tuple[int, int]) -> Box:
-        """What of a photograph of `size` (width, height) the window shows."""
+        """The part of the window inside a photograph of `size` (width, height)."""
         right, bottom = min(self.left + self.width, size[0]), min(self.top + self.height, size[1])
         return Box(max(self.left, 0), max(self.top, 0), right, bottom)
 
@@ -68,8 +68,9 @@ def _shape(least: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]
 
 def frame_garment(box: Box, size: tuple[int, int]) -> Window:
     """The window (height : width as in `size`) that shows a garment in the middle, with the margins of VITON."""
-    garment = (box.bottom - box.top, box.right - box.left)
-    height, width = _shape(tuple(side / (1 - 2 * margin) for side, margin in zip(garment, GARMENT_MARGINS, strict=True)), size)
+    high, wide = GARMENT_MARGINS
+    with_margins = (box.bottom - box.top) / (1 - 2 * high), (box.right - box.left) / (1 - 2 * wide)
+    height, width = _shape(with_margins, size)
     return Window((box.left + box.right - width) // 2, (box.top + box.bottom - height) // 2, width, height)
 
 
@@ -89,11 +90,16 @@ def frame_person(photo: tuple[int, int], size: tuple[int, int], box: Box | None 
             return whole
         high, wide = _shape((height, 1), size)
         return Window((width - wide) // 2, height - high, wide, high)
+    close = close_window(photo, size, box)
+    return whole if whole_height < CROP_FROM * close.height else close
+
+
+def close_window(photo: tuple[int, int], size: tuple[int, int], box: Box) -> Window:
+    """The window of `frame_person` for a person who is small in the photograph, however large the person is."""
+    width, height = photo
     reaches_down = box.bottom >= 0.98 * height
     shown = height - box.top if reaches_down else (box.bottom - box.top) * FULL_LENGTH_SHARE
     high, wide = _shape((shown * (1 + HEAD_MARGIN), (box.right - box.left) * SIDE_MARGIN), size)
-    if whole_height < CROP_FROM * high:
-        return whole
     left = _inside((box.left + box.right - wide) // 2, wide, width)
     # whoever is cut by the photograph's lower rim stays cut by the picture's
     top = height - high if reaches_down else max(0, box.top - round(HEAD_MARGIN * high))
@@ -106,7 +112,7 @@ def _inside(start: int, length: int, whole: int) -> int:
 
 
 def cut(picture: Image.Image, window: Window, ground: int | tuple[int, int, int]) -> Image.Image:
-    """What the window shows, with the colour `ground` beyond the picture's borders."""
+    """Crop of the window, with the colour `ground` beyond the picture's borders."""
     view = Image.new(picture.mode, (window.width, window.height), ground)
     part = window.part(picture.size)
     if part.left < part.right and part.top < part.bottom:
@@ -121,7 +127,8 @@ def border_colour(picture: Image.Image) -> tuple[int, int, int]:
     high = max(1, 2 * picture.height // 3)
     parts = [pixels[:width], pixels[:high, :width], pixels[:high, -width:]]
     middle = np.median(np.concatenate([part.reshape(-1, 3) for part in parts]), axis=0)
-    return tuple(int(round(value)) for value in middle)
+    red, green, blue = (round(float(value)) for value in middle)
+    return red, green, blue
 
 
 def check_aspect(size: tuple[int, int], name: str) -> None:

@@ -71,7 +71,7 @@ def check_fill(mask: np.ndarray, name: str) -> None:
 
 
 def rim_alpha(lab: np.ndarray, backdrop: Backdrop, mask: np.ndarray) -> np.ndarray:
-    """How much of each pixel is garment: float32 [H, W] in [0, 1], fractional only near the outline of `mask` [H, W].
+    """Garment's share of each pixel: float32 [H, W] in [0, 1], fractional only near the outline of `mask` [H, W].
 
     At the outline a pixel is a mixture of the garment's colour just inside and the background's; the share is the projection
     of its colour onto the line between the two. Where those are alike, white on white, the mask is left as it is.

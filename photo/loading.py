@@ -1,9 +1,10 @@
-"""From a file, a Pillow picture or an array to an upright RGB photograph and its alpha, or one line that says why not.
+"""From whatever holds a picture to an upright sRGB photograph and its alpha, or one line that says why not.
 
 Not part of any paper.
 """
 
 import errno
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -12,8 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
+from torch import Tensor
 
+from photo.colour import to_srgb
+from photo.masks import check_mask, full_scale
+from photo.sources import Source, array_picture, encoded_bytes, is_path
 from utils.errors import MissingFileError, UserError, first_line
 from utils.paths import expand, kind_of
 
@@ -25,23 +30,23 @@ FOREIGN_FORMATS = {'EPS', 'WMF', 'BUFR', 'GRIB', 'HDF5', 'MPEG', 'PDF'}
 HEIF_BRANDS = (b'heic', b'heix', b'heim', b'hevc', b'mif1', b'msf1')
 ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 
-Source = str | os.PathLike | Image.Image | np.ndarray
-
 
 class Photo(NamedTuple):
     """A photograph as a viewer shows it."""
 
-    picture: Image.Image  # RGB, 8 bits, upright; `info` holds at most `icc_profile`
+    picture: Image.Image  # RGB, sRGB, 8 bits, upright; `info` holds at most `icc_profile`
     alpha: Image.Image | None  # L, 255 where the picture is opaque; None where it is so everywhere
     notes: tuple[str, ...]  # what was done to it that its owner may want to know
+    own: Image.Image | None = None  # the same in the colours of its file, whose `icc_profile` is in `info`; None: as `picture`
 
 
 def load_photo(source: Source, *, name: str = 'the picture') -> Photo:
-    """Read a photograph of any format that Pillow decodes itself: EXIF turned, alpha kept beside, 16 bits scaled to 8.
+    """Read a photograph of any format that Pillow decodes itself: EXIF turned, sRGB, alpha kept beside, 16 bits scaled to 8.
 
-    `source` is a file, a Pillow picture or an array, uint8 [H, W, 3 or 4] RGB or [H, W] grey. `name` is what messages call a
-    picture that is no file. Of a file with several frames the first is taken, and a note says so. Raises `MissingFileError` or
-    `UserError` with one line: not a picture, damaged, smaller than SMALLEST_SIDE, more than MOST_PIXELS, all transparent.
+    `source` is a file, its bytes or an open one, a Pillow picture, an array [H, W, 3 or 4] RGB or [H, W] grey, or a tensor
+    [3, H, W]; see `photo.sources.array_picture` for their values. `name` is what messages call a picture that is no file. Of a
+    file with several frames the first is taken, and a note says so. Raises `MissingFileError` or `UserError` with one line: not
+    a picture, damaged, smaller than SMALLEST_SIDE, more than MOST_PIXELS, all transparent.
     """
     photo = _load(source, name)
     picture, name = photo.picture, _name(source, name)
@@ -58,9 +63,10 @@ def load_photo(source: Source, *, name: str = 'the picture') -> Photo:
 def load_mask(source: Source, size: tuple[int, int], *, name: str = 'the mask') -> Image.Image:
     """Read a mask, grey [0, 255] of `size` (width, height): its alpha if it has one that says something, else its brightness.
 
-    A mask of another size but the same shape is resized. Raises as `load_photo`, for a mask of another shape too.
+    A mask of another size but the same shape is resized; one of 0 and 1 is read as 0 and 255. `source` is as for `load_photo`.
+    Raises as that, and for a mask of another shape, an inverted one and one with nothing inside.
     """
-    photo, name = _load(source, name), _name(source, name)
+    photo, name = _load(source, name, as_mask=True), _name(source, name)
     grey = photo.picture.convert('L')
     low, high = grey.getextrema()
     mask = photo.alpha if photo.alpha is not None and low == high else grey
@@ -72,9 +78,9 @@ def load_mask(source: Source, size: tuple[int, int], *, name: str = 'the mask') 
                 f'{name}: {mask.width} x {mask.height} pixels (width x height), but its picture is {size[0]} x {size[1]}; '
                 'give a mask as large as the picture'
             )
-        mask = mask.resize(size, Image.Resampling.BILINEAR)
-    if mask.getextrema()[1] < 128:
-        raise UserError(f'{name}: black everywhere; a mask is white where the garment or the person is')
+        mask = full_scale(mask).resize(size, Image.Resampling.BILINEAR)
+    mask = full_scale(mask)
+    check_mask(mask, name)
     return mask
 
 
@@ -86,30 +92,31 @@ def flatten(photo: Photo, colour: tuple[int, int, int]) -> Image.Image:
 
 
 def _name(source: Source, name: str) -> str:
-    return str(source) if isinstance(source, str | os.PathLike) else name
+    return str(source) if is_path(source) else name
 
 
-def _load(source: Source, name: str) -> Photo:
-    if isinstance(source, np.ndarray):
-        source = _from_array(source, name)
+def _load(source: Source, name: str, *, as_mask: bool = False) -> Photo:
+    if isinstance(source, np.ndarray | Tensor):
+        source = array_picture(source, name)
     if isinstance(source, Image.Image):
         with _reading(name):  # a picture from a file is unpacked only now
-            return _decode(source, name)
-    if not isinstance(source, str | os.PathLike):
-        raise UserError(f'{name} is a {type(source).__name__}; expected a file, a Pillow picture or an array uint8 [H, W, 3]')
-    path = expand(source)
-    _check_file(path)
-    with _reading(str(path)), warnings.catch_warnings():
+            return _decode(source, name, as_mask=as_mask)
+    if is_path(source):
+        name, source = str(expand(source)), expand(source)
+        _check_file(source)
+    else:
+        source = encoded_bytes(source, name)
+    with _reading(name), warnings.catch_warnings():
         warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit here is lower, and an error
         try:
-            picture = Image.open(path, formats=_formats())
+            picture = Image.open(source, formats=_formats())
         except Image.UnidentifiedImageError:
-            raise UserError(f'{path}: {_what_else(path)}') from None
+            raise UserError(f'{name}: {_what_else(source)}') from None
         with picture:
-            photo, frames = _decode(picture, str(path)), getattr(picture, 'n_frames', 1)
+            photo, frames = _decode(picture, name, as_mask=as_mask), getattr(picture, 'n_frames', 1)
             # What cameras put behind a photograph, its preview for instance, is no animation.
             if frames > 1 and picture.format != 'MPO':
-                photo = photo._replace(notes=(f'{path}: the first of {frames} frames is used',))
+                photo = photo._replace(notes=(*photo.notes, f'{name}: the first of {frames} frames is used'))
             return photo
 
 
@@ -145,7 +152,7 @@ def _check_file(path: Path) -> None:
 
 
 def _formats() -> list[str]:
-    """What Pillow decodes itself, and HEIF where the user has installed pillow-heif."""
+    """Formats that Pillow decodes itself, and HEIF if pillow-heif is installed."""
     try:
         from pillow_heif import register_heif_opener
 
@@ -156,36 +163,50 @@ def _formats() -> list[str]:
     return [name for name in Image.ID if name not in FOREIGN_FORMATS]
 
 
-def _what_else(path: Path) -> str:
-    with open(path, 'rb') as file:
-        start = file.read(16)
+def _what_else(source: Path | io.BytesIO) -> str:
+    start = source.getvalue()[:16] if isinstance(source, io.BytesIO) else _first_bytes(source)
     if start[4:8] == b'ftyp' and start[8:12] in HEIF_BRANDS:
         return 'an HEIC picture, which needs the package pillow-heif; install it, or save the picture as JPEG'
     return 'not a picture that can be read; give a JPEG, PNG, WebP, TIFF, BMP or GIF file'
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open(path, 'rb') as file:
+        return file.read(16)
 
 
 def _too_many(name: str | Path, count: str) -> str:
     return f'{name}: {count} pixels, at most {MOST_PIXELS // 10**6} million are taken; make the picture smaller'
 
 
-def _decode(picture: Image.Image, name: str) -> Photo:
-    """The frame that is open, upright, as RGB and alpha. The picture itself stays as it is."""
+def _decode(picture: Image.Image, name: str, *, as_mask: bool) -> Photo:
+    """The frame that is open, upright, as sRGB and alpha; levels of a mask stay as they are. `picture` is not changed."""
     if 0 in picture.size:
         raise UserError(f'{name}: {picture.width} x {picture.height} pixels; there is nothing to see')
     if picture.width * picture.height > MOST_PIXELS:  # known before a pixel is unpacked
         raise UserError(_too_many(name, f'{picture.width} x {picture.height}'))
-    profile = picture.info.get('icc_profile') if picture.mode in ('RGB', 'RGBA') else None
+    profile = None if as_mask else picture.info.get('icc_profile')
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(('I', 'F')):
         picture = _eight_bits(picture, name)
-    alpha = None
+    opaque, alpha = _split_alpha(picture)
+    coloured = to_srgb(opaque, profile)
+    notes = (f'{name}: {coloured.note}',) if coloured.note else ()
+    return Photo(coloured.picture, alpha, notes, coloured.own)
+
+
+def _split_alpha(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """A picture as one of mode RGB, L or CMYK, and its alpha (L), None where it is opaque everywhere."""
+    is_grey, alpha = picture.mode in ('1', 'L', 'LA', 'La'), None
     if picture.mode in ALPHA_MODES or 'transparency' in picture.info:
         picture = picture.convert('RGBA')
         alpha = picture.getchannel('A')
         alpha = None if alpha.getextrema()[0] == 255 else alpha
-    picture = picture.convert('RGB')
-    picture.info = {'icc_profile': profile} if profile else {}
-    return Photo(picture, alpha, ())
+    if is_grey:
+        return picture.convert('L') if picture.mode != 'RGBA' else picture.getchannel('R'), alpha
+    if picture.mode == 'LAB':
+        return ImageCms.profileToProfile(picture, *map(ImageCms.createProfile, ('LAB', 'sRGB')), outputMode='RGB'), alpha
+    return picture if picture.mode == 'CMYK' else picture.convert('RGB'), alpha
 
 
 def _eight_bits(picture: Image.Image, name: str) -> Image.Image:
@@ -198,10 +219,3 @@ def _eight_bits(picture: Image.Image, name: str) -> Image.Image:
     if limit is None or not low >= 0 or high > limit:
         raise UserError(f'{name}: values from {low:g} to {high:g} are no brightnesses; save the picture with 8 bits a channel')
     return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))
-
-
-def _from_array(array: np.ndarray, name: str) -> Image.Image:
-    fits = array.dtype == np.uint8 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
-    if not fits or 0 in array.shape:
-        raise UserError(f'{name} is {array.dtype} {list(array.shape)}; expected uint8 [H, W, 3] RGB, [H, W, 4] or [H, W]')
-    return Image.fromarray(np.ascontiguousarray(array))

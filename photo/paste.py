@@ -23,15 +23,15 @@ LEAST_PART = 0.05  # of the largest part, where no garment is shown at all
 
 
 def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
-    """How much of the try-on is taken at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
+    """Weight of the try-on at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
 
     `person` [1, 3, h, w] in [-1, 1] is what the pipeline saw, `result` what it returned. 1 where the garment is shown and where
     the picture changed in one piece with it: old clothes that went, skin that came; 0 elsewhere. What counts as a change is told
     by the head, which a generator renders anew but nothing changes.
     """
     mask = result.mask[0, 0].detach().float().cpu().numpy()
-    change = (result.image.detach().float().cpu() - person.detach().float().cpu())[0].abs().amax(dim=0).numpy() / 2
-    change = cv2.blur(change, (3, 3))  # one pixel of noise is no change
+    difference = (result.image.detach().float().cpu() - person.detach().float().cpu())[0].abs().amax(dim=0)
+    change = cv2.blur(difference.numpy() / 2, (3, 3))  # one pixel of noise is no change
     wide = max(1, round(min(mask.shape) / 192))
     seeds = mask > SHOWN
     if not seeds.any():
@@ -40,8 +40,7 @@ def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
     error = np.percentile(change[:top], HEAD_PERCENTILE) if top >= LEAST_HEAD * len(change) else 0.0
     # Thin bridges, such as the outline of a chin, lead to places that did not change.
     changed = cv2.morphologyEx((change > np.clip(error, CHANGE, MOST_CHANGE)).astype(np.uint8), cv2.MORPH_OPEN, disk(wide))
-    changed |= (mask > TOUCHED).astype(np.uint8)
-    changed = _parts(changed, seeds)
+    changed = _parts(changed | (mask > TOUCHED).astype(np.uint8), seeds)
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, disk(2 * wide))
     changed = cv2.dilate(changed, disk(wide)).astype(np.float32)
     side = 2 * wide + 1
@@ -65,23 +64,23 @@ def paste(
     """Put a composition into a photograph (RGB) by `weight` [h, w]; returns the picture and the region that changed (L).
 
     What is rendered stays within `silhouette` (L, of the photograph's size), where that is known: new skin, and the wall behind
-    old clothes, are where the person was. The garment may reach beyond. Every pixel where the region is 0 is the photograph's
-    own, bit by bit.
+    old clothes, are where the person was. What the network keeps is not drawn anew. The garment may reach beyond. Every pixel
+    where the region is 0 is the photograph's own, bit by bit.
     """
     window, weights = composition.window, torch.from_numpy(weight)[None]
     pixels, taken = np.array(photo), np.zeros((photo.height, photo.width), np.uint8)
     allowed = None if silhouette is None else np.asarray(silhouette)
-    box = _reach(weight, window, photo.size)
+    box = reach(weight, window, photo.size)
     for strip in strips(box) if box else []:
         share = enlarge(weights, window, strip, cubic=False)[0, ..., None].numpy()  # [H, W, 1], exactly 0 away from the change
         place = (
             slice(strip.top + window.top, strip.bottom + window.top),
             slice(strip.left + window.left, strip.right + window.left),
         )
-        drawn = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
+        free = share if allowed is None else share * (allowed[place][..., None] / np.float32(255))
         layers, old = composition(strip), pixels[place] / np.float32(255)
-        new = layers.over(old + drawn * (layers.rendered - old), share)
-        level = np.rint(255 * np.maximum(drawn, share * layers.cover)).astype(np.uint8)
+        new = layers.over(old + free * (layers.drawn - (1 - layers.keep) * old), share)
+        level = np.rint(255 * np.maximum(free * (1 - layers.keep), share * layers.cover)).astype(np.uint8)
         pixels[place] = np.where(level > 0, np.rint(255 * new), pixels[place]).astype(np.uint8)
         taken[place] = level[..., 0]
     picture = Image.fromarray(pixels)
@@ -89,7 +88,7 @@ def paste(
     return picture, Image.fromarray(taken)
 
 
-def _reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
+def reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
     """The box of the photograph that a weight reaches, counted from the window's corner; None where it reaches nothing."""
     box = bounding_box(weight > 0)
     if box is None:

@@ -1,4 +1,4 @@
-"""Where the person is in a photograph, and the plain background that the networks want behind them.
+"""Segmentation of the person in a photograph, and replacement of the background by a plain one.
 
 Not part of any paper. Published weights know people before a bright, plain wall; GrabCut (Rother et al., SIGGRAPH 2004) cuts
 the person out of any other, unless a mask is given or one of the segmenters MediaPipe and rembg is installed with its model.
@@ -69,7 +69,8 @@ def grabcut(picture: Image.Image) -> Image.Image:
     labels[:, :edge] = labels[:, -edge:] = labels[: max(1, edge // 2)] = cv2.GC_BGD
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)  # its clusters begin at random
-    cv2.grabCut(small, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    whole = (0, 0, 1, 1)  # unused where the labels are given
+    cv2.grabCut(small, labels, whole, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, disk(2))
     return _full_size(_fill(_largest(mask > 0)), picture.size)
@@ -142,7 +143,7 @@ def person_box(mask: Image.Image) -> Box | None:
 
 
 def silhouette(mask: Image.Image) -> Image.Image:
-    """Where somebody whose mask (L) is known may be drawn anew: a little beyond it and in small holes, soft at the rim (L)."""
+    """The region where the person with this mask (L) may be redrawn: a little beyond it and in small holes, soft at the rim (L)."""
     wide = cv2.dilate(_fill(small_picture(mask) >= 128).astype(np.uint8), disk(SILHOUETTE_MARGIN))
     return _full_size(cv2.blur(wide.astype(np.float32), (3, 3)), mask.size)
 

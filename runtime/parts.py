@@ -82,7 +82,7 @@ class Dresser(nn.Module):
         person_features, (cloth, edge), garment_features = tensors[:levels], tensors[levels : levels + 2], tensors[levels + 2 :]
         warped = self.flow(person_features, garment_features, cloth, edge)
         generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
-        return tuple(compose(warped, generated, person))
+        return tuple(x for x in compose(warped, generated, person) if x is not None)
 
 
 class TryOnPart(nn.Module):

@@ -10,6 +10,7 @@ Exit status 0: everything agrees; 1: something does not, or there is no CUDA dev
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -170,7 +171,7 @@ def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...])
 def print_runtimes() -> None:
     """Print what `python -m benchmarks.pipelines` measures of DM-VTON, shortly."""
     for batch in (1, 8, 64):
-        settings = {'batch': batch, 'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
+        settings: dict[str, Any] = {'batch': batch, 'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
         print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))
 
 
@@ -190,7 +191,7 @@ def check_stages() -> bool:
             loss.backward()
             parameters = [parameter for module in stage.modules.values() for parameter in module.parameters()]
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-            fine = fine and loss.isfinite().item() and all(gradient.isfinite().all() for gradient in gradients)
+            fine = fine and bool(loss.isfinite()) and all(gradient.isfinite().all() for gradient in gradients)
             losses.append(loss.item())
         right &= fine
         print(f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} in float32, {losses[1]:.5g} in bfloat16')

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Install what the tests need, check style and types, run all tests. Arguments go to pytest:
 #   bash scripts/run_tests.sh --samples VITON_test -k pipeline
+#
+# The tests of pages in a browser (tests/web, tests/webapp) need Chromium and playwright, those of the exported page Node.js 20
+# as well; they are skipped elsewhere, with the reason. On Debian or Ubuntu:
+#   apt-get install chromium nodejs npm && pip install playwright -r requirements-export.txt
 set -euo pipefail
 bash "$(dirname "${BASH_SOURCE[0]}")/install.sh" dev
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

@@ -61,7 +61,7 @@ SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
 """Folder of a split and its number in the random streams."""
 
 MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
-"""What the truth of a training pair has beside image, flow and mask, and its folder."""
+"""Parts of the truth of a training pair beside image, flow and mask, with their folders."""
 
 MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
@@ -396,6 +396,7 @@ def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> 
     for index in range(count):
         record = render_record(seed, 'test', index, size=size, other=partner(index, count))
         worn = _garment(seed, 'test', partner(index, count), size).picture
+        assert record.truth is not None, 'asked for by `other`'
         strip = np.concatenate([record.person, worn, record.truth.image], axis=1)
         rows.append(cv2.copyMakeBorder(strip, 0, 8, 0, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
     columns = min(5, max(1, count // 4))

@@ -99,6 +99,24 @@ def test_masks_are_used(command, photographs, tmp_path):
     assert (tmp_path / 'out.png').exists()
 
 
+def test_a_video_becomes_a_video_of_its_size_and_length(command, tmp_path, capsys):
+    from fractions import Fraction
+
+    from photo.clip import ClipInfo, Frame, create_clip, open_clip
+
+    picture = np.asarray(Image.open(command.options['person']).convert('RGB').resize((192, 256)))
+    info = ClipInfo(tmp_path / 'clip.mp4', 192, 256, rate=Fraction(24), count=4, has_sound=False)
+    writer = create_clip(info.path, info)
+    for number in range(4):
+        writer.write(Frame(np.roll(picture, number, axis=1), number / info.rate))
+    writer.close()
+    tryon.main(command.arguments(person=None, video=info.path, out=tmp_path / 'out.mp4'))
+    clip = open_clip(tmp_path / 'out.mp4')
+    frames = list(clip.frames())
+    assert (clip.info.width, clip.info.height, clip.info.rate, len(frames)) == (192, 256, 24, 4)
+    assert 'out.mp4' in capsys.readouterr().out
+
+
 def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
     from models.checkpoint.command import main as checkpoint_command
 
@@ -124,6 +142,80 @@ def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monk
     assert 'weights: the small model, trained on VITON: for research, non-commercial; --weights drawn' in said
     tryon.main(command.arguments(checkpoint=None, weights='drawn', out=tmp_path / 'other.png'))
     assert 'weights: the small model, trained on drawings alone' in capsys.readouterr().out
+
+
+@pytest.fixture
+def mixed(command, photographs, tmp_path):
+    """A folder with two good people and two bad ones; the command line for it."""
+    folder = tmp_path / 'people with umlauts \u00e4\u00f6\u00fc'
+    folder.mkdir()
+    for name in ('me', 'you'):
+        (folder / f'{name}.png').write_bytes((photographs / f'{name}.png').read_bytes())
+    (folder / 'text.jpg').write_bytes(b'hello, world')
+    Image.new('L', (300, 400), 90).save(folder / 'grey.png')
+    return command.arguments(person=folder, out=tmp_path / 'results')
+
+
+def test_all_bad_pictures_of_a_folder_are_told_and_the_good_ones_are_dressed(mixed, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(mixed)
+    said = capsys.readouterr()
+    assert exit_info.value.code == 1 and 'left out: 2 of 5 pictures' in said.err
+    bad = [line for line in said.err.splitlines() if line.startswith('bad: ')]
+    assert len(bad) == 2 and 'grey.png' in bad[0] and 'text.jpg' in bad[1]
+    assert 'results: 2' in said.out
+    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == ['me__shirt.png', 'sheet.jpg', 'you__shirt.png']
+
+
+def test_without_skip_bad_all_faults_are_told_together_and_nothing_is_written(mixed, tmp_path, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main([*mixed, '--no_skip_bad'])
+    lines = capsys.readouterr().err.splitlines()
+    assert exit_info.value.code == 2 and not (tmp_path / 'results').exists()
+    assert len([line for line in lines if line.startswith('bad: ')]) == 2
+    assert lines[-1].startswith('error: 2 of 5 pictures cannot be used') and '--skip_bad' in lines[-1]
+
+
+def test_where_nothing_good_is_left_the_status_is_that_of_a_mistake(command, tmp_path, capsys):
+    folder = tmp_path / 'people'
+    folder.mkdir()
+    for name in ('a.jpg', 'b.jpg'):
+        (folder / name).write_bytes(b'hello, world')
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(command.arguments(person=folder, out=tmp_path / 'results'))
+    assert exit_info.value.code == 2 and 'no person and garment are left' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('reason', [KeyboardInterrupt, OSError(28, 'No space left on device')])
+def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(reason, mixed, tmp_path, monkeypatch, capsys):
+    from photo import lists
+
+    real, calls = lists.dress, []
+
+    def dress(*inputs):
+        calls.append(inputs)
+        if len(calls) == 2:
+            raise reason
+        return real(*inputs)
+
+    monkeypatch.setattr(lists, 'dress', dress)
+    with pytest.raises(SystemExit) as exit_info:
+        tryon.main(mixed)
+    assert exit_info.value.code == (130 if reason is KeyboardInterrupt else 1)
+    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == ['me__shirt.png', 'sheet.jpg']
+
+
+def test_another_size_than_that_of_the_weights_is_told(command, tmp_path, capsys, monkeypatch):
+    from photo import lists
+
+    captions = []
+    real = lists.files.build_sheet
+    monkeypatch.setattr(lists.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note))
+    tryon.main(command.arguments(size=['96', '64']))
+    assert 'note: the weights know pictures of 64 x 64 (height x width), not of 96 x 64' in capsys.readouterr().out
+    tryon.main(command.arguments())
+    assert 'the weights know' not in capsys.readouterr().out
+    assert captions == ['dm_vton, 96 x 64 with weights of 64 x 64', 'dm_vton, 64 x 64']
 
 
 def png(side: int) -> bytes:
@@ -171,6 +263,12 @@ BAD = {
     'no person': ({'person': None}, 'required: --person'),
     'no garment': ({'garment': None}, 'required: --garment'),
     'no place for the result': ({'out': None}, 'required: --out'),
+    'a video that is not there': ({'person': None, 'video': 'none.mp4', 'out': 'out.mp4'}, 'none.mp4: no such file'),
+    'a photograph as the video': ({'person': None, 'video': 'me.png', 'out': 'out.mp4'}, 'a PNG picture, expected a video'),
+    'a film of nothing': ({'person': None, 'video': 'film.mp4', 'out': 'out.mp4'}, 'film.mp4: not a video'),
+    'a video and a person': ({'video': 'film.mp4', 'out': 'out.mp4'}, '--video: not together with --person'),
+    'a video into a picture': ({'person': None, 'video': 'film.mp4', 'out': 'out.png'}, "unknown suffix '.png'"),
+    'a video into itself': ({'person': None, 'video': 'film.mp4', 'out': 'film.mp4'}, 'would replace a picture'),
     'an option without a value': ({'person': []}, 'expected at least one argument'),
     'an empty name': ({'person': ''}, '--person: an empty name'),
     'a person that is not there': ({'person': 'nobody.jpg'}, 'nobody.jpg: no such file'),
@@ -249,7 +347,7 @@ def test_a_bad_input_gets_one_clear_line(kind, command, small_checkpoints, tmp_p
             PICTURES[name].save(tmp_path / name)
         return str(tmp_path / name) if name else ''
 
-    paths = {'person', 'garment', 'person_mask', 'garment_mask', 'checkpoint', 'out'}
+    paths = {'person', 'video', 'garment', 'person_mask', 'garment_mask', 'checkpoint', 'out'}
     for option, value in changes.items():
         if option in paths and value is not None:
             changes = changes | {option: [place(name) for name in value] if isinstance(value, list) else place(value)}

@@ -1,4 +1,4 @@
-"""What the page takes and what it gives away: sizes of pictures, and answers that keep everything on this machine."""
+"""Limits of the page: sizes of uploads, and response headers that keep everything on this machine."""
 
 import warnings
 from pathlib import Path
@@ -25,7 +25,7 @@ def check_pixels(path: str | Path, megapixels: float) -> None:
             with Image.open(path) as picture:
                 count = picture.width * picture.height
     except Image.DecompressionBombError:
-        count = Image.MAX_IMAGE_PIXELS * 2
+        count = 2 * (Image.MAX_IMAGE_PIXELS or 0)
     except Exception:  # on damaged bytes Pillow raises nearly anything; whoever reads the picture says it best
         return
     if count > megapixels * 1e6:

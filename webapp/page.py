@@ -1,33 +1,49 @@
-"""How the page looks: a wardrobe beside two tabs, a photograph and the camera."""
+"""Layout of the page: a wardrobe beside two tabs, a photograph and the camera."""
 
 from pathlib import Path
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from webapp.studio import KEPT_SECONDS, NOTHING_YET, Studio, placeholder
+from webapp.keeping import GONE, SAY_SECONDS
+from webapp.live import LiveRoom
+from webapp.studio import Studio
 from webapp.wardrobe import Choice
 
 CSS = Path(__file__).with_name('style.css')
 FONTS = {'font': ['system-ui', '-apple-system', 'Segoe UI', 'sans-serif'], 'font_mono': ['ui-monospace', 'Consolas', 'monospace']}
-FRAME_EVERY = 0.05  # seconds; a frame that comes while another is in work waits, older ones are dropped
-LONGEST_STREAM = 3600  # seconds
-PICTURE_HEIGHT, CAMERA_HEIGHT = 400, 350
+PICTURE_HEIGHT = 400
 COLUMNS = 4  # of thumbnails; style.css has the same
+LIVE_VIEW = """
+<div class="live-stage">
+  <canvas id="live_view" width="640" height="480" role="img" aria-label="You, in the garment"></canvas>
+  <p id="live_note" role="status">Start the camera, and stand so that you are seen from the head to the hips.</p>
+</div>
+<div class="live-bar">
+  <button id="live_start" type="button">Start the camera</button>
+  <span class="pace"><b id="live_fps">–</b> frames a second</span>
+  <span class="pace"><b id="live_delay">–</b> ms behind</span>
+</div>
+"""
 
 
 def picture_file(value: Path, **settings) -> gr.Image:
     """A picture that arrives as the very file that was uploaded: Gradio unpacks nothing, so that limits come first."""
     image = gr.Image(str(value), type='filepath', image_mode=None, buttons=[], **settings)
-    image.preprocess = lambda payload: None if payload is None else uploaded(payload.path)
+    image.preprocess = uploaded_file
     return image
+
+
+def uploaded_file(payload) -> str | None:
+    """The file of a picture that the page sends."""
+    return None if payload is None else uploaded(payload.path)
 
 
 def uploaded(path: str | None) -> str:
     """The path of an upload; Gradio has looked already, and this looks again, that it lies in the folder for them."""
     folder = Path(get_upload_folder()).resolve()
-    if not path or not Path(path).resolve().is_relative_to(folder) or not Path(path).is_file():
-        raise gr.Error('That file was not uploaded here.', print_exception=False)
+    if not path or not Path(path).resolve().is_relative_to(folder):
+        raise gr.Error(GONE, title='That did not work', print_exception=False)
     return path
 
 
@@ -36,9 +52,9 @@ def theme() -> gr.themes.Base:
     return gr.themes.Soft(primary_hue='indigo', secondary_hue='indigo', neutral_hue='slate', **FONTS)
 
 
-def build_page(studio: Studio, choice: Choice, *, about: str, note: str = '') -> gr.Blocks:
+def build_page(studio: Studio, room: LiveRoom, choice: Choice, *, about: str, note: str = '') -> gr.Blocks:
     """Make the page. `about` is one line below the title, `note` a warning."""
-    with gr.Blocks(title='Try it on', analytics_enabled=False, delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
+    with gr.Blocks(title='Try it on', analytics_enabled=False) as page:
         gr.HTML(f'<h1>Try it on</h1><p>{about}</p>', elem_id='head')
         if note:
             gr.Markdown(note, elem_id='note')
@@ -47,10 +63,24 @@ def build_page(studio: Studio, choice: Choice, *, about: str, note: str = '') ->
                 garment = _garment_column(choice)
             with gr.Column(scale=5, min_width=320), gr.Tabs():
                 with gr.Tab('Photo', id='photo'):
-                    _photo_tab(studio, choice, garment)
+                    person, result = _photo_tab(studio, choice, garment)
                 with gr.Tab('Live', id='live'):
-                    _live_tab(studio, garment)
+                    _live_tab(room, page, garment)
+        _keep_alive(studio, [person, garment, result])
     return page
+
+
+def _keep_alive(studio: Studio, pictures: list[gr.Image]) -> None:
+    """Say at intervals what an open page shows, so that it is kept; what is gone all the same is taken off the page."""
+
+    def keep(*paths: str | None) -> list:
+        there = studio.keeper.touch(paths)
+        studio.keeper.sweep()
+        if not all(there):
+            gr.Info(GONE)
+        return [gr.skip() if is_there else None for is_there in there]
+
+    gr.Timer(SAY_SECONDS).tick(keep, pictures, pictures, queue=False, show_progress='hidden', api_visibility='private')
 
 
 def _choices(paths: list[Path], target: gr.Image, *, label: str, elem_id: str) -> None:
@@ -92,7 +122,7 @@ def _garment_column(choice: Choice) -> gr.Image:
     return garment
 
 
-def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
+def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> tuple[gr.Image, gr.Image]:
     with gr.Row(equal_height=False):
         with gr.Column(min_width=260):
             person = picture_file(
@@ -117,6 +147,7 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
                 elem_id='result',
                 alt_text='The person in the garment',
             )
+            result.preprocess = uploaded_file
             download = gr.DownloadButton('Download', interactive=False, elem_id='download')
             about = gr.Markdown(elem_id='about')
     done = button.click(
@@ -128,31 +159,13 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> None:
         api_name='try_on',
     )
     done.success(lambda: gr.DownloadButton(interactive=True), None, download, show_progress='hidden', api_visibility='private')
+    return person, result
 
 
-def _live_tab(studio: Studio, garment: gr.Image) -> None:
-    kept = gr.State(None, time_to_live=LONGEST_STREAM)
-    with gr.Row(equal_height=False):
-        with gr.Column(min_width=260):
-            camera = gr.Image(
-                label='Camera',
-                sources=['webcam'],
-                streaming=True,
-                type='numpy',
-                height=CAMERA_HEIGHT,
-                elem_id='camera',
-                webcam_options=gr.WebcamOptions(mirror=True, constraints={'video': {'width': 640, 'height': 480}}),
-            )
-        with gr.Column(min_width=260):
-            view = gr.HTML(placeholder(NOTHING_YET), elem_id='live_view')
-            pace = gr.HTML(elem_id='pace')
-    camera.stream(
-        studio.try_on_live,
-        [camera, garment, kept],
-        [view, pace, kept],
-        stream_every=FRAME_EVERY,
-        time_limit=LONGEST_STREAM,
-        concurrency_id='networks',
-        show_progress='hidden',
-        api_visibility='private',
-    )
+def _live_tab(room: LiveRoom, page: gr.Blocks, garment: gr.Image) -> None:
+    """A canvas that live.js fills, and a hidden box through which it learns which garment was chosen."""
+    gr.HTML(LIVE_VIEW, elem_id='live')
+    ticket = gr.Textbox(visible='hidden')
+    for event in (page.load, garment.change):
+        told = event(room.ticket, garment, ticket, show_progress='hidden', api_visibility='private', queue=False)
+        told.then(None, ticket, None, js='ticket => window.wearLive(ticket)', api_visibility='private')

@@ -34,11 +34,12 @@ def check_free(host: str, port: int) -> None:
             ) from error
 
 
-def serve(page, *, host: str, port: int, share: bool, max_upload: int, block: bool = True) -> str:
-    """Serve a page until Ctrl-C, or in the background without `block`; returns its address."""
+def serve(page, room, *, host: str, port: int, share: bool, max_upload: int, block: bool = True) -> str:
+    """Serve a page and its live room until Ctrl-C, or in the background without `block`; returns its address."""
     from starlette.middleware import Middleware
 
     from webapp.limits import GuardedApp
+    from webapp.live import SCRIPT
     from webapp.page import CSS, theme
 
     page.queue(max_size=VISITORS_WAITING, default_concurrency_limit=1)
@@ -49,7 +50,8 @@ def serve(page, *, host: str, port: int, share: bool, max_upload: int, block: bo
         max_file_size=f'{max_upload}mb',
         allowed_paths=[],
         blocked_paths=[str(Path(__file__).parents[1])],
-        app_kwargs={'middleware': [Middleware(GuardedApp)]},
+        app_kwargs={'middleware': [Middleware(GuardedApp)], 'routes': room.routes()},
+        head=f'<script>{SCRIPT.read_text()}</script>',
         theme=theme(),
         css_paths=CSS,
         footer_links=[],
@@ -62,6 +64,8 @@ def serve(page, *, host: str, port: int, share: bool, max_upload: int, block: bo
         quiet=True,
         prevent_thread_lock=True,
     )
+    # Frames are JPEGs, which nothing makes smaller: trying costs two milliseconds a frame at either end.
+    page.server.config.ws_per_message_deflate = False
     print(f'open {address}' + (f' or {page.share_url}' if share and page.share_url else ''), flush=True)
     if block:
         page.block_thread()

@@ -28,7 +28,7 @@ class Baseline(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a file may hold: a whole method, or one of its networks."""
+    """Possible content of a file: a whole method, or one of its networks."""
 
     create: Callable[[], nn.Module]
     prefix: str  # of its names in the whole method

@@ -109,7 +109,7 @@ class SpatialTransformer(nn.Module):
 
 
 class WarpedGarment(NamedTuple):
-    """What the garment's network makes of it."""
+    """Result of the garment's network."""
 
     raw: Tensor  # [N, 4, H, W]: refined garment before tanh, its share of the warped one before sigmoid
     cloth: Tensor  # [N, 3, H, W] in [-1, 1], as it was warped
@@ -192,7 +192,7 @@ class ACGPN(BaselineNetwork):
 
     @property
     def align_corners(self) -> bool:
-        """How the warp samples."""
+        """Convention of the warp's sampling."""
         return self.U.align_corners
 
     def made_up(self, batch: int, size: tuple[int, int] = FIXED_SIZE, *, seed: int = 0) -> dict[str, Tensor]:
@@ -225,14 +225,14 @@ class ACGPN(BaselineNetwork):
         return BaselineTryOn(torch.tanh(self.G(content)), warped.cloth, warped.flow)
 
     def predict_layout(self, garment: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
-        """Who will keep which pixel: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes made one."""
+        """The layout after the try-on: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes made one."""
         merged = (parsing == DRESS) | (parsing == LEFT_ARM) | (parsing == RIGHT_ARM)
         fused = torch.where(merged, UPPER_CLOTHES, parsing)
         logits = self.G1(torch.cat([garment, one_hot(fused, garment.dtype), pose, noise], dim=1))
         return first_largest(scores_of(logits))
 
     def predict_region(self, garment: Tensor, layout: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
-        """Where the garment will be, [N, 1, H, W] in {0, 1}: on the person, but not on the arms of the layout."""
+        """Region of the garment, [N, 1, H, W] in {0, 1}: on the person, but not on the arms of the layout."""
         logits = self.G2(torch.cat([garment, one_hot(layout, garment.dtype), pose, noise], dim=1))
         region = dilate((scores_of(logits) > 0.5).to(garment.dtype), 1)
         return region * ((layout != LEFT_ARM) & (layout != RIGHT_ARM) & (parsing > 0))
@@ -244,7 +244,7 @@ class ACGPN(BaselineNetwork):
         return torch.tanh(warped.raw[:, :3]) * (1 - share) + warped.cloth * share, warped
 
     def preserve(self, person: Tensor, parsing: Tensor, layout: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """What stays of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left empty."""
+        """The kept part of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left empty."""
         clothes = parsing == UPPER_CLOTHES
         arms = {arm: parsing == arm for arm in (LEFT_ARM, RIGHT_ARM)}
         kept = person * (parsing > 0) * ~clothes * (1 - region)

@@ -1,4 +1,4 @@
-"""What every compared method that is no family has in common: named inputs in, the try-on out."""
+"""Base of the compared methods that are no family: named inputs in, the try-on out."""
 
 from typing import ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ FIXED_SIZE = (256, 192)  # (H, W) that a linear layer or a spline ties a network
 
 
 class BaselineTryOn(NamedTuple):
-    """What a compared method makes of a person and a garment."""
+    """Result of a compared method."""
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1], the garment brought onto the person

@@ -24,7 +24,7 @@ class BaselinePipeline(nn.Module):
 
     @property
     def align_corners(self) -> bool:
-        """How the flows of the results are to be sampled."""
+        """Convention by which the flows of results are sampled."""
         return self.network.align_corners
 
     @classmethod
@@ -50,5 +50,5 @@ class BaselinePipeline(nn.Module):
         return self.network(**{name: x.to(parameter.device, parameter.dtype) for name, x in named})
 
     def inputs_of(self, batch: Mapping[str, Any]) -> tuple[Tensor, ...]:
-        """What the method takes of a batch of `data.annotations.AnnotatedDataset`."""
+        """The method's inputs, from a batch of `data.annotations.AnnotatedDataset`."""
         return tuple(batch['inputs'][name] for name in self.network.inputs)

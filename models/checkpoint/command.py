@@ -136,7 +136,7 @@ def _teachers(options: argparse.Namespace) -> dict[str, dict[str, Tensor]]:
 
 
 def _files_of(options: argparse.Namespace) -> dict[str, tuple[str, str, str]]:
-    """What `init` writes: part, network and role by file name."""
+    """Networks that `init` writes: part, network and role by file name."""
     if baseline := BASELINES.get(options.family):
         if options.teacher:
             raise CheckpointError(f'--teacher: {baseline.name} is not trained here; leave it out')

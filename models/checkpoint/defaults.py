@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from models.checkpoint.formats import SUFFIXES
 from models.registry import choose
@@ -72,3 +72,11 @@ def _pair_in(folder: Path) -> tuple[Path, Path]:
         found = f'{len(pairs)} pairs ({", ".join(warp.name for warp, _ in pairs[:3])}, ...)' if pairs else 'no pair'
         raise UserError(f'{folder}: {found} of files named ..warp.. and ..gen..; give the two files')
     return pairs[0]
+
+
+def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
+    """What to say of a try-on at `size` (H, W) by a pipeline whose weights know another one; None where they know it."""
+    if tuple(size) == tuple(pipeline.size):
+        return None
+    asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))
+    return f'the weights know pictures of {known} (height x width), not of {asked}; they are at their best at their own'

@@ -98,7 +98,7 @@ def _drop_unknown(state: dict[str, Tensor], layout: Layout) -> list[str]:
 
 def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
     """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as `dtype`."""
-    result = {}
+    result: dict[str, Tensor] = {}
     for name in layout.tensors:
         if name in layout.tied:
             result[name] = result[layout.tied[name]]
@@ -146,7 +146,8 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
             f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of {" ".join(identity)}; it '
             'was altered or is of another version'
         )
-    layout, notes = layout_of(*identity), ()
+    layout = layout_of(*identity)
+    notes: tuple[str, ...] = ()
     state = _fill_tied(state, layout)
     if not description and (unknown := _drop_unknown(state, layout)):
         notes = (f'{path}: {len(unknown)} tensors that {network} does not have were left out ({listed(unknown)})',)
@@ -227,7 +228,7 @@ def load_network(
     if part == 'warp':
         said = info.align_corners is None or info.align_corners
         info = info._replace(align_corners=said if align_corners is None else align_corners)
-    module = create_blank(part, info.network, role, info.align_corners)
+    module = create_blank(part, info.network, role, info.align_corners is not False)
     module.load_state_dict(state, strict=True)
     return module.eval().to(device), info
 
@@ -296,8 +297,8 @@ def save_checkpoint(
     if path.suffix not in SUFFIXES:
         raise CheckpointError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(SUFFIXES)}')
     state = bare(dict(weights.state_dict() if isinstance(weights, nn.Module) else weights))
-    extra = _plain(extra or {}, 'extra')
-    taken = {'model', 'state_dict', 'description'} & extra.keys()
+    beside: dict[str, Any] = _plain(extra or {}, 'extra')
+    taken = {'model', 'state_dict', 'description'} & beside.keys()
     if taken:
         raise ValueError(f'extra may not contain {", ".join(sorted(taken))}: the checkpoint itself uses the name')
     layout = layout_of(part, network, role)
@@ -317,4 +318,4 @@ def save_checkpoint(
         'size': None if size is None else [int(side) for side in size],
         'family': family,
     }
-    _write(path, state, layout, description, extra)
+    _write(path, state, layout, description, beside)

@@ -35,15 +35,16 @@ class LiteUnet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.ups = nn.ModuleList(ups[::-1])
         self.merges = nn.ModuleList(merges[::-1])
-        self.head = nn.Sequential(
+        layers = [
             *conv_norm_relu6(STEM_CHANNELS + BLOCK**2 * in_channels, HEAD_CHANNELS, 1),
             *conv_norm_relu6(HEAD_CHANNELS, HEAD_CHANNELS, 3, groups=HEAD_CHANNELS),
-            nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1),
-        )
+        ]
+        last = nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1)
+        self.head = nn.Sequential(*layers, last)
         with torch.no_grad():  # the pixels of a block begin alike: no pattern of blocks to be unlearnt
-            first = self.head[-1].weight[:: BLOCK**2]
-            self.head[-1].weight.copy_(first.repeat_interleave(BLOCK**2, dim=0))
-            self.head[-1].bias.zero_()
+            weight, bias = last.weight, last.bias
+            weight.copy_(weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
+            nn.init.zeros_(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         blocks = F.pixel_unshuffle(x, BLOCK)  # [N, 4 C, H / 2, W / 2]

@@ -44,16 +44,17 @@ class Estimator(nn.Module):
         self.first = nn.Conv2d(in_channels, width, 1)
         # A conv of a map that holds the style everywhere, without the map.
         self.style = nn.Linear(STYLE_CHANNELS, width, bias=False) if styled else None
-        self.body = nn.Sequential(
+        layers = [
             nn.LeakyReLU(0.1),
             *separable(width, width),
             nn.LeakyReLU(0.1),
             *separable(width, width * 2 // 3),
             nn.LeakyReLU(0.1),
-            nn.Conv2d(width * 2 // 3, 2, 3, padding=1),
-        )
-        nn.init.normal_(self.body[-1].weight, std=SMALL_WEIGHT)
-        nn.init.zeros_(self.body[-1].bias)
+        ]
+        last = nn.Conv2d(width * 2 // 3, 2, 3, padding=1)
+        self.body = nn.Sequential(*layers, last)
+        nn.init.normal_(last.weight, std=SMALL_WEIGHT)
+        nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         x = self.first(x)

@@ -9,10 +9,12 @@ from PIL import Image
 
 from data.labels import Parsing
 from data.viton import VITONDataset
+from engine.metrics import ssim
 from engine.real_scores import (
     PROTOCOLS,
     Dressing,
     RealScores,
+    around,
     find_real_scores,
     regions,
     score_left_over,
@@ -174,3 +176,14 @@ def test_each_score_says_its_protocol_and_has_a_baseline(tmp_path):
     for label in set(PROTOCOLS) - {'left over'}:
         assert 'pasted' in scores[f'{label} baseline'].protocol and '1 of 1 records' in scores[label].protocol
     assert json.dumps({label: score.value for label, score in scores.items()})
+
+
+@pytest.mark.parametrize('box', [(slice(20, 40), slice(10, 30)), (slice(0, 25), slice(30, 64)), (slice(40, 41), slice(3, 4))])
+def test_ssim_of_a_region_is_the_same_on_the_cut_pictures(box):
+    torch.manual_seed(0)
+    first, second = torch.rand(2, 1, 3, *SIZE) * 2 - 1
+    region = square(*box)
+    shown = torch.where(region, second, first)
+    expected = ssim(first, shown, region)
+    cut = around(region, first, shown, region)
+    assert ssim(*cut) == pytest.approx(expected, abs=1e-12) and cut[0].numel() < first.numel()

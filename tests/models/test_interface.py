@@ -4,8 +4,8 @@ import torch
 
 from models import TryOnModel, TryOnPipeline
 from models.outputs import TryOn
+from photo.steady import SteadyPipeline
 from runtime import optimize
-from webapp.steady import SteadyPipeline
 
 
 def test_every_wrapper_is_a_model_that_takes_pictures_and_codes():

@@ -48,7 +48,7 @@ def perfect_result(index: int, shade: bool) -> TryOn:
 
 def composed_at(composition: Composition, box: Box) -> np.ndarray:
     layers = composition(box)
-    return layers.over(layers.rendered)
+    return layers.over(layers.drawn)
 
 
 @pytest.mark.parametrize(('index', 'shade'), [(2, False), (2, True), (5, True)])

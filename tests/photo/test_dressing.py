@@ -142,7 +142,10 @@ BAD = {
         'no top',
     ),
     'a mask of another shape': (lambda drawn: {'garment_mask': np.full((100, 300), 255, np.uint8)}, 'the mask of the garment'),
-    'a black mask': (lambda drawn: {'person_mask': np.zeros((512, 384), np.uint8)}, 'the mask of the person: black'),
+    'a black mask': (
+        lambda drawn: {'person_mask': np.zeros((512, 384), np.uint8)},
+        'the mask of the person: a mask that is black',
+    ),
     'a mask of one dot': (lambda drawn: {'garment_mask': np.pad(np.uint8([[255]]), ((0, 511), (0, 383)))}, 'no garment'),
     'a mask of everything': (lambda drawn: {'garment_mask': np.full((512, 384), 255, np.uint8)}, 'fills everything'),
     'an unknown background': (lambda drawn: {'background': 'beach'}, 'choose from auto'),

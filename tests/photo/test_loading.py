@@ -138,7 +138,7 @@ BAD_PICTURES = {
     'a name of nothing': (lambda save, folder: 'a\0b', 'cannot be read'),
     'a name that no disk takes': (lambda save, folder: 'x' * 5000, 'cannot be read'),
     'a number': (lambda save, folder: 7, 'a int'),
-    'an array of floats': (lambda save, folder: RAMP / 255, 'float64'),
+    'an array of floats beyond 1': (lambda save, folder: RAMP * 1.0, 'float64 [80, 96, 3] with values from 0 to 255'),
     'an array of two channels': (lambda save, folder: RAMP[..., :2], 'uint8 [80, 96, 2]'),
     'an array of nothing': (lambda save, folder: RAMP[:0], 'uint8 [0, 96, 3]'),
 }

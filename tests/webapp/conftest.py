@@ -1,5 +1,6 @@
 """The page, served by its own command to a browser on this machine."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,16 +53,38 @@ def pipeline():
     return pipeline
 
 
+KEPT = 6  # seconds instead of an hour
+
+
 @pytest.fixture(scope='session')
 def server(drawn, small_checkpoints, tmp_path_factory):
     """The page of networks as initialised."""
     pytest.importorskip('gradio', reason='gradio is not installed')
-    folder = tmp_path_factory.mktemp('page')
+    with _serving([sys.executable, 'app.py'], drawn, small_checkpoints, tmp_path_factory.mktemp('page')) as server:
+        yield server
+
+
+@pytest.fixture
+def patient_server(drawn, small_checkpoints, tmp_path):
+    """The same page whose hours are KEPT seconds long."""
+    pytest.importorskip('gradio', reason='gradio is not installed')
+    program = (
+        'import sys; from webapp import keeping; '
+        f'keeping.SAY_SECONDS = {KEPT / 3}; keeping.Keeper.__init__.__kwdefaults__["seconds"] = {KEPT}; '
+        'import app; app.main(sys.argv[1:])'
+    )
+    with _serving([sys.executable, '-c', program], drawn, small_checkpoints, tmp_path) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serving(command: list[str], drawn: Path, checkpoints: Path, folder: Path) -> Iterator[Server]:
+    """The page, from its command to its end."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    line = [sys.executable, 'app.py', '--port', str(port), '--backend', 'torch', '--device', 'cpu']
-    line += ['--checkpoint', str(small_checkpoints), '--garments', str(drawn / 'garments')]
+    line = [*command, '--port', str(port), '--backend', 'torch', '--device', 'cpu']
+    line += ['--checkpoint', str(checkpoints), '--garments', str(drawn / 'garments')]
     line += [str(word) for key, value in LIMITS.items() for word in (f'--{key}', value)]
     with open(folder / 'log', 'w') as log:
         process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT)

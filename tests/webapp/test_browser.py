@@ -5,6 +5,7 @@ import io
 import pytest
 from PIL import Image
 
+KEPT = 6  # seconds for which `patient_server` keeps what nobody shows
 WAIT = 60_000  # milliseconds; this machine may be busy
 DESKTOP, PHONE = (1280, 900), (390, 844)
 
@@ -61,18 +62,60 @@ def test_a_photograph_and_a_garment_make_a_picture_to_download(visit, drawn, tmp
     assert page.foreign == [] and page.problems == []
 
 
-def test_the_camera_shows_frames_and_their_pace(visit):
+def test_the_camera_shows_frames_their_pace_and_another_garment(visit):
     page = visit()
     page.get_by_role('tab', name='Live').click()
-    page.get_by_text('Click to Access Webcam').click()
-    page.locator('#camera .button-wrap button').first.click()
-    page.wait_for_selector('#live_view img.live')
-    first = page.get_attribute('#live_view img.live', 'src')
-    page.wait_for_function("old => document.querySelector('#live_view img.live').src !== old", arg=first)
-    page.wait_for_function("/[0-9.]+ FPS/.test(document.querySelector('#pace').innerText)")
-    size = page.eval_on_selector('#live_view img.live', 'image => [image.naturalWidth, image.naturalHeight]')
-    assert size == [640, 480]
+    page.click('#live_start')
+    page.wait_for_function("Number(document.querySelector('#live_view').dataset.frames) > 4")
+    page.wait_for_function("/[0-9.]+ frames a second/.test(document.querySelector('.live-bar').innerText)")
+    page.wait_for_function("/[0-9]+ ms behind/.test(document.querySelector('.live-bar').innerText)")
+    size = page.eval_on_selector('#live_view', 'canvas => [canvas.width, canvas.height]')
+    assert size == [640, 480] and page.locator('#live_note').is_hidden()
+    page.locator('#garments button').nth(1).click()
+    shown = "Number(document.querySelector('#live_view').dataset.frames)"
+    count = page.evaluate(shown)
+    page.wait_for_function(f'{shown} > {count + 3}')
+    page.click('#live_start')
+    page.get_by_text('The camera is off.').wait_for()
     assert page.foreign == [] and page.problems == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        ('NotAllowedError', 'The camera was refused'),
+        ('NotFoundError', 'No camera was found'),
+        ('NotReadableError', 'in use by another program'),
+        ('OddError', 'cannot be used (OddError)'),
+    ],
+)
+def test_a_camera_that_is_refused_or_missing_is_told_in_a_sentence(name, words, visit):
+    page = visit()
+    page.get_by_role('tab', name='Live').click()
+    page.evaluate(
+        "name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', name)); }", name
+    )
+    page.click('#live_start')
+    page.get_by_text(words).wait_for()
+    assert page.locator('#live_start').inner_text() == 'Start the camera' and page.problems == []
+
+
+def test_a_camera_that_goes_away_is_told_and_can_be_started_again(visit):
+    page = visit()
+    page.evaluate(
+        """() => {
+          const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+          navigator.mediaDevices.getUserMedia = async (wanted) => (window.cameraStream = await ask(wanted));
+        }"""
+    )
+    page.get_by_role('tab', name='Live').click()
+    page.click('#live_start')
+    page.wait_for_function("Number(document.querySelector('#live_view').dataset.frames) > 1")
+    page.evaluate("window.cameraStream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    page.get_by_text('The camera went away').wait_for()
+    count = page.evaluate("Number(document.querySelector('#live_view').dataset.frames)")
+    page.click('#live_start')
+    page.wait_for_function(f"Number(document.querySelector('#live_view').dataset.frames) > {count + 1}")
 
 
 def test_what_is_no_picture_and_what_is_too_large_are_answered_in_one_line(visit, tmp_path):
@@ -101,3 +144,31 @@ def test_a_phone_needs_no_scrolling_sideways(visit):
     page.get_by_role('tab', name='Photo').click()
     box = page.locator('#try_on').bounding_box()
     assert box['width'] >= 250 and box['height'] >= 44  # a thumb's
+
+
+def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recovers(patient_server, browser, drawn):
+    context = browser.new_context(viewport={'width': DESKTOP[0], 'height': DESKTOP[1]})
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    page.goto(patient_server.address)
+    page.wait_for_selector('#person img')
+    upload(page, '#person', drawn / 'person9.png')
+    page.wait_for_selector('#person img')
+    page.locator('#garments button').nth(1).click()
+    page.wait_for_timeout(4 * KEPT * 1000)
+    page.click('#try_on')  # the person is an upload, the garment one of the wardrobe: both are older than they may get
+    page.wait_for_selector('#result img')
+    page.wait_for_selector('#about li')
+    context.set_offline(True)
+    page.wait_for_timeout(3 * KEPT * 1000)
+    other = browser.new_page()
+    other.goto(patient_server.address)  # whose page sweeps
+    other.wait_for_timeout(2 * KEPT * 1000)
+    context.set_offline(False)
+    page.get_by_text('no longer here').first.wait_for()
+    page.wait_for_selector('#person input[type=file]', state='attached')
+    upload_again = page.locator('#person input[type=file]')
+    upload_again.set_input_files(drawn / 'person0.png')
+    page.wait_for_selector('#person img')
+    other.close()
+    context.close()

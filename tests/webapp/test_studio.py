@@ -1,9 +1,8 @@
 """What the page's buttons do, without a page."""
 
-import base64
-import io
+import os
+import time
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -28,52 +27,34 @@ def studio(pipeline, tmp_path):
     return Studio(pipeline, tmp_path, megapixels=2)
 
 
-def frame(value: int = 0, size: tuple[int, int] = (480, 640)) -> np.ndarray:
-    return np.random.default_rng(value).integers(0, 255, (*size, 3), dtype=np.uint8)
-
-
-def test_a_garment_is_encoded_once_for_all_frames_of_a_camera(studio, drawn, counted):
-    garment, live = str(drawn / 'garments' / 'shirt0.png'), None
-    for number in range(4):
-        picture, pace, live = studio.try_on_live(frame(number), garment, live)
-        assert picture.startswith('<img') and 'ms a frame' in pace
-    assert counted == [1]
-    data = base64.b64decode(picture.partition('base64,')[2].rstrip('">'))
-    assert Image.open(io.BytesIO(data)).size == (640, 480)
-    studio.try_on_live(frame(9), str(drawn / 'garments' / 'shirt9.png'), live)
-    assert counted == [1, 1]
-
-
-def test_a_frame_of_any_shape_stands_still(studio):
-    for size in ((480, 640), (1080, 1920), (640, 360)):
-        windows = {studio.frame_as_person(frame(number, size)).window for number in range(2)}
-        assert len(windows) == 1
-        assert max(studio.frame_as_person(frame(0, size)).photo.picture.size) == 640
-
-
-def test_a_missing_frame_or_garment_is_said_in_the_pictures_place(studio, drawn, tmp_path):
-    assert 'Start the camera' in studio.try_on_live(None, 'x', None)[0]
-    assert 'Choose a garment' in studio.try_on_live(frame(), None, None)[0]
-    Image.fromarray(frame(1, (200, 200))).save(tmp_path / 'noise.png')
-    Image.new('L', (2000, 1500)).save(tmp_path / '<b>.png')
-    for name, message in (('noise.png', 'not plain'), ('<b>.png', '&lt;b&gt;.png: 3 megapixels')):
-        said = studio.try_on_live(frame(), str(tmp_path / name), None)[0]
-        assert message in said and str(tmp_path) not in said
-
-
 def test_a_result_lies_in_the_studios_folder_and_has_the_photographs_size(studio, drawn, tmp_path):
     picture, download, about = studio.try_on(str(drawn / 'person0.png'), str(drawn / 'garments' / 'shirt0.png'))
     assert picture == download and Image.open(picture).size == (192, 256)
     assert tmp_path in type(tmp_path)(picture).parents and '192 x 256 pixels in' in about
 
 
-def test_old_results_go(studio, monkeypatch):
-    first = studio.new_result()
-    first.write_text('old')
-    assert first.exists() and studio.new_result() != first and first.exists()
-    monkeypatch.setattr('webapp.studio.KEPT_SECONDS', -1)
+def test_what_is_shown_is_kept_and_what_is_not_goes(studio):
+    own = studio.folder / 'garments' / 'shirt.png'
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(b'the page began with it')
+    studio.keeper.protect()
+    shown, left = studio.new_result(), studio.new_result()
+    hours_ago = time.time() - 2 * studio.keeper.seconds
+    for path in (own, shown, left):
+        path.write_bytes(b'a picture')
+        os.utime(path, (hours_ago, hours_ago))
+    assert studio.keeper.touch([str(shown), None, str(own)]) == [True, True, True]
+    os.utime(own, (hours_ago, hours_ago))
     studio.new_result()
-    assert not first.parent.exists()
+    assert shown.exists() and own.exists() and not left.parent.exists()
+    assert studio.keeper.touch([str(left), '/etc/hostname']) == [False, False]
+
+
+def test_a_picture_that_is_gone_is_answered_in_a_visitors_words(studio, drawn):
+    gr = pytest.importorskip('gradio')
+    gone = studio.folder / 'abc' / 'me.png'
+    with pytest.raises(gr.Error, match='no longer here.*choose it again'):
+        studio.try_on(str(gone), str(gone))
 
 
 def test_errors_are_shown_without_the_servers_folders(studio, drawn, tmp_path):

@@ -1,0 +1,149 @@
+"""Steady pictures of a moving person: what was said of the last frame is carried along with the person and mixed in.
+
+Not part of any paper; the means are those of temporal anti-aliasing in rendering (Karis, SIGGRAPH 2014 courses): reprojection
+along the motion, a history clamped near the new frame, an exponential average. The motion is DIS optical flow (Kroeger et al.,
+ECCV 2016) between the pictures of the person that the networks see. The average is slow only while the networks disagree with
+themselves: once two frames say the same, the history follows at once, so that nothing lags behind a person who stands still.
+Flow and masks are averaged, never the try-on itself: the garment is sampled anew, so print and texture stay sharp.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.interface import TryOnModel
+from models.ops.flow import sample
+from models.outputs import GarmentCode, PersonCode, TryOn
+from models.pipeline import blend
+from photo.composition import drawn_alone
+
+LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one
+AGREED_SHARE = 0.8  # where they agree
+AGREES_BY = (0.3, 0.03)  # pixels of the garment's picture, and of the mask: nothing of the agreement is left beyond
+CALM = 9  # pixels a side over which disagreement is averaged
+NOISE, MOVED = 6.0, 30.0  # difference of a pixel to where it came from, levels: known again up to the first, new from the second
+AROUND = 5  # pixels a side over which the difference is averaged
+CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
+# Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of [0, 1].
+PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.6, 0.2
+
+
+class History(NamedTuple):
+    """State kept of the last frame. Maps are float32 [H, W, 8], see `_maps`."""
+
+    grey: np.ndarray  # uint8 [H, W], the person's picture
+    garment: GarmentCode
+    said: np.ndarray  # maps of the networks
+    mixed: np.ndarray  # maps that were shown
+
+
+class SteadyPipeline:
+    """A try-on model for the frames of one camera or clip, each tied to the one before.
+
+    `mode`, `size`, encoders and the like are those of the model that it wraps. Codes of one person at a time.
+    """
+
+    def __init__(self, model: TryOnModel):
+        self.model = model
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.size, self.align_corners = model.size, model.align_corners
+        self.encode_person, self.encode_garment = model.encode_person, model.encode_garment
+        self._history: History | None = None
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
+        """Dress one person, tied to the last frame where that showed the same `GarmentCode`."""
+        person = person if isinstance(person, PersonCode) else self.encode_person(person)
+        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        return self.tie(person, garment, self.model(person, garment))
+
+    def tie(self, person: PersonCode, garment: GarmentCode, result: TryOn) -> TryOn:
+        """The result of a frame (batch of one), blended with the history."""
+        grey, said = grey_picture(person.person), _maps(result, person.person)
+        last, self._history = self._history, History(grey, garment, said, said)
+        if last is None or last.garment is not garment or last.grey.shape != grey.shape:
+            return result
+        came_from, newness = follow(last.grey, grey, self._flow)
+        if newness is None:
+            return result
+        unit = _unit(grey.shape)
+        disagreement = np.abs(_carry(last.said[..., :3], came_from) - said[..., :3]) / unit[:3]
+        share = share_of_new(newness, disagreement)
+        mixed = _carry(last.mixed, came_from)
+        mixed -= said
+        limits = unit * np.float32([PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT])
+        np.clip(mixed, -limits, limits, out=mixed)
+        mixed *= 1 - share
+        mixed += said
+        self._history = History(grey, garment, said, mixed)
+        return self._compose(person, garment, result, mixed)
+
+    def _compose(self, person: PersonCode, garment: GarmentCode, result: TryOn, mixed: np.ndarray) -> TryOn:
+        maps = torch.from_numpy(mixed).permute(2, 0, 1)[None].to(result.image.device)  # [1, 8, H, W]
+        flow, mask, edge, drawn, keep = (maps[:, a:b].contiguous() for a, b in ((0, 2), (2, 3), (3, 4), (4, 7), (7, 8)))
+        cloth = sample(garment.cloth.float(), flow, align_corners=self.align_corners)
+        rendered = 2 * drawn + keep * (person.person.to(drawn) + 1) - 1
+        return TryOn(blend(cloth, rendered, mask), rendered, mask, cloth, edge, flow, keep)
+
+
+def grey_picture(person: Tensor) -> np.ndarray:
+    """[1, 3, H, W] in [-1, 1] -> uint8 [H, W]."""
+    levels = (person[0].detach().float().mean(dim=0) + 1) * 127.5
+    return levels.clamp(0, 255).byte().cpu().numpy()
+
+
+def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions in the last picture of each pixel of a new one, float32 [H, W, 2] (x, y), and how new it is, [H, W] in [0, 1].
+
+    Both pictures are uint8 [H, W]. Nothing is said of newness where the scene is another one.
+    """
+    height, width = new.shape
+    motion = flow.calc(new, last, None)  # [H, W, 2] in pixels
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    came_from = motion + np.dstack([x, y])
+    carried = cv2.remap(last, came_from, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    difference = cv2.absdiff(new, carried).astype(np.float32)
+    if difference.mean() > CUT:
+        return came_from, None
+    difference = cv2.blur(difference, (AROUND, AROUND))
+    newness = np.clip((difference - NOISE) / (MOVED - NOISE), 0, 1)
+    came_in = (came_from < -1).any(axis=2) | (came_from[..., 0] > width) | (came_from[..., 1] > height)
+    newness[came_in] = 1
+    return came_from, newness
+
+
+def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
+    """Weight of the new frame, [H, W, 1], by how new a pixel is [H, W] and how much the networks' output changed.
+
+    `disagreement` [H, W, 3] is that of the place, x and y in pixels, and of the mask.
+    """
+    place = np.hypot(disagreement[..., 0], disagreement[..., 1]) / AGREES_BY[0]
+    worst = cv2.blur(np.maximum(place, disagreement[..., 2] / AGREES_BY[1]), (CALM, CALM))
+    known = AGREED_SHARE - (AGREED_SHARE - LEAST_SHARE) * np.minimum(worst, 1)
+    return (known + (1 - known) * newness)[..., None].astype(np.float32)
+
+
+def _unit(shape: tuple[int, int]) -> np.ndarray:
+    """Size of a pixel, or 1, in the units of each map of a picture (height, width)."""
+    return np.float32([2 / shape[1], 2 / shape[0], 1, 1, 1, 1, 1, 1])
+
+
+def _carry(maps: np.ndarray, came_from: np.ndarray) -> np.ndarray:
+    """Maps [H, W, C] of the last frame at the places [H, W, 2] where the pixels of the new one were."""
+    settings = {'interpolation': cv2.INTER_LINEAR, 'borderMode': cv2.BORDER_REPLICATE}
+    if maps.shape[2] <= 4:  # as many as OpenCV samples at once
+        return cv2.remap(maps, came_from, None, **settings)
+    halves = (np.ascontiguousarray(half) for half in (maps[..., :4], maps[..., 4:]))
+    return np.dstack([cv2.remap(half, came_from, None, **settings) for half in halves])
+
+
+def _maps(result: TryOn, person: Tensor) -> np.ndarray:
+    """float32 [H, W, 8]: flow x, y; composite mask; warped edge; drawn picture, three channels; keep mask."""
+    parts = (result.flow, result.mask, result.warped_edge, *drawn_alone(result, person))
+    maps = torch.cat([part[0].detach().float().cpu() for part in parts])
+    return np.ascontiguousarray(maps.permute(1, 2, 0).numpy())
