@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from data.labels import ARMS, CLOTH, DENSEPOSE_ARMS, DENSEPOSE_HANDS, FACE, OTHERS, DensePosePart, is_one_of
 
 _EDGE_THRESHOLD = 0.5
+RIM = 9
+"""Pixels around upper clothes and arms, of pictures 256 high, that a new garment may change."""
 
 
 class TrainingInputs(NamedTuple):
@@ -78,3 +81,17 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
         arms=is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
         condition=torch.cat([face, others, parts, pose], dim=1),    # [N, 45, H, W]
     )
+
+
+@torch.no_grad()
+def derive_keepable(label: Tensor, hand: Tensor) -> Tensor:
+    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}, of parsing ids and `hand` of the inputs.
+
+    Face, hair, other clothes and hands, and all that is farther than `RIM` from upper clothes and arms: the background.
+    """
+    worn = is_one_of(label, CLOTH).to(hand.dtype)
+    reach = max(1, round(RIM * label.shape[2] / 256))
+    touched = torch.maximum(worn, is_one_of(label, ARMS).to(hand.dtype))
+    near = F.max_pool2d(touched, 2 * reach + 1, stride=1, padding=reach)
+    named = torch.maximum(is_one_of(label, (*FACE, *OTHERS)).to(hand.dtype), hand)
+    return torch.maximum(named, 1 - near) * (1 - worn)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from data.batch import TrainingInputs
 from data.labels import CLOTH, KEPT, Parsing
 from models.ops.flow import sample
 
@@ -60,12 +61,14 @@ def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthIn
     puts on the own one. Raises ValueError where the batch lacks an entry.
     """
     names = ('image', 'truth', 'color', 'edge', 'color_un', 'edge_un', 'own_flow', 'truth_flow', 'label', 'truth_label')
-    if missing := [name for name in (*names, 'truth_mask') if name not in batch]:
+    if missing := [name for name in (*names, 'truth_mask', 'is_made') if name not in batch]:
         raise ValueError(f'batch without {", ".join(missing)}: expected what the loader of truths yields')
     image, truth, color, edge, color_un, edge_un, own_flow, truth_flow, label, truth_label = (batch[name] for name in names)
     turned = reversed_pairs[:, None, None, None]
     edge = (torch.where(turned, edge, edge_un) > 0.5).to(image.dtype)
-    bodies = [(x != Parsing.BACKGROUND).to(image.dtype) for x in (label, truth_label)]
+    # Parsings of photographs leave out necks, so there nothing counts as background.
+    is_made = batch['is_made'].to(image.dtype)[:, None, None, None]
+    bodies = [torch.maximum((x != Parsing.BACKGROUND).to(image.dtype), is_made) for x in (label, truth_label)]
     return TruthInputs(
         person=torch.where(turned, truth, image),
         cloth=torch.where(turned, color, color_un) * edge,
@@ -76,6 +79,22 @@ def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthIn
         kept=(batch['truth_mask'] == KEPT).to(image.dtype),
         body=torch.where(turned, bodies[1], bodies[0]),
         target_body=torch.where(turned, bodies[0], bodies[1]),
+    )
+
+
+def own_inputs(inputs: TrainingInputs, keepable: Tensor, flow: Tensor | None) -> TruthInputs:
+    """People in their own garments, photographs included: `flow` [N, 2, H, W] where it is known, `keepable` what stays."""
+    everywhere = torch.ones_like(keepable)
+    return TruthInputs(
+        person=inputs.person,
+        cloth=inputs.cloth,
+        edge=inputs.edge,
+        target=inputs.person,
+        flow=torch.full_like(inputs.person[:, :2], math.nan) if flow is None else flow,
+        garment=inputs.person_cloth_mask,
+        kept=keepable,
+        body=everywhere,
+        target_body=everywhere,
     )
 
 
@@ -193,7 +212,7 @@ def replace_background(inputs: TruthInputs) -> TruthInputs:
     behind = texture(inputs.person)
     chosen = chance(inputs.person, OTHER_BACKGROUND).to(behind.dtype)
     person, target = (
-        picture + chosen * (1 - F.avg_pool2d(body, 3, 1, 1)) * (behind - picture)
+        picture + chosen * (1 - F.avg_pool2d(body, 3, 1, 1, count_include_pad=False)) * (behind - picture)
         for picture, body in ((inputs.person, inputs.body), (inputs.target, inputs.target_body))
     )
     return inputs._replace(person=person, target=target)

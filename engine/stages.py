@@ -13,11 +13,11 @@ from typing import Any, ClassVar, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from data.batch import TrainingInputs, derive_masks
-from engine.augment import augment, truth_inputs
+from data.batch import TrainingInputs, derive_keepable, derive_masks
+from engine.augment import augment, own_inputs, truth_inputs
 from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, total, warp_terms
 from engine.panels import derived_panels, mask_panel
-from engine.truth_losses import truth_picture_terms, truth_warp_terms
+from engine.truth_losses import curvature_term, truth_picture_terms, truth_warp_terms
 from models import WarpOutput, compose, create_generator, create_warp
 from models.registry import choose, find_family
 from models.warp_modules.pyramid import WarpNetwork
@@ -303,7 +303,7 @@ class PFTruth(Stage):
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         count = len(batch['image'])
         reversed_pairs = torch.rand(count, device=batch['image'].device) < 0.5
-        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments)
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments | (batch['is_made'] > 0))
         if self.augments:
             inputs = augment(inputs)
 
@@ -326,11 +326,49 @@ class PFTruth(Stage):
         return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
 
 
+class PBTruth(Stage):
+    """The teacher learns both its networks from people in their own garments, in one stage.
+
+    Not part of the published recipe. Where a set has true flows (drawings), they teach the warp; on photographs the worn garment
+    and the smoothness of the flow do. What the teacher sees of the person, and keeps, includes the background
+    (`data.batch.derive_keepable`).
+    """
+
+    lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
+    has_perceptual_terms = False
+
+    def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
+        inputs = self.prepare(batch)
+        keepable = derive_keepable(batch['label'], inputs.hand)
+        kept = inputs.person * keepable
+        truth = own_inputs(inputs, keepable, batch.get('own_flow'))
+
+        warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
+        bare_arms = inputs.arms * (1 - warped.edge)
+        generated = self.modules['pb_gen'](torch.cat([kept, warped.cloth, warped.edge, bare_arms], dim=1))
+        tryon = compose(warped, generated, kept)
+
+        terms = truth_warp_terms(warped, truth) | {'curvature': curvature_term(warped)}
+        gen_terms = truth_picture_terms(tryon, generated, truth)
+        warp, gen = total(terms.values()), total(gen_terms.values())
+
+        panels = {
+            'person': inputs.person,
+            'cloth': inputs.cloth,
+            'kept': kept,
+            'warped_cloth': warped.cloth,
+            'rendered': tryon.rendered,
+            'tryon': tryon.image,
+        }
+        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
+
+
 STAGES: dict[str, type[Stage]] = {
     'pb_warp': PBWarp,
     'pb_e2e': PBEndToEnd,
     'pf_warp': PFWarp,
     'pf_e2e': PFEndToEnd,
+    'pb_truth': PBTruth,
     'pf_truth': PFTruth,
 }
 

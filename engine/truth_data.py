@@ -18,8 +18,10 @@ from engine.ground_truth import GroundTruth, read_flow, resize_flow
 from engine.preparation import loader_of
 from engine.settings import TrainSettings
 from utils.errors import DataError, MissingFileError
+from utils.paths import expand
 
 LIST, FOLDER = 'train_truths.txt', 'train_gt'
+MADE = 'made.json'  # in the folder where a teacher made the truths: only photographs are targets then
 
 
 def read_truths(root: Path) -> dict[str, str]:
@@ -39,6 +41,7 @@ class TruthDataset(VITONDataset):
     The other garment, `color_un`, is that of the truth. Beside it a record has, float32 [C, H, W]: `truth` [3] in [-1, 1] the
     person in that garment; `truth_flow`, `own_flow` [2] the sampling grids (normalised x, y, NaN where no garment is seen) from
     `truth` to `color_un` and from `image` to `color`; `truth_mask`, `truth_label` [1] the values of `data.labels`.
+    `is_made` is 1 where `truth` was made by a teacher, so that only `image` may be a target, else 0.
     Raises `UserError` for a set that cannot be used; with `check` each file is looked at now.
     """
 
@@ -49,6 +52,7 @@ class TruthDataset(VITONDataset):
         if not self.pairs:
             raise DataError(f'{self.root / LIST}: names no person of train_pairs.txt')
         pairs = [Pair(pair.person, self.partners[pair.person]) for pair in self.pairs]
+        self.is_made = float((self.root / FOLDER / MADE).is_file())
         self.truths = GroundTruth(self.root / FOLDER, pairs, size=self.size, check=check)
 
     def unpaired_garment(self, index: int) -> str:
@@ -65,7 +69,12 @@ class TruthDataset(VITONDataset):
             own_flow = resize_flow(own_flow, self.size)
         label = ids_tensor(read_label(self.root / FOLDER / 'label' / f'{stem}.png'), self.size)
         record |= {'truth': truth, 'truth_flow': flow, 'truth_mask': mask, 'truth_label': label}
-        return record | {'own_flow': torch.from_numpy(np.ascontiguousarray(own_flow))}
+        return record | {'own_flow': torch.from_numpy(np.ascontiguousarray(own_flow)), 'is_made': torch.tensor(self.is_made)}
+
+
+def has_truths(dataroot: str | Path) -> bool:
+    """Whether a training set has truths."""
+    return (expand(dataroot) / LIST).is_file()
 
 
 def create_truth_loader(settings: TrainSettings, process: Process) -> DataLoader:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from engine.augment import TruthInputs
 from engine.losses import total
+from models.ops.flow import second_differences
 from models.outputs import TryOn, WarpOutput
 
 FLOW, FLOW_POWER, FLOW_EPSILON = 0.05, 0.8, 0.01
@@ -15,6 +16,7 @@ WARPED_CLOTH, WARPED_EDGE = 0.5, 0.3
 PICTURE, GRADIENT, RENDERED = 2.0, 1.0, 1.0
 IN_KEPT, IN_GARMENT, REPAINTED = 0.1, 0.5, 5.0  # of the rendered picture, where it is hidden, half hidden, and shown
 MASK, MASK_PULL = 0.5, 0.1
+CURVATURE, CURVATURE_EPSILON = 0.01, 1e-4
 REACH = 8  # half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
 
 
@@ -89,3 +91,16 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
     if generated.shape[1] > 4:
         terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(generated[:, 4:5], inputs.kept)
     return terms
+
+
+def curvature_term(warped: WarpOutput) -> Tensor:
+    """A pull of all flows to be smooth, for photographs, whose flow nobody knows: second differences in pixels of height 128."""
+    total = warped.flow.new_zeros(())
+    for weight, level in zip(LEVEL_WEIGHTS[-len(warped.levels) :], warped.levels, strict=True):
+        height, width = level.flow.shape[2:]
+        half = level.flow.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None, None]
+        pixels = level.flow * half * (REFERENCE_HEIGHT / height)
+        if level is warped.levels[-1]:  # enlarged by interpolation, which has no curvature within its cells
+            pixels = F.avg_pool2d(pixels, max(1, height // 32))
+        total = total + weight * (second_differences(pixels).square() + CURVATURE_EPSILON).sqrt().mean()
+    return CURVATURE * total

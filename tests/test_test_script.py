@@ -595,8 +595,8 @@ def test_photographs_are_scored_where_there_is_parsing_and_another_list_can_be_c
     own = ''.join(f'00000{number}_0.jpg 00000{number}_1.jpg\n' for number in (1, 2, 3))
     (root / 'test_pairs_own.txt').write_text(own)
     weights = ['--pf_warp_checkpoint', str(checkpoints / 'warp.pt'), '--pf_gen_checkpoint', str(checkpoints / 'gen.pt')]
-    places = ['--dataroot', str(root), '--project', str(tmp_path)]
-    common = [*places, '--metrics', '--workers', '0', '--device', 'cpu', *SMALL, *weights]
+    common = ['--dataroot', str(root), '--project', str(tmp_path), '--metrics', *SMALL, *weights]
+    common += ['--workers', '0', '--device', 'cpu']
     run_script([*common, '--name', 'unpaired'])
     run_script([*common, '--name', 'own', '--pairs', str(root / 'test_pairs_own.txt')])
     run_script([*common, '--name', 'none', '--no-real'])

@@ -64,6 +64,8 @@ def serve(page, room, *, host: str, port: int, share: bool, max_upload: int, blo
         quiet=True,
         prevent_thread_lock=True,
     )
+    # Frames are JPEGs, which nothing makes smaller: trying costs two milliseconds a frame at either end.
+    page.server.config.ws_per_message_deflate = False
     print(f'open {address}' + (f' or {page.share_url}' if share and page.share_url else ''), flush=True)
     if block:
         page.block_thread()

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from data.labels import KEPT
+from data.labels import KEPT, Parsing
 from data.viton import create_loader
 from engine import augment as changes
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
@@ -213,6 +213,45 @@ def test_a_published_family_can_begin_here_too(batch):
     result.loss.backward()
     assert result.loss.isfinite() and 'keep_mask' not in result.terms
     assert all(x.grad is not None for network in stage.networks.values() for x in network.parameters())
+
+
+def test_the_teacher_learns_from_flows_where_there_are_some_and_from_photographs(batch):
+    torch.manual_seed(0)
+    stage = create_stage('pb_truth', teacher='dm_vton_lite')
+    drawn = stage.step(batch, 1)
+    drawn.loss.backward()
+    assert drawn.loss.isfinite() and drawn.terms['flow'] > 0 and drawn.terms['curvature'] > 0
+    assert all(x.grad is not None for network in stage.networks.values() for x in network.parameters())
+    photographs = stage.step({name: x for name, x in batch.items() if name != 'own_flow'}, 1)
+    assert photographs.loss.isfinite() and photographs.terms['flow'] == 0
+    hidden = batch['label'] == Parsing.UPPER_CLOTHES
+    assert drawn.panels['kept'][hidden.expand(-1, 3, -1, -1)].abs().max() == 0  # the worn garment is not seen
+    assert torch.equal(drawn.panels['kept'][..., 0, 0], batch['image'][..., 0, 0])  # the background is
+
+
+def test_pictures_that_a_teacher_made_are_never_a_target(root, tmp_path):
+    from models import create_generator, create_warp
+    from models.checkpoint import save_checkpoint
+    from scripts import dress_training_set
+
+    about = {'role': 'teacher', 'size': (64, 64), 'family': 'dm_vton_lite'}
+    plain = write_dataset(tmp_path / 'plain', train=3, test=0, seed=6, size=(64, 64), progress=False) / 'VITON_traindata'
+    for name, part, network, create in (
+        ('warp', 'warp', 'lite_afwm', create_warp),
+        ('gen', 'generator', 'lite_unet', create_generator),
+    ):
+        save_checkpoint(tmp_path / f'{name}.pt', create(network, 'teacher'), part=part, network=network, **about)
+    weights = ['--pb_warp_checkpoint', str(tmp_path / 'warp.pt'), '--pb_gen_checkpoint', str(tmp_path / 'gen.pt')]
+    options = ['--size', '64', '64', '--device', 'cpu', '--batch_size', '2']
+    dress_training_set.main(['--dataroot', str(plain), *weights, *options])
+    made = next(iter(create_loader(TruthDataset(plain, size=(64, 64)), batch_size=3, workers=0)))
+    assert made['is_made'].tolist() == [1, 1, 1]
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    stage.augments = False
+    panels = stage.step(made, 1).panels
+    assert torch.equal(panels['truth'], made['image']) and torch.equal(panels['person'], made['truth'])
+    with pytest.raises(SystemExit):
+        dress_training_set.main(['--dataroot', str(root / 'VITON_traindata'), *weights, *options])
 
 
 def test_changes_leave_a_batch_that_the_stage_can_take(batch):

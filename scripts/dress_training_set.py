@@ -1,0 +1,114 @@
+"""Lets a teacher dress every person of a training set in another garment, as truths for `train_pf_truth.py`.
+
+    python -m scripts.dress_training_set --dataroot VITON_traindata \\
+        --pb_warp_checkpoint runs/train/Teacher_truth/weights/pb_warp_ema_last.pt \\
+        --pb_gen_checkpoint runs/train/Teacher_truth/weights/pb_gen_ema_last.pt
+
+Writes `train_truths.txt` and `train_gt` into the data root, in the layout that `synthetic.dataset` describes, with `made.json`
+beside them: the made pictures are what a student starts from, the photographs what it must arrive at.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from data.batch import derive_keepable, derive_masks
+from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.viton import VITONDataset, create_loader
+from engine.truth_data import FOLDER, LIST, MADE
+from models import WarpOutput, compose
+from models.checkpoint import load_network
+from models.outputs import TryOn
+from utils.cli import OptionParser
+from utils.device import select_device
+from utils.errors import UserError, exit_cleanly
+from utils.visual import to_picture
+
+SAME = 8 / 127.5  # largest difference of a channel, in [-1, 1], that counts as equal
+
+
+def dress(warp: nn.Module, generator: nn.Module, batch: dict) -> tuple[TryOn, Tensor, WarpOutput]:
+    """The people of a batch in the other garment, where that is not different from the photograph, and the own garment warped."""
+    inputs = derive_masks(batch)
+    kept = inputs.person * derive_keepable(batch['label'], inputs.hand)
+    fake = warp(inputs.condition, inputs.unpaired_cloth, inputs.unpaired_edge)
+    bare_arms = inputs.arms * (1 - fake.edge)
+    result = compose(fake, generator(torch.cat([kept, fake.cloth, fake.edge, bare_arms], dim=1)), kept)
+    differs = ((result.image - inputs.person).abs().amax(dim=1, keepdim=True) > SAME).float()
+    same = 1 - F.max_pool2d(differs, 5, stride=1, padding=2)
+    return result, same, warp(inputs.condition, inputs.cloth, inputs.edge)
+
+
+def known(flow: Tensor, where: Tensor) -> np.ndarray:
+    """A flow [2, H, W] with NaN where the garment is not seen, as it is stored."""
+    return torch.where(where, flow, torch.nan).cpu().numpy().astype(np.float16)
+
+
+def write(folder: Path, stem: str, parts: dict[str, Image.Image | np.ndarray]) -> None:
+    """Write the files of one truth."""
+    for kind, part in parts.items():
+        (folder / kind).mkdir(exist_ok=True)
+        if isinstance(part, Image.Image):
+            part.save(folder / kind / f'{stem}.png')
+        else:
+            np.save(folder / kind / f'{stem}.npy', part)
+
+
+@torch.no_grad()
+def dress_set(dataset: VITONDataset, warp: nn.Module, generator: nn.Module, *, batch_size: int, device: torch.device) -> None:
+    """Dress everybody, then write the list and what says that a teacher made the pictures."""
+    folder, lines = dataset.root / FOLDER, []
+    folder.mkdir(exist_ok=True)
+    (folder / MADE).write_text(json.dumps({'size': list(dataset.size)}))
+    for batch in tqdm(create_loader(dataset, batch_size=batch_size, workers=0), unit='batch'):
+        on_device = {name: x.to(device) if isinstance(x, Tensor) else x for name, x in batch.items()}
+        result, same, own = dress(warp, generator, on_device)
+        worn = derive_masks(on_device).person_cloth_mask > 0
+        shown = (result.mask > 0.5) & (result.warped_edge > 0.5)
+        for i, (person, garment) in enumerate(zip(batch['person_name'], batch['unpaired_name'], strict=True)):
+            mask = torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0].byte().cpu().numpy()
+            label = torch.where(worn[i].cpu(), float(Parsing.BACKGROUND), batch['label'][i])
+            label = torch.where(shown[i].cpu(), float(Parsing.UPPER_CLOTHES), label)[0].byte().numpy()
+            parts = {
+                'img': to_picture(result.image[i]),
+                'mask': Image.fromarray(mask),
+                'label': Image.fromarray(label),
+                'flow': known(result.flow[i], shown[i]),
+                'own_flow': known(own.flow[i], worn[i] & (own.edge[i] > 0.5)),
+            }
+            write(folder, f'{Path(person).stem}__{Path(garment).stem}', parts)
+            lines.append(f'{person} {garment}\n')
+    (dataset.root / LIST).write_text(''.join(lines))
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = OptionParser(__doc__.splitlines()[0], prog='python -m scripts.dress_training_set')
+    parser.add_argument('--dataroot', required=True, help='training set in the VITON layout')
+    parser.add_argument('--pb_warp_checkpoint', required=True, metavar='PATH', help="the teacher's warp network")
+    parser.add_argument('--pb_gen_checkpoint', required=True, metavar='PATH', help="the teacher's generator")
+    parser.add_argument('--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the pictures made')
+    parser.add_argument('--batch_size', type=int, default=16, help='pictures a step')
+    parser.add_argument('--seed', type=int, default=0, help='another seed, other garments')
+    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU")
+    options: argparse.Namespace = parser.parse_args(arguments)
+    device = select_device(options.device)
+    warp, _ = load_network(options.pb_warp_checkpoint, part='warp', role='teacher', device=device)
+    generator, _ = load_network(options.pb_gen_checkpoint, part='generator', role='teacher', device=device)
+    dataset = VITONDataset(options.dataroot, 'train', size=tuple(options.size), seed=options.seed)
+    if (dataset.root / LIST).is_file() and not (dataset.root / FOLDER / MADE).is_file():
+        raise UserError(f'--dataroot {dataset.root}: has true results already ({LIST}); give a set without')
+    dress_set(dataset, warp, generator, batch_size=options.batch_size, device=device)
+    print(f'{len(dataset)} people dressed: {dataset.root / FOLDER}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,38 @@
+"""Beside the four stages: the teacher learns both its networks from people in their own garments.
+
+    python train_pb_truth.py --dataroot VITON_traindata --teacher dm_vton_lite --align_corners --size 128 96 \\
+        --batch_size 16 --optimizer AdamW --momentum 0.9 --lr 1e-3 --schedule cosine --warm_up 100 --grad_clip 5 --ema 0.995 \\
+        --niter 0 --niter_decay 3 --channels_last --name Teacher_truth
+
+Reads VITON's training folders; where the set has truths (`python -m synthetic --truths`), the true flows of own garments, too.
+May begin with weights (`--pb_warp_checkpoint`, `--pb_gen_checkpoint`), for photographs with those of drawings. Writes a run
+folder as the other stages do. `python -m scripts.dress_training_set` lets the teacher make the pictures that teach a student.
+"""
+
+import sys
+
+from engine.distributed import join_processes
+from engine.preparation import create_training_loader, prepare_stage
+from engine.saving import network_writer
+from engine.trainer import Trainer
+from engine.truth_data import create_truth_loader, has_truths
+from opt.train_opt import open_run, parse_train_options
+from utils.errors import exit_cleanly
+
+
+@exit_cleanly
+def main(arguments: list[str] | None = None) -> int:
+    """Check everything, make the stage, train; returns the exit status."""
+    settings = parse_train_options('pb_truth', arguments)
+    with join_processes(settings.device) as process:
+        stage, notes = prepare_stage(settings, process)
+        create_loader = create_truth_loader if has_truths(settings.dataroot or '') else create_training_loader
+        loader = create_loader(settings, process)
+
+        folder = open_run(settings, process, notes)
+        save = network_writer(stage, settings)
+        return Trainer(stage, loader, settings, folder=folder, save_network=save, process=process).fit()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
