@@ -71,7 +71,7 @@ class Recorded:
 
 
 def garment_region(dresser: FrameDresser, frame: np.ndarray, result: TryOn) -> np.ndarray:
-    """Where a frame shows the garment, bool [H, W]."""
+    """Mask of the garment in a frame, bool [H, W]."""
     window = dresser.look(frame).window
     mask = cv2.resize(result.mask[0, 0].float().numpy(), (window.width, window.height)) > 0.5
     whole, part = np.zeros(frame.shape[:2], bool), window.part(frame.shape[1::-1])
@@ -111,7 +111,7 @@ def lag(pipeline: Recorded, garment: PreparedGarment, start: np.ndarray, end: np
 
 def moved(frame: np.ndarray, by: tuple[int, int]) -> np.ndarray:
     """The frame moved by (x, y) pixels, its border repeated."""
-    matrix = np.float32([[1, 0, by[0]], [0, 1, by[1]]])
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
     return cv2.warpAffine(frame, matrix, frame.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -154,7 +154,7 @@ def table(clips: list[Clip]) -> str:
     for clip in clips:
         off, on = clip.flicker['off'], clip.flicker['on']
         rows.append(f'| {clip.name} | {off:.2f} | {on:.2f} | {on / off:.2f} | {clip.lag:.1f} | {clip.longest_lag} |')
-    off, on = (np.mean([clip.flicker[kind] for clip in clips]) for kind in KINDS)
+    off, on = (float(np.mean([clip.flicker[kind] for clip in clips])) for kind in KINDS)
     lags, longest = np.mean([clip.lag for clip in clips]), max(clip.longest_lag for clip in clips)
     return '\n'.join([*rows, f'| mean | {off:.2f} | {on:.2f} | {on / off:.2f} | {lags:.1f} | {longest} |'])
 
@@ -174,9 +174,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not paths:
         raise UserError('--clips: no file in this folder; give one that holds videos')
     weights = choose_weights(options.checkpoint, weights=options.weights)
-    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
-    if options.backend != EAGER:
-        pipeline = runtime.optimize(pipeline, options.backend)
+    plain = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
+    pipeline: TryOnModel = plain if options.backend == EAGER else runtime.optimize(plain, options.backend)
     garment = prepare_garment(pipeline, find_pictures([options.garment], '--garment')[0])
     out = expand(options.out)
     out.mkdir(parents=True, exist_ok=True)

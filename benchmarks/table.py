@@ -65,7 +65,7 @@ def file_bytes(*networks: nn.Module) -> int:
     total = 0
     for network in networks:
         file = CountingFile()
-        torch.save(network.state_dict(), file)
+        torch.save(network.state_dict(), file)  # type: ignore[arg-type]  # it needs no more of a file than this one has
         total += file.size
     return total
 
@@ -135,7 +135,7 @@ class Candidate(NamedTuple):
     """One method, ready to be timed, and its test set where weights and data are at hand."""
 
     method: str
-    pipeline: nn.Module
+    pipeline: TryOnPipeline | BaselinePipeline
     subject: Subject | None
     call: Callable[[], Any]
 

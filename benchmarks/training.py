@@ -93,9 +93,9 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
                 median, p95 = milliseconds(measurement)
                 rates = 1000 * count / median, measured[0].median / measurement.median
                 memory = peak_memory(step, device=device) / MEGA
-                place = describe_device(device), way, count, size
-                pair = options.teacher, options.student
-                rows.append(Row(stage, *pair, *place, median, p95, *rates, memory, options.repeats))
+                numbers = median, p95, *rates, memory, options.repeats
+                place = stage, options.teacher, options.student, describe_device(device), way, count, size
+                rows.append(Row._make((*place, *numbers)))
             yield rows
 
 

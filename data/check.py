@@ -132,7 +132,7 @@ def check_dataset(
     size = records.valid_size(size)
     report = Report(expand(root))
     try:
-        phases = (phase,) if pairs else records.find_phases(report.root, phase)
+        phases = (phase,) if pairs and phase else records.find_phases(report.root, phase)
     except UserError as error:
         report.error = error
         return report

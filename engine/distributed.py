@@ -3,9 +3,9 @@
 import contextlib
 import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -140,7 +140,7 @@ class Share(Sampler[int]):
         self.start = 0  # records of the order to leave out: those that an interrupted epoch has seen already
 
     def __len__(self) -> int:
-        return -(-max(0, len(self.order) - self.start) // self.process.world)
+        return -(-max(0, len(cast(Sized, self.order)) - self.start) // self.process.world)
 
     def __iter__(self) -> Iterator[int]:
         order = list(self.order)

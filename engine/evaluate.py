@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from PIL import Image
@@ -120,7 +120,7 @@ def dress_all(
     note: str = '',
     names: Sequence[str] | None = None,
     compare: Callable[[dict[str, Any], TryOn | BaselineTryOn], Tensor] | None = None,
-    observe: Callable[[dict[str, Any], TryOn], None] | None = None,
+    observe: Callable[[dict[str, Any], Any], None] | None = None,
     inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]] = student_inputs,
 ) -> list[Dressed]:
     """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
@@ -210,7 +210,7 @@ class Evaluation:
             caution = '' if list_kind == 'paired' else ': not a reconstruction error, the garment is another'
             protocol = f"lpips, VGG, v0.1, person's picture against {PUBLISHED_FORMAT}, {what}{caution}"
             files = [(real / pair.person, made / pair.file) for pair in dressed]
-            scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, self.lpips)))
+            scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, cast(Callable, self.lpips))))
         if 'ssim' in self.metrics:
             if list_kind != 'paired':
                 why = f"the list is {list_kind}, so the person's picture does not show what should come out"

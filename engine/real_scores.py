@@ -272,7 +272,7 @@ def score_photographs(
     with torch.no_grad():
         for batch in tqdm(loader, 'scoring photographs', leave=False, disable=None):
             collect(batch, pipeline(batch['image'], batch['color'], batch['edge']))
-    return {score.label: score.value for score in collect.scores()}
+    return {score.label: score.value for score in collect.scores() if score.value is not None}
 
 
 def _dressing(result: TryOn, index: int = 0) -> Dressing:

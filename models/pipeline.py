@@ -55,10 +55,16 @@ def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
     return cloth * edge, edge
 
 
-def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
-    """Raise ValueError unless `cloth` and `edge` are pictures of one batch and size."""
+def given(edge: Tensor | None) -> Tensor:
+    """The edge of a garment that is no code. Raises ValueError where it is missing."""
     if edge is None:
         raise UserError('there is no edge: give person, cloth and edge, or a person and what encode_garment returned')
+    return edge
+
+
+def check_garment(cloth: Tensor, edge: Tensor | None) -> None:
+    """Raise ValueError unless `cloth` and `edge` are pictures of one batch and size."""
+    edge = given(edge)
     check_picture('cloth', cloth, 3)
     check_picture('edge', edge, 1)
     check_agreement('edge', edge, 'cloth', cloth)
@@ -192,8 +198,7 @@ class TryOnPipeline(nn.Module):
         if not isinstance(person, PersonCode):
             person = self.encode_person(person)
         if not isinstance(cloth, GarmentCode):
-            assert edge is not None, 'check_inputs refuses a cloth without an edge'
-            cloth = self.encode_garment(cloth, edge)
+            cloth = self.encode_garment(cloth, given(edge))
         return self.dress(*match_batch(person, cloth))
 
     @torch.no_grad()

@@ -29,7 +29,7 @@ def create_parser(stage: str) -> OptionParser:
         if title not in groups:
             groups[title] = parser.add_argument_group(title)
         if field.name == 'align_corners':
-            add_align_corners(groups[title], default=field.default, explanation=parsing['help'])
+            add_align_corners(groups[title], default=bool(field.default), explanation=parsing['help'])
             continue
         if parsing.pop('switch', False):
             parsing['action'] = argparse.BooleanOptionalAction

@@ -39,7 +39,8 @@ class ClipInfo(NamedTuple):
     width: int  # of the upright picture
     height: int
     rate: Fraction  # frames a second, on average
-    count: int | None  # frames, as the container says, which may be a few off; None: it says nothing
+    # frames, as the container says, which may be a few off; None: it says nothing. A tuple has a method of this name.
+    count: int | None  # type: ignore[assignment]
     has_sound: bool | None  # None: the library cannot tell
     aspect: Fraction = Fraction(1)  # of a pixel, width to height, before it is turned upright
 
@@ -91,10 +92,13 @@ def open_clip(path: str | Path, *, library: str | None = None) -> ClipReader:
     _check_file(path)
     _check_moving(path)
     if choose_library(library) == 'pyav':
-        from photo.clip_pyav import PyavReader as Reader
+        from photo.clip_pyav import PyavReader
+
+        reader: ClipReader = PyavReader(path)
     else:
-        from photo.clip_opencv import OpencvReader as Reader
-    reader = Reader(path)
+        from photo.clip_opencv import OpencvReader
+
+        reader = OpencvReader(path)
     info = reader.info
     if min(info.width, info.height) < SMALLEST_SIDE or info.width * info.height > MOST_PIXELS:
         reader.close()

@@ -114,7 +114,7 @@ def _load(source: Source, name: str, *, as_mask: bool = False) -> Photo:
             raise UserError(f'{name}: {_what_else(source)}') from None
         with picture:
             photo, frames = _decode(picture, name, as_mask=as_mask), getattr(picture, 'n_frames', 1)
-            # What cameras put behind a photograph, its preview for instance, is no animation.
+            # MPO files hold a photograph and its previews: not an animation.
             if frames > 1 and picture.format != 'MPO':
                 photo = photo._replace(notes=(*photo.notes, f'{name}: the first of {frames} frames is used'))
             return photo

@@ -143,7 +143,7 @@ def person_box(mask: Image.Image) -> Box | None:
 
 
 def silhouette(mask: Image.Image) -> Image.Image:
-    """The region where the person with this mask (L) may be redrawn: a little beyond it and in small holes, soft at the rim (L)."""
+    """The region where a person with this mask (L) may be redrawn: slightly beyond it and in small holes, soft at the rim (L)."""
     wide = cv2.dilate(_fill(small_picture(mask) >= 128).astype(np.uint8), disk(SILHOUETTE_MARGIN))
     return _full_size(cv2.blur(wide.astype(np.float32), (3, 3)), mask.size)
 

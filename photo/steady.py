@@ -17,7 +17,7 @@ from torch import Tensor
 from models.interface import TryOnModel
 from models.ops.flow import sample
 from models.outputs import GarmentCode, PersonCode, TryOn
-from models.pipeline import blend
+from models.pipeline import blend, given
 from photo.composition import drawn_alone
 
 LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one
@@ -59,7 +59,7 @@ class SteadyPipeline:
     ) -> TryOn:
         """Dress one person, tied to the last frame where that showed the same `GarmentCode`."""
         person = person if isinstance(person, PersonCode) else self.encode_person(person)
-        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, edge)
+        garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, given(edge))
         return self.tie(person, garment, self.model(person, garment))
 
     def tie(self, person: PersonCode, garment: GarmentCode, result: TryOn) -> TryOn:
@@ -76,7 +76,7 @@ class SteadyPipeline:
         share = share_of_new(newness, disagreement)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
-        limits = unit * np.float32([PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT])
+        limits = unit * np.array([PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT], np.float32)
         np.clip(mixed, -limits, limits, out=mixed)
         mixed *= 1 - share
         mixed += said
@@ -130,7 +130,7 @@ def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
 
 def _unit(shape: tuple[int, int]) -> np.ndarray:
     """Size of a pixel, or 1, in the units of each map of a picture (height, width)."""
-    return np.float32([2 / shape[1], 2 / shape[0], 1, 1, 1, 1, 1, 1])
+    return np.array([2 / shape[1], 2 / shape[0], 1, 1, 1, 1, 1, 1], np.float32)
 
 
 def _carry(maps: np.ndarray, came_from: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -146,6 +146,6 @@ def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     parts.to(memory_format=torch.channels_last)
     dress, garment = parts.dress, parts.garment
     assert isinstance(dress, Dresser) and isinstance(garment, GarmentEncoder)
-    dress.flow = operations.flow(dress.flow)
+    dress.flow = cast(FlowNetwork, operations.flow(dress.flow))
     garment.encoder.append(ChannelsLastMaps())
     return parts

@@ -131,7 +131,7 @@ class WrappedFlow(FlowNetwork):
         self.align_corners = network.align_corners
         self.netRefine = network.netRefine
         if self.compare is not None and hasattr(network, 'compare'):
-            network.compare = self.compare
+            setattr(network, 'compare', self.compare)  # noqa: B010 - to a type checker any attribute of a module is one
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
         return self.network.context(condition_features, cloth_features)

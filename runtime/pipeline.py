@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.outputs import GarmentCode, PersonCode, TryOn
-from models.pipeline import TryOnPipeline, check_garment, check_inputs, check_picture, match_batch
+from models.pipeline import TryOnPipeline, check_garment, check_inputs, check_picture, given, match_batch
 from runtime.backends import CUDA_ONLY, MODES, create, find_problem
 from runtime.parts import Call, split
 from utils.errors import UserError, first_line
@@ -57,8 +57,7 @@ class OptimizedPipeline:
         """Dress a person; arguments, results and errors are those of `TryOnPipeline`."""
         check_inputs(person, cloth, edge, self._check_size)
         if not isinstance(cloth, GarmentCode):
-            assert edge is not None, 'check_inputs refuses a cloth without an edge'
-            cloth = self.encode_garment(cloth, edge)
+            cloth = self.encode_garment(cloth, given(edge))
         if isinstance(person, PersonCode):
             person, cloth = match_batch(person, cloth)
             return TryOn(*self._calls['dress'](person.person, *person.features, *_tensors(cloth)))

@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 def parse_options(arguments: list[str] | None) -> Namespace:
     """Read the command line; a wrong option raises `UserError` with one line."""
     parser = OptionParser('Dress everybody in everything and make a page of it.')
-    several = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH', 'required': True}
+    several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH', 'required': True}
     parser.add_argument('--persons', help='photographs of people, or folders of them', **several)
     parser.add_argument('--garments', help='photographs of garments on a plain background, or folders', **several)
     parser.add_argument('--out', required=True, metavar='FOLDER', help='where the page and its pictures go')
@@ -115,7 +115,7 @@ def make_book(
             worn[column] = prepare_garment(pipeline, path, size=size)
         except UserError as error:
             notes.append(f'left out: {error}')
-    rows = []
+    rows: list[tuple[Look, list[Look]]] = []
     for path, row in zip(tqdm(persons, 'dressing', unit='person', disable=None), names, strict=True):
         try:
             person = prepare_person(pipeline, path, size=size, background=background)

@@ -31,7 +31,7 @@ def moved(person: Person, phase: float) -> Person:
     """A person at a `phase` (radians) of the movement; at 0 as sampled."""
     side, twice = float(np.sin(phase)), float(1 - np.cos(phase)) / 2
     arms = [swung(arm, 1.3 * twice if arm.side > 0 else 2 * twice * abs(np.cos(phase / 2))) for arm in person.arms]
-    origin = person.origin + np.float32([SWAY * side, 0])
+    origin = person.origin + np.array([SWAY * side, 0], np.float32)
     return replace(person, arms=arms, origin=origin, lean=person.lean + LEAN * side, turn=person.turn + TURN * side)
 
 
@@ -47,4 +47,4 @@ def swung(arm: Arm, share: float) -> Arm:
 
 def _turned(bone: np.ndarray, angle: float) -> np.ndarray:
     sin, cos = np.sin(angle), np.cos(angle)
-    return np.float32([cos * bone[0] - sin * bone[1], sin * bone[0] + cos * bone[1]])
+    return np.array([cos * bone[0] - sin * bone[1], sin * bone[0] + cos * bone[1]], np.float32)

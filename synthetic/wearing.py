@@ -108,8 +108,7 @@ def shaded(cloth: np.ndarray, shade: np.ndarray | None) -> np.ndarray:
 
 def look_up(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Values of an image at pixels (x, y) [h, w, 2], bilinear, 0 outside."""
-    # OpenCV takes one map of pairs and None; its stubs do not know that.
-    return cv2.remap(image, flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)  # type: ignore[call-overload]
+    return cv2.remap(image, flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
 def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.ndarray]:

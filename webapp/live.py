@@ -189,6 +189,7 @@ class Visitor:
             await self.came.wait()
             self.came.clear()
             data = self.newest
+            assert data is not None, '`came` is set by a frame'
             if self.worn.garment is None:
                 await self.socket.send_bytes(ANSWER.pack(HEAD.unpack_from(data)[0], 0.0))
                 continue

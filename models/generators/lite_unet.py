@@ -42,9 +42,9 @@ class LiteUnet(nn.Module):
         last = nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1)
         self.head = nn.Sequential(*layers, last)
         with torch.no_grad():  # the pixels of a block begin alike: no pattern of blocks to be unlearnt
-            weight, bias = last.weight, last.bias
-            weight.copy_(weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
-            nn.init.zeros_(bias)
+            last.weight.copy_(last.weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
+            assert last.bias is not None
+            last.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
         blocks = F.pixel_unshuffle(x, BLOCK)  # [N, 4 C, H / 2, W / 2]

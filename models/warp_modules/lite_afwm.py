@@ -54,6 +54,7 @@ class Estimator(nn.Module):
         last = nn.Conv2d(width * 2 // 3, 2, 3, padding=1)
         self.body = nn.Sequential(*layers, last)
         nn.init.normal_(last.weight, std=SMALL_WEIGHT)
+        assert last.bias is not None
         nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
