@@ -12,7 +12,7 @@ from PIL import Image
 
 import tryon
 from models.checkpoint import defaults
-from synthetic.dataset import _garment, render_record
+from synthetic.dataset import flat_garment, render_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ def photographs(module_path):
     """Two people and two garments, drawn."""
     for index, (person, garment) in enumerate((('me', 'shirt'), ('you', 'dress'))):
         Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(module_path / f'{person}.png')
-        drawn = _garment(5, 'test', 2 + index, (256, 192))
+        drawn = flat_garment(5, 'test', 2 + index, (256, 192))
         (module_path / 'garments').mkdir(exist_ok=True)
         Image.fromarray(drawn.picture).save(module_path / 'garments' / f'{garment}.png')
         Image.fromarray(drawn.edge).save(module_path / f'{garment}_mask.png')
