@@ -111,6 +111,7 @@ def _is_male(seed: int, split: str, index: int) -> bool:
 
 @lru_cache(maxsize=4)
 def flat_garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
+    """The flat garment of a record; cached."""
     return draw_garment(_stream(seed, split, index, 1), Frame(*size), male=_is_male(seed, split, index))
 
 
@@ -154,11 +155,13 @@ def partner(index: int, count: int) -> int:
 
 
 def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    """A picture uint8, RGB [H, W, 3] or grey [H, W], as a JPEG file."""
     image = image[..., ::-1] if image.ndim == 3 else image
     return cv2.imencode('.jpg', np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def png_bytes(image: np.ndarray) -> bytes:
+    """A picture uint8, RGB [H, W, 3] or grey [H, W], as a PNG file."""
     image = image[..., ::-1] if image.ndim == 3 else image
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     return cv2.imencode('.png', np.ascontiguousarray(image), settings)[1].tobytes()
@@ -234,6 +237,7 @@ def using(option: str, path: Path) -> Iterator[None]:
 
 
 def check_drawing(seed: int, size: tuple[int, int]) -> None:
+    """Raise `UserError` for a seed or a size (H, W) that cannot be drawn."""
     if seed < 0:
         raise UserError(f'--seed {seed}: expected 0 or more')
     if min(valid_size(size)) < SMALLEST_SIDE:
