@@ -272,14 +272,14 @@ def _read_manifest(root: Path) -> dict | None:
         raise refusal
     try:
         manifest = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
-        truths = manifest.get('truths', False)
+        truths = 'truths' in manifest and manifest['truths'] is True
         manifest = {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
         numbers = [manifest[key] for key in manifest if key != 'size'] + [*manifest['size']]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refusal from error
     if len(numbers) != 6 or any(type(number) is not int or number < 0 for number in numbers):
         raise refusal
-    return manifest | {'truths': truths is True}
+    return manifest | {'truths': truths}
 
 
 def _agree(root: Path, old: dict, new: dict) -> None:

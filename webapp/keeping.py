@@ -32,8 +32,8 @@ class Keeper:
         return [path is None or self._touch(Path(path).resolve()) for path in paths]
 
     def _touch(self, path: Path) -> bool:
-        if not path.is_relative_to(self.folder):
-            return False
+        if not path.is_relative_to(self.folder):  # a file of somebody else, which nobody deletes here
+            return path.is_file()
         try:
             os.utime(path)
         except OSError:

@@ -47,7 +47,7 @@ def test_what_is_shown_is_kept_and_what_is_not_goes(studio):
     os.utime(own, (hours_ago, hours_ago))
     studio.new_result()
     assert shown.exists() and own.exists() and not left.parent.exists()
-    assert studio.keeper.touch([str(left), '/etc/hostname']) == [False, False]
+    assert studio.keeper.touch([str(left)]) == [False]
 
 
 def test_a_picture_that_is_gone_is_answered_in_a_visitors_words(studio, drawn):
