@@ -102,7 +102,8 @@ def test_masks_are_used(command, photographs, tmp_path):
 def test_a_video_becomes_a_video_of_its_size_and_length(command, tmp_path, capsys):
     from fractions import Fraction
 
-    from photo.clip import ClipInfo, Frame, create_clip, open_clip
+    from photo.clip import create_clip, open_clip
+    from photo.clip_types import ClipInfo, Frame
 
     picture = np.asarray(Image.open(command.options['person']).convert('RGB').resize((192, 256)))
     info = ClipInfo(tmp_path / 'clip.mp4', 192, 256, rate=Fraction(24), count=4, has_sound=False)
