@@ -51,7 +51,7 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
             raise UserError(f'--{name}: an empty name; give a path')
     if options.skip_bad is None:
-        options.skip_bad = any(expand(path).is_dir() for path in (*options.person, *options.garment))
+        options.skip_bad = any(expand(path).is_dir() for path in (*(options.person or ()), *options.garment))
     options.size = checked_size(options.size)
     if options.size and max(options.size) > LARGEST_SIZE:
         raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is large anyway')

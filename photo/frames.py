@@ -47,9 +47,7 @@ class FrameDresser:
         self.steady = SteadyPipeline(pipeline) if steady else None
         self._tiles = TileSizes()
 
-    def look(
-        self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None
-    ) -> View:
+    def look(self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None) -> View:
         """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never moves.
 
         `picture` is what the networks see in the frame's place, such as the person before another background.
