@@ -69,8 +69,12 @@ def look_at_all(task: Task, *, size: tuple[int, int], background: str = 'auto') 
             again = _later(path, size=size, mask=mask, background=background)
             seen = attempt(again)
             keep = seen is not None and len(people) < KEPT_PEOPLE
-            people.append(None if seen is None else (lambda seen=seen: seen) if keep else again)
+            people.append(None if seen is None else _kept(seen) if keep else again)
     return Looked(people, garments, tuple(faults))
+
+
+def _kept(seen: SeenPerson) -> Callable[[], SeenPerson]:
+    return lambda: seen
 
 
 def _later(path: Path, **options: Any) -> Callable[[], SeenPerson]:
