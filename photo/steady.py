@@ -23,12 +23,13 @@ from photo.composition import drawn_alone
 LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one
 AGREED_SHARE = 0.8  # where they agree
 AGREES_BY = (0.3, 0.03)  # pixels of the garment's picture, and of the mask: nothing of the agreement is left beyond
+TURNS = (0.12, 0.3)  # change of a mask: noise up to the first, another thing from the second
 CALM = 9  # pixels a side over which disagreement is averaged
 NOISE, MOVED = 6.0, 30.0  # difference of a pixel to where it came from, levels: known again up to the first, new from the second
 AROUND = 5  # pixels a side over which the difference is averaged
 CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
 # Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of [0, 1].
-PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.6, 0.2
+PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.2, 0.1
 
 
 class History(NamedTuple):
@@ -70,8 +71,7 @@ class SteadyPipeline:
         if newness is None:
             return result
         unit = _unit(grey.shape)
-        disagreement = np.abs(_carry(last.said[..., :3], came_from) - said[..., :3]) / unit[:3]
-        share = share_of_new(newness, disagreement)
+        share = share_of_new(newness, np.abs(_carry(last.said, came_from) - said) / unit)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
         limits = unit * np.array([PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT], np.float32)
@@ -116,13 +116,15 @@ def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple
 
 
 def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
-    """Weight of the new frame, [H, W, 1], by how new a pixel is [H, W] and how much the networks' output changed.
+    """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks changed their mind.
 
-    `disagreement` [H, W, 3] is that of the place, x and y in pixels, and of the mask.
+    `disagreement` [H, W, 8] is that of the maps, places in pixels. Masks that turn over are no noise: an arm moved on.
     """
     place = np.hypot(disagreement[..., 0], disagreement[..., 1]) / AGREES_BY[0]
     worst = cv2.blur(np.maximum(place, disagreement[..., 2] / AGREES_BY[1]), (CALM, CALM))
     known = AGREED_SHARE - (AGREED_SHARE - LEAST_SHARE) * np.minimum(worst, 1)
+    turned = cv2.blur(np.maximum(disagreement[..., 2], disagreement[..., 7]), (3, 3))
+    newness = np.maximum(newness, np.clip((turned - TURNS[0]) / (TURNS[1] - TURNS[0]), 0, 1))
     return (known + (1 - known) * newness)[..., None].astype(np.float32)
 
 
