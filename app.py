@@ -2,8 +2,9 @@
 
     python app.py
 
-Serves http://127.0.0.1:7860 until Ctrl-C, to this machine alone unless --host or --share say otherwise. Reads a student's
-weights and, with --garments, a folder of garments; keeps uploads and results in a temporary folder that goes with it.
+Serves http://127.0.0.1:7860 until Ctrl-C, to this machine alone unless --host or --share say otherwise. Reads
+a student's weights and, with --garments, a folder of garments; keeps uploads and results in a temporary
+folder that goes with it.
 """
 
 import sys
@@ -26,12 +27,18 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, build the page, serve it."""
     options = parse_app_options(arguments)
     check_free(options.host, options.port)
-    weights, device = choose_weights(options.checkpoint, weights=options.weights), select_device(options.device)
+    weights, device = (
+        choose_weights(options.checkpoint, weights=options.weights),
+        select_device(options.device),
+    )
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['viton']:
-        note = '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` has seen no photograph.'
+        note = (
+            '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` '
+            'has seen no photograph.'
+        )
     model: TryOnModel = pipeline
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
@@ -57,7 +64,14 @@ def main(arguments: list[str] | None = None) -> None:
         room.prepare(choice.garments[:KEPT_READY])
         page = build_page(studio, room, choice, about=about, note=note)
         studio.keeper.protect()
-        serve(page, room, host=options.host, port=options.port, share=options.share, max_upload=options.max_upload)
+        serve(
+            page,
+            room,
+            host=options.host,
+            port=options.port,
+            share=options.share,
+            max_upload=options.max_upload,
+        )
 
 
 if __name__ == '__main__':

@@ -1,12 +1,14 @@
-"""Write a try-on as files that run without Python: ONNX, OpenVINO's own format, or a page that runs in a browser.
+"""Write a try-on as files that run without Python: ONNX, OpenVINO's own format, or a page that runs in a
+browser.
 
     python export.py --format onnx --out exported/
     python export.py --format web --out site/
 
-Reads a student's weights, published or own. Writes for each precision a folder with one graph (person, cloth, edge -> tryon,
-warped_cloth) and the split ones (the garment's code; person and code -> tryon), compares all of them with the pipeline on
-pictures, and moves them to their place only if they agree. `runtime.create_runtime` reads them back. The page is a folder for any
-static web server (docs/web.md); writing it needs Node.js.
+Reads a student's weights, published or own. Writes for each precision a folder with one graph (person, cloth,
+edge -> tryon, warped_cloth) and the split ones (the garment's code; person and code -> tryon), compares all
+of them with the pipeline on pictures, and moves them to their place only if they agree.
+`runtime.create_runtime` reads them back. The page is a folder for any static web server (docs/web.md);
+writing it needs Node.js.
 """
 
 import contextlib
@@ -32,7 +34,9 @@ from webapp.site import check_node, write_site
 
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield a new folder in `out`; the folders made there take their places in `out` when the block ends well."""
+    """Yield a new folder in `out`; the folders made there take their places in `out` when the block ends
+    well.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f'--out {out}: a file; give a folder')
     is_new = not out.exists()
@@ -42,7 +46,8 @@ def staged(out: Path) -> Iterator[Path]:
         yield stage
         for folder in sorted(stage.iterdir()):
             (out / folder.name).mkdir(exist_ok=True)
-            # The manifest last: until it is there, the sums in the old one tell that the files are not its own.
+            # The manifest last: until it is there, the sums in the old one tell that the files are not its
+            # own.
             for file in sorted(folder.iterdir(), key=lambda file: file.name == MANIFEST):
                 os.replace(file, out / folder.name / file.name)
     finally:
@@ -68,7 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
         print('writing the page, which takes minutes', flush=True)
         site = write_site(pipeline, out, size=size, about=f'Weights: {weights.about}.')
         print(f'networks: {site.network_megabytes:.1f} MB, {site.psnr_db:.1f} dB beside the pipeline')
-        print(f'results: {out}, {site.files} files; a first visit loads {site.visit_megabytes:.1f} MB; see it by')
+        print(
+            f'results: {out}, {site.files} files; a first visit loads {site.visit_megabytes:.1f} MB; see '
+            'it by'
+        )
         print(f'    python -m http.server --directory {out}')
         return
     pictures = load_pictures(options.dataroot, size)
@@ -83,7 +91,10 @@ def main(arguments: list[str] | None = None) -> None:
             parity = [row._asdict() for row in rows[precision]]
             write_manifest(folder, read_manifest(folder) | {'parity': parity})
         about = 'drawn pictures' if options.dataroot is None else f'pictures of {options.dataroot}'
-        print(f'{options.format} beside the pipeline on {len(pictures[0])} {about}, split: garment encoded beforehand')
+        print(
+            f'{options.format} beside the pipeline on {len(pictures[0])} {about}, split: garment encoded '
+            'beforehand'
+        )
         print(parity_table(rows))
         check(rows)
     print(f'results: {", ".join(str(out / precision) for precision in rows)}')

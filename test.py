@@ -1,12 +1,13 @@
-"""Dress the persons of a test list with a student, published or own, or with a compared method, and measure the result.
+"""Dress the persons of a test list with a student, published or own, or with a compared method, and measure
+the result.
 
     python test.py --dataroot VITON_test \\
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
     python test.py --dataroot VITON_test --family sdafn --checkpoint checkpoints/ckpt_viton.pt
 
-Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there, `test_gt`, or
-`test_label` and `test_pairs_own.txt`, in the data root; for a compared method also `test_label`, `test_pose`,
-`test_densepose`. Writes a run folder: `results/tryon`, `results/measured` (the
+Reads `test_pairs.txt` (or `--pairs`), `test_img`, `test_color`, `test_edge` and, where they are there,
+`test_gt`, or `test_label` and `test_pairs_own.txt`, in the data root; for a compared method also
+`test_label`, `test_pose`, `test_densepose`. Writes a run folder: `results/tryon`, `results/measured` (the
 same pictures as the published script stores them), `results/visualize`, `results/contact_sheet.jpg`,
 `results/metrics.json`, `log.txt`, `opt.yaml`.
 """
@@ -35,7 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_test_options(arguments)
     device = select_device(options.device)
     files = options.checkpoint or [options.pf_warp_checkpoint, options.pf_gen_checkpoint]
-    settings: dict[str, Any] = {'align_corners': options.align_corners, 'size': options.size, 'pairs': options.pairs}
+    settings: dict[str, Any] = {
+        'align_corners': options.align_corners,
+        'size': options.size,
+        'pairs': options.pairs,
+    }
     settings['device'] = device
     subject = create_subject(options.dataroot, family=options.family, files=files, **settings)
     pipeline, dataset = subject.pipeline, subject.dataset
@@ -44,14 +49,18 @@ def main(arguments: list[str] | None = None) -> None:
     weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     evaluation = Evaluation(options.metrics, device=device, **weights)
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
-    photographs = find_real_scores(dataset, pipeline, options.real) if isinstance(pipeline, TryOnPipeline) else None
+    photographs = (
+        find_real_scores(dataset, pipeline, options.real) if isinstance(pipeline, TryOnPipeline) else None
+    )
     observer = Guarded(photographs, 'scores on photographs') if photographs else None
 
     names = result_names(dataset.pairs)
     run = increment_path(options.project, options.name)
     logger = create_logger(run)
     write_settings(run, vars(options))
-    logger.info(f'{pipeline.family} on {device}, {len(dataset)} pairs ({dataset.list_kind}) of {options.dataroot}')
+    logger.info(
+        f'{pipeline.family} on {device}, {len(dataset)} pairs ({dataset.list_kind}) of {options.dataroot}'
+    )
     loader = create_loader(dataset, batch_size=options.batch_size, workers=min(options.workers, len(dataset)))
     results = run / 'results'
     note = f'{pipeline.family}, {dataset.list_kind} list, {options.size[0]} x {options.size[1]}'
@@ -60,19 +69,35 @@ def main(arguments: list[str] | None = None) -> None:
     if options.size != tuple(pipeline.size):
         trained = f'{pipeline.size[0]} x {pipeline.size[1]}'
         note += f' (weights trained at {trained})'
-        logger.info(f'note: --size {options.size[0]} {options.size[1]}: these weights were trained at {trained} (H x W)')
+        logger.info(
+            f'note: --size {options.size[0]} {options.size[1]}: these weights were trained at {trained} '
+            '(H x W)'
+        )
     if not pipeline.is_trained:
         note += ', UNTRAINED weights: the pictures mean nothing yet'
         logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
     timed = Timed(pipeline, device=device)
-    outputs: dict[str, Any] = {'note': note, 'names': names, 'compare': comparison, 'observe': observer, 'inputs': subject.inputs}
+    outputs: dict[str, Any] = {
+        'note': note,
+        'names': names,
+        'compare': comparison,
+        'observe': observer,
+        'inputs': subject.inputs,
+    }
     dressed = dress_all(timed, loader, dataset.pairs, results, **outputs)
 
     scores = comparison.scores() if comparison else []
     scores += observer.scores() if observer else []
-    scores += evaluation.pictures(dressed, real=dataset.folder('img'), results=results, list_kind=dataset.list_kind)
+    scores += evaluation.pictures(
+        dressed, real=dataset.folder('img'), results=results, list_kind=dataset.list_kind
+    )
     scores += evaluation.cost(pipeline, *subject.first(), listed=timed)
-    about = {'family': pipeline.family, 'device': str(device), 'options': vars(options), 'list': dataset.list_kind}
+    about = {
+        'family': pipeline.family,
+        'device': str(device),
+        'options': vars(options),
+        'list': dataset.list_kind,
+    }
     logger.info(write_report(results / 'metrics.json', scores, **about, **subject.about))
     logger.info(f'pictures: {results / "contact_sheet.jpg"}, {results / "tryon"}, {results / "visualize"}')
 

@@ -4,10 +4,10 @@
         --pb_warp_checkpoint runs/train/Teacher_warp/weights/pb_warp_last.pt \\
         --name Teacher_e2e
 
-Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and `train_pose`
-in the data root, and the warp network of stage 1. Writes a run folder `runs/train/Teacher_e2e`: `weights/`
-(`pb_warp_last.pt`, `pb_gen_last.pt` and `state_last.pt`, from which `--resume` goes on), `samples/`, `log.txt`,
-TensorBoard events, `opt.yaml`.
+Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and
+`train_pose` in the data root, and the warp network of stage 1. Writes a run folder `runs/train/Teacher_e2e`:
+`weights/` (`pb_warp_last.pt`, `pb_gen_last.pt` and `state_last.pt`, from which `--resume` goes on),
+`samples/`, `log.txt`, TensorBoard events, `opt.yaml`.
 """
 
 import sys

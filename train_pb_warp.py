@@ -2,9 +2,9 @@
 
     python train_pb_warp.py --dataroot VITON_traindata --align_corners --name Teacher_warp
 
-Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and `train_pose`
-in the data root. Writes a run folder `runs/train/Teacher_warp`: `weights/` (`pb_warp_last.pt` and `state_last.pt`,
-from which `--resume` goes on), `samples/`, `log.txt`, TensorBoard events, `opt.yaml`.
+Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and
+`train_pose` in the data root. Writes a run folder `runs/train/Teacher_warp`: `weights/` (`pb_warp_last.pt`
+and `state_last.pt`, from which `--resume` goes on), `samples/`, `log.txt`, TensorBoard events, `opt.yaml`.
 """
 
 import sys

@@ -6,11 +6,11 @@
         --pf_warp_checkpoint runs/train/Student_warp/weights/pf_warp_last.pt --valroot VITON_test \\
         --name Student_e2e
 
-Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and `train_pose`
-in the data root, both networks of stage 2, which stay as they are, the warp network of stage 3, and with `--valroot`
-a test set. Writes a run folder `runs/train/Student_e2e`: `weights/` (`pf_warp_last.pt`, `pf_gen_last.pt`, with
-`--valroot` those of the lowest FID as `..._best.pt`, and `state_last.pt`, from which `--resume` goes on), `samples/`,
-`validation/`, `log.txt`, TensorBoard events, `opt.yaml`.
+Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and
+`train_pose` in the data root, both networks of stage 2, which stay as they are, the warp network of stage 3,
+and with `--valroot` a test set. Writes a run folder `runs/train/Student_e2e`: `weights/` (`pf_warp_last.pt`,
+`pf_gen_last.pt`, with `--valroot` those of the lowest FID as `..._best.pt`, and `state_last.pt`, from which
+`--resume` goes on), `samples/`, `validation/`, `log.txt`, TensorBoard events, `opt.yaml`.
 """
 
 import sys
@@ -34,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
 
         folder = open_run(settings, process, [*notes, *more_notes])
         save = network_writer(stage, settings)
-        trainer = Trainer(stage, loader, settings, folder=folder, save_network=save, process=process, validate=validate)
+        trainer = Trainer(
+            stage, loader, settings, folder=folder, save_network=save, process=process, validate=validate
+        )
         return trainer.fit()
 
 

@@ -5,10 +5,10 @@
         --pb_gen_checkpoint runs/train/Teacher_e2e/weights/pb_gen_last.pt \\
         --name Student_warp
 
-Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and `train_pose`
-in the data root, and both networks of stage 2, which stay as they are. Writes a run folder `runs/train/Student_warp`:
-`weights/` (`pf_warp_last.pt` and `state_last.pt`, from which `--resume` goes on), `samples/`, `log.txt`, TensorBoard
-events, `opt.yaml`.
+Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`, `train_densepose` and
+`train_pose` in the data root, and both networks of stage 2, which stay as they are. Writes a run folder
+`runs/train/Student_warp`: `weights/` (`pf_warp_last.pt` and `state_last.pt`, from which `--resume` goes on),
+`samples/`, `log.txt`, TensorBoard events, `opt.yaml`.
 """
 
 import sys

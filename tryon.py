@@ -4,9 +4,9 @@
     python tryon.py --person me.jpg you.jpg --garment shirts/ --out results/
     python tryon.py --video clip.mp4 --garment shirt.jpg --out out.mp4
 
-Reads photographs of people, or a video of one, and photographs of garments on a plain background or with masks of their own.
-Writes a picture of the photograph's size for each person and garment, and a sheet that shows them side by side; of a video, a
-video of its size and length for each garment.
+Reads photographs of people, or a video of one, and photographs of garments on a plain background or with
+masks of their own. Writes a picture of the photograph's size for each person and garment, and a sheet that
+shows them side by side; of a video, a video of its size and length for each garment.
 """
 
 import sys
@@ -54,7 +54,9 @@ def dress_photographs(options: Namespace) -> None:
     report_faults(looked, task, skip_bad=options.skip_bad)
     runner = choose_backend(options, weights, pipeline, size)
     remark, remarks = about(pipeline, size)
-    notes, faults = dress_every_pair(runner, task, looked, size=size, skip_bad=options.skip_bad, sheet=sheet, remark=remark)
+    notes, faults = dress_every_pair(
+        runner, task, looked, size=size, skip_bad=options.skip_bad, sheet=sheet, remark=remark
+    )
     for note in (*remarks, *notes):
         print(f'note: {note}')
     end(task, looked, faults, out=options.out, sheet=sheet)
@@ -95,7 +97,10 @@ def choose_backend(
     runner: TryOnModel = pipeline
     if options.backend != EAGER:
         runner = runtime.optimize(pipeline, options.backend, size=size)
-    print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device})')
+    print(
+        f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on '
+        f'{pipeline.device})'
+    )
     return runner
 
 

@@ -1,6 +1,7 @@
-"""Ways to compute the cost volume: time forward and with gradients, and memory, at the five levels of the warp.
+"""Ways to compute the cost volume: time forward and with gradients, and memory, at the five levels of the
+warp.
 
-    python -m benchmarks.correlation [--device cuda] [--dtype float16] [--batch 4] [--threads 1]
+python -m benchmarks.correlation [--device cuda] [--dtype float16] [--batch 4] [--threads 1]
 """
 
 import sys
@@ -63,8 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for gradients, label in ((False, 'forward'), (True, 'forward and backward')):
         rows = {name: [f'{name}, {label}'] for name in compared}
         for height, width in LEVELS:
-            shapes = (count, CHANNELS, height, width), (count, CHANNELS, height, width), (count, 49, height, width)
-            inputs = tuple(torch.randn(shape, device=device, dtype=dtype, requires_grad=True) for shape in shapes)
+            shapes = (
+                (count, CHANNELS, height, width),
+                (count, CHANNELS, height, width),
+                (count, 49, height, width),
+            )
+            inputs = tuple(
+                torch.randn(shape, device=device, dtype=dtype, requires_grad=True) for shape in shapes
+            )
             calls = {name: partial(run, way, inputs, gradients) for name, way in compared.items()}
             settings = {'device': device, 'repeats': options.repeats, 'warm_up': options.warm_up}
             measured += measure(calls, label=label, column=f'{height} x {width}', **settings)

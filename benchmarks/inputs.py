@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 
-def made_up_pictures(count: int, size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def made_up_pictures(
+    count: int, size: tuple[int, int], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
     """Noise for persons and cloths [N, 3, H, W] in [-1, 1], and a rectangle for the edges [N, 1, H, W]."""
     generator = torch.Generator().manual_seed(0)
     person, cloth = (torch.rand(count, 3, *size, generator=generator) * 2 - 1 for _ in range(2))

@@ -2,8 +2,9 @@
 
     python -m benchmarks.live --clip clip.mkv --backend native
 
-Starts app.py, opens its page, and reads what the page says; then changes the garment a few times and measures the longest gap
-between two frames. Chromium and the server share the machine's cores, as they would on a visitor's own.
+Starts app.py, opens its page, and reads what the page says; then changes the garment a few times and measures
+the longest gap between two frames. Chromium and the server share the machine's cores, as they would on a
+visitor's own.
 """
 
 import contextlib
@@ -73,7 +74,9 @@ def write_camera(clip: Path, path: Path) -> None:
     reader = open_clip(clip)
     with open(path, 'wb') as file, contextlib.closing(reader):
         for frame in reader.frames():
-            file.write(cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+            file.write(
+                cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+            )
 
 
 def measure(page: Any) -> None:
@@ -90,7 +93,9 @@ def measure(page: Any) -> None:
     fps, delay = (statistics.median(values) for values in zip(*readings, strict=True))
     print(f'frames a second: {fps:.1f}; delay: {delay:.0f} ms (medians of {STEPS} readings)')
     gaps = sorted(page.evaluate(GAPS, 7))
-    print(f'while garments change: {statistics.median(gaps):.0f} ms between frames, {gaps[-1]:.0f} ms at most')
+    print(
+        f'while garments change: {statistics.median(gaps):.0f} ms between frames, {gaps[-1]:.0f} ms at most'
+    )
 
 
 @exit_cleanly
@@ -100,7 +105,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--clip', required=True, help='a video that is the camera')
     parser.add_argument('--backend', default='auto', help='as of app.py')
     parser.add_argument('--weights', default='drawn', help='as of app.py')
-    parser.add_argument('--port', type=whole_number(1, 65535), default=7869, help='that the page is served on')
+    parser.add_argument(
+        '--port', type=whole_number(1, 65535), default=7869, help='that the page is served on'
+    )
     options = parser.parse_args(arguments)
     chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
     if chromium is None:

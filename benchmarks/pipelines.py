@@ -1,9 +1,11 @@
 """Speed of the pipelines: every family in every mode, beside plain PyTorch in the same run.
 
-    python -m benchmarks.pipelines [--families dm_vton] [--modes native openvino] [--batch 1 8] [--out FOLDER/NAME]
+    python -m benchmarks.pipelines [--families dm_vton] [--modes native openvino] [--batch 1 8]
+        [--out FOLDER/NAME]
 
-The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1: networks only, ten calls to warm up, the device waited
-for before and after each call. All modes take turns, and a speed-up is a ratio of two medians of one run.
+The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1: networks only, ten calls to warm
+up, the device waited for before and after each call. All modes take turns, and a speed-up is a ratio of two
+medians of one run.
 """
 
 import argparse
@@ -44,7 +46,9 @@ class Row(NamedTuple):
     p95_ms: float
     fps: float  # pictures a second, from the median
     speed_up: float  # against the plain row of the same family and batch, garment encoded in the call
-    parameters_mb: float  # of the plain network, in the row's dtype; a mode may keep transformed weights beside them
+    parameters_mb: (
+        float  # of the plain network, in the row's dtype; a mode may keep transformed weights beside them
+    )
     peak_mb: float | None  # beyond the weights; None where it cannot be seen
     multiply_adds_g: float  # of the plain networks' convolutions, for the whole batch
     tflops: float  # two operations a multiply-add of the plain networks; saved arithmetic counts as speed
@@ -75,8 +79,13 @@ def measure_family(
         calls[index, False] = partial(model, person, cloth, edge)
         calls[index, True] = partial(model, person, code)
     operations = {cached: multiply_adds(calls[0, cached]) for cached in (False, True)}
-    named = {f'{(PLAIN, *modes)[index]}{", cached" if cached else ""}': call for (index, cached), call in calls.items()}
-    measured = measure(named, label=f'{family}, batch {batch}', device=device, repeats=repeats, warm_up=warm_up)
+    named = {
+        f'{(PLAIN, *modes)[index]}{", cached" if cached else ""}': call
+        for (index, cached), call in calls.items()
+    }
+    measured = measure(
+        named, label=f'{family}, batch {batch}', device=device, repeats=repeats, warm_up=warm_up
+    )
     rows = []
     for ((index, cached), call), measurement in zip(calls.items(), measured, strict=True):
         mode, used = (PLAIN, *modes)[index], models[index].dtype
@@ -128,7 +137,11 @@ def chart(rows: Sequence[dict], about: dict) -> Any:
     axes, place, ticks, labels = figure.add_subplot(), 0, [], []
     for family in families:
         bars = [
-            (f'{family}  {row["mode"]}{", garment cached" if row["garment_cached"] else ""}', row['median_ms'], row['mode'])
+            (
+                f'{family}  {row["mode"]}{", garment cached" if row["garment_cached"] else ""}',
+                row['median_ms'],
+                row['mode'],
+            )
             for row in rows
             if row['family'] == family
         ]
@@ -152,7 +165,9 @@ def chart(rows: Sequence[dict], about: dict) -> Any:
 
 
 def choose_modes(asked: Sequence[str] | None, device: torch.device, dtype: torch.dtype) -> list[str]:
-    """The modes that were asked for, or those that this machine has; a reason is printed for each that is left out."""
+    """The modes that were asked for, or those that this machine has; a reason is printed for each that is
+    left out.
+    """
     if asked is None:
         reasons = {mode: find_problem(mode, device, dtype) for mode in CANDIDATES[device.type]}
         for mode, reason in reasons.items():
@@ -171,7 +186,12 @@ def measure_pipelines(options: argparse.Namespace, device: torch.device) -> Iter
     """The rows of each family at each batch size, as they come."""
     dtype = options.dtype and getattr(torch, options.dtype)
     modes = choose_modes(options.modes, device, dtype or torch.float32)
-    settings = {'size': tuple(options.size), 'device': device, 'repeats': options.repeats, 'warm_up': options.warm_up}
+    settings = {
+        'size': tuple(options.size),
+        'device': device,
+        'repeats': options.repeats,
+        'warm_up': options.warm_up,
+    }
     for family in options.families:
         for batch in options.batch:
             yield measure_family(family, modes, batch=batch, dtype=dtype, **settings)
@@ -182,8 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, write the results."""
     parser = create_parser(__doc__.splitlines()[0])
     parser.add_argument('--families', nargs='+', choices=list(FAMILIES), default=list(FAMILIES))
-    parser.add_argument('--modes', nargs='+', help=f'beside {PLAIN}: {", ".join(MODES)}; by default those that are installed')
-    parser.add_argument('--dtype', choices=['float32', 'float16', 'bfloat16'], help='of the optimised modes; theirs by default')
+    parser.add_argument(
+        '--modes', nargs='+', help=f'beside {PLAIN}: {", ".join(MODES)}; by default those that are installed'
+    )
+    parser.add_argument(
+        '--dtype',
+        choices=['float32', 'float16', 'bfloat16'],
+        help='of the optimised modes; theirs by default',
+    )
     options = parser.parse_args(arguments)
     device = prepare(options)
     rows = measure_pipelines(options, device)

@@ -1,4 +1,6 @@
-"""Measurements, the options that all benchmarks share, and what a benchmark writes: JSON, a table, a bar chart."""
+"""Measurements, the options that all benchmarks share, and what a benchmark writes: JSON, a table, a bar
+chart.
+"""
 
 import argparse
 import json
@@ -23,15 +25,27 @@ PLAIN = 'plain'
 
 
 def measure(
-    calls: Mapping[str, Callable[[], Any]], *, label: str, column: str = '', device: torch.device, repeats: int, warm_up: int
+    calls: Mapping[str, Callable[[], Any]],
+    *,
+    label: str,
+    column: str = '',
+    device: torch.device,
+    repeats: int,
+    warm_up: int,
 ) -> list[Measurement]:
-    """Time calls in turns, so that other work on the machine slows all of them: one measurement each, in their order.
+    """Time calls in turns, so that other work on the machine slows all of them: one measurement each, in
+    their order.
 
     `label` names the table and `column` the column that `torch.utils.benchmark.Compare` puts them in.
     """
-    times = time_calls(list(calls.values()), device=device, repeats=repeats, warm_up=warm_up, title=f'{label} {column}')
+    times = time_calls(
+        list(calls.values()), device=device, repeats=repeats, warm_up=warm_up, title=f'{label} {column}'
+    )
     threads = torch.get_num_threads()
-    tasks = (TaskSpec('', '', label=label, sub_label=name, description=column, num_threads=threads) for name in calls)
+    tasks = (
+        TaskSpec('', '', label=label, sub_label=name, description=column, num_threads=threads)
+        for name in calls
+    )
     return [Measurement(1, values, task) for values, task in zip(times, tasks, strict=True)]
 
 
@@ -45,7 +59,11 @@ def machine(device: torch.device) -> dict[str, str | int]:
     processor = platform.processor() or platform.machine()
     info = Path('/proc/cpuinfo')
     if info.is_file():
-        names = [line.partition(':')[2].strip() for line in info.read_text().splitlines() if line.startswith('model name')]
+        names = [
+            line.partition(':')[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith('model name')
+        ]
         processor = names[0] if names else processor
     return {
         'device': describe_device(device),
@@ -61,11 +79,18 @@ def machine(device: torch.device) -> dict[str, str | int]:
 def create_parser(description: str) -> OptionParser:
     """Options of every benchmark."""
     parser = OptionParser(description)
-    parser.add_argument('--batch', nargs='+', type=whole_number(1), default=[1], help='persons a call, or records a step')
+    parser.add_argument(
+        '--batch', nargs='+', type=whole_number(1), default=[1], help='persons a call, or records a step'
+    )
     parser.add_argument('--size', nargs=2, type=whole_number(32), default=[256, 192], metavar=('H', 'W'))
     add_device_option(parser)
     parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns')
-    parser.add_argument('--warm_up', type=whole_number(0), default=WARM_UP_CALLS, help='turns before those, which are not timed')
+    parser.add_argument(
+        '--warm_up',
+        type=whole_number(0),
+        default=WARM_UP_CALLS,
+        help='turns before those, which are not timed',
+    )
     parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')
     parser.add_argument('--out', type=Path, help='write PATH.json, PATH.txt and, of pipelines, PATH.png')
     return parser
@@ -90,7 +115,9 @@ def report(
     draw: Callable[[Sequence[dict], dict], Any] | None = None,
     **constants: Any,
 ) -> None:
-    """Print the table of all rows. With `out`, write them after each part too: a run cut short leaves what it has."""
+    """Print the table of all rows. With `out`, write them after each part too: a run cut short leaves what it
+    has.
+    """
     rows: list[NamedTuple] = []
     text = ', '.join(f'{key} {value}' for key, value in about.items())
     for some in measured:

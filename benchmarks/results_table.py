@@ -1,4 +1,6 @@
-"""The results table as Markdown, as JSON and as a picture of runtime against quality, beside what the paper published."""
+"""The results table as Markdown, as JSON and as a picture of runtime against quality, beside what the paper
+published.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,9 @@ QUALITY = ('FID', 'KID', 'LPIPS', 'SSIM')
 
 
 class Published(NamedTuple):
-    """A row of the paper: FID on 416 unpaired pairs of VITON-Clean, batch 1 on a T4 GPU, size of the checkpoint files."""
+    """A row of the paper: FID on 416 unpaired pairs of VITON-Clean, batch 1 on a T4 GPU, size of the
+    checkpoint files.
+    """
 
     fid: float
     runtime_ms: float
@@ -35,7 +39,9 @@ class Result(NamedTuple):
     """Measurements of one method."""
 
     method: str
-    inputs: tuple[str, ...]  # what the method must know of the person beside the picture, or the picture alone
+    inputs: tuple[
+        str, ...
+    ]  # what the method must know of the person beside the picture, or the picture alone
     parameters_m: float
     memory_mb: float  # of its checkpoint files, 10^6 bytes
     multiply_adds_g: float  # of the convolutions, one person
@@ -88,21 +94,28 @@ def as_markdown(results: Sequence[Result], about: Mapping[str, Any]) -> str:
     calls = max(result.calls for result in results)
     notes = [
         f'{about["processor"]}, {about["device"]}, torch {about["torch"]}, batch 1, 256 x 192, float32.',
-        f'Runtime: networks alone, median of {calls} calls, all methods in turns; in brackets the paper, on a T4 GPU.',
+        f'Runtime: networks alone, median of {calls} calls, all methods in turns; in brackets the paper, '
+        'on a T4 GPU.',
         'Memory: size of the checkpoint files, 10^6 bytes. Multiply-adds: of the convolutions.',
     ]
     if about.get('dataroot'):
-        weights = '; '.join(f'{result.method}: {", ".join(result.weights)}' for result in results if result.weights)
+        weights = '; '.join(
+            f'{result.method}: {", ".join(result.weights)}' for result in results if result.weights
+        )
         notes.append(f'Quality: on {Path(about["dataroot"]).name}, weights of {weights or "no method"}.')
     return '\n'.join([*(f'| {line} |' for line in lines), '', *notes])
 
 
 def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
-    """Runtime, as a multiple of DM-VTON's, against FID: a matplotlib figure. Disks are as large as the memory."""
+    """Runtime, as a multiple of DM-VTON's, against FID: a matplotlib figure. Disks are as large as the
+    memory.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UserError('matplotlib is missing, which draws the picture: pip install matplotlib, or leave --out out') from None
+        raise UserError(
+            'matplotlib is missing, which draws the picture: pip install matplotlib, or leave --out out'
+        ) from None
     figure = Figure(figsize=(9, 6), layout='constrained')
     axes = figure.add_subplot()
     for number, result in enumerate(results):
@@ -114,17 +127,32 @@ def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
         if fid is None or result.ratio is None:
             continue
         filled = colour if 'FID' in result.quality else 'none'
-        axes.scatter(result.ratio, fid, s=3 * result.memory_mb, facecolors=filled, edgecolors=colour, linewidths=1.5, alpha=0.8)
+        axes.scatter(
+            result.ratio,
+            fid,
+            s=3 * result.memory_mb,
+            facecolors=filled,
+            edgecolors=colour,
+            linewidths=1.5,
+            alpha=0.8,
+        )
         label = f'{result.method}\n{result.median_ms:.0f} ms, {result.memory_mb:.0f} MB'
-        axes.annotate(label, (result.ratio, fid), xytext=(0, 22), textcoords='offset points', ha='center', fontsize=9)
-    axes.set(xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale)", ylabel='FID (lower is better)')
+        axes.annotate(
+            label, (result.ratio, fid), xytext=(0, 22), textcoords='offset points', ha='center', fontsize=9
+        )
+    axes.set(
+        xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale)", ylabel='FID (lower is better)'
+    )
     axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], labels=['0.5', '1', '2', '4', '8', '16', '32'])
     axes.minorticks_off()
     axes.margins(0.15, 0.2)
     axes.grid(alpha=0.3)
     measured = any('FID' in result.quality for result in results)
     how = 'filled: FID measured in this run, hollow: FID of the paper' if measured else 'FID of the paper'
-    title = f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; cross: the paper, T4'
+    title = (
+        f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; '
+        'cross: the paper, T4'
+    )
     axes.set_title(title, fontsize=9)
     return figure
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.steadiness --clips clips/ --garment shirt.jpg --out runs/steadiness/
 
-*Flicker* is the mean absolute difference (levels of 255) of successive dressed frames inside the garment, after the person's own
-optical flow (OpenCV's DIS, between the frames as they came) is taken out. *Lag* is the number of frames after which a person
-who stands still in a new place is dressed, but for SAME levels on average inside the garment, as if there from the start; the
-new places are other moments of the clip, and the frame moved aside. Writes contact sheets of every tenth frame and a JSON file.
+*Flicker* is the mean absolute difference (levels of 255) of successive dressed frames inside the garment,
+after the person's own optical flow (OpenCV's DIS, between the frames as they came) is taken out. *Lag* is the
+number of frames after which a person who stands still in a new place is dressed, but for SAME levels on
+average inside the garment, as if there from the start; the new places are other moments of the clip, and the
+frame moved aside. Writes contact sheets of every tenth frame and a JSON file.
 """
 
 import json
@@ -64,7 +65,10 @@ class Recorded:
         return PersonCode(person, ())  # encoded when it is dressed
 
     def __call__(
-        self, person: torch.Tensor | PersonCode, cloth: torch.Tensor | GarmentCode, edge: torch.Tensor | None = None
+        self,
+        person: torch.Tensor | PersonCode,
+        cloth: torch.Tensor | GarmentCode,
+        edge: torch.Tensor | None = None,
     ) -> TryOn:
         """The result for codes; pictures are not taken."""
         assert isinstance(person, PersonCode)
@@ -79,13 +83,17 @@ def garment_region(dresser: FrameDresser, frame: np.ndarray, result: TryOn) -> n
     window = dresser.look(frame).window
     mask = cv2.resize(result.mask[0, 0].float().numpy(), (window.width, window.height)) > 0.5
     whole, part = np.zeros(frame.shape[:2], bool), window.part(frame.shape[1::-1])
-    inner = mask[part.top - window.top : part.bottom - window.top, part.left - window.left : part.right - window.left]
+    inner = mask[
+        part.top - window.top : part.bottom - window.top, part.left - window.left : part.right - window.left
+    ]
     whole[part.top : part.bottom, part.left : part.right] = inner
     return whole
 
 
 def flicker(frames: list[np.ndarray], dressed: list[np.ndarray], regions: list[np.ndarray]) -> float:
-    """Mean difference of successive dressed frames in levels, the person's motion taken out, inside both garment regions."""
+    """Mean difference of successive dressed frames in levels, the person's motion taken out, inside both
+    garment regions.
+    """
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in grey[0].shape[::-1]))
@@ -101,7 +109,9 @@ def flicker(frames: list[np.ndarray], dressed: list[np.ndarray], regions: list[n
 
 
 def lag(pipeline: Recorded, garment: PreparedGarment, start: np.ndarray, end: np.ndarray) -> int:
-    """Frames after which `end`, shown again and again after `start`, is dressed as from the start; LONGEST if never."""
+    """Frames after which `end`, shown again and again after `start`, is dressed as from the start; LONGEST if
+    never.
+    """
     dresser, fresh = FrameDresser(pipeline), FrameDresser(pipeline, steady=False)
     wanted = fresh(end, garment).astype(np.float32)
     region = garment_region(fresh, end, pipeline(fresh.look(end).code, garment.code))
@@ -131,7 +141,9 @@ def measure(pipeline: TryOnModel, garment: PreparedGarment, path: Path, out: Pat
     for frame in tqdm(frames, path.stem, unit='frame'):
         for kind, dresser in dressers.items():
             dressed[kind].append(dresser(frame, garment))
-        regions.append(garment_region(dressers['off'], frame, recorded(dressers['off'].look(frame).code, garment.code)))
+        regions.append(
+            garment_region(dressers['off'], frame, recorded(dressers['off'].look(frame).code, garment.code))
+        )
     for kind in KINDS:
         contact_sheet(dressed[kind][::EVERY]).save(out / f'{path.stem}_{kind}.png')
     step = len(frames) // 4
@@ -157,7 +169,9 @@ def table(clips: list[Clip]) -> str:
     rows = ['| clip | flicker without | with | ratio | lag, mean | longest |', '|---|---|---|---|---|---|']
     for clip in clips:
         off, on = clip.flicker['off'], clip.flicker['on']
-        rows.append(f'| {clip.name} | {off:.2f} | {on:.2f} | {on / off:.2f} | {clip.lag:.1f} | {clip.longest_lag} |')
+        rows.append(
+            f'| {clip.name} | {off:.2f} | {on:.2f} | {on / off:.2f} | {clip.lag:.1f} | {clip.longest_lag} |'
+        )
     off, on = (float(np.mean([clip.flicker[kind] for clip in clips])) for kind in KINDS)
     lags, longest = np.mean([clip.lag for clip in clips]), max(clip.longest_lag for clip in clips)
     return '\n'.join([*rows, f'| mean | {off:.2f} | {on:.2f} | {on / off:.2f} | {lags:.1f} | {longest} |'])
@@ -166,19 +180,31 @@ def table(clips: list[Clip]) -> str:
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> None:
     """Measure every clip of a folder."""
-    parser = OptionParser('Measure the flicker and the lag of dressed clips, with and without the tie between frames.')
-    parser.add_argument('--clips', nargs='+', required=True, metavar='PATH', help='video files, or a folder of them')
+    parser = OptionParser(
+        'Measure the flicker and the lag of dressed clips, with and without the tie between frames.'
+    )
+    parser.add_argument(
+        '--clips', nargs='+', required=True, metavar='PATH', help='video files, or a folder of them'
+    )
     parser.add_argument('--garment', required=True, help='a garment on a plain background')
-    parser.add_argument('--out', required=True, metavar='FOLDER', help='where the sheets and steadiness.json go')
+    parser.add_argument(
+        '--out', required=True, metavar='FOLDER', help='where the sheets and steadiness.json go'
+    )
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     options = parser.parse_args(arguments)
-    paths = [file for path in map(expand, options.clips) for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    paths = [
+        file
+        for path in map(expand, options.clips)
+        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ]
     paths = [path for path in paths if path.suffix not in ('.md', '.txt')]
     if not paths:
         raise UserError('--clips: no file in this folder; give one that holds videos')
     weights = choose_weights(options.checkpoint, weights=options.weights)
-    plain = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
+    plain = TryOnPipeline.from_checkpoints(
+        warp=weights.warp, gen=weights.gen, device=select_device(options.device)
+    )
     pipeline: TryOnModel = plain if options.backend == EAGER else runtime.optimize(plain, options.backend)
     garment = prepare_garment(pipeline, find_pictures([options.garment], '--garment')[0])
     out = expand(options.out)

@@ -1,10 +1,12 @@
 """The paper's results table, every row measured in one run: quality, runtime and memory of each method.
 
-    python -m benchmarks.table --dataroot VITON_test --weights sdafn=ckpt_viton.pt dm_vton=pf_warp.pt,pf_gen.pt --out FOLDER/NAME
+    python -m benchmarks.table --dataroot VITON_test --out FOLDER/NAME \\
+        --weights sdafn=ckpt_viton.pt dm_vton=pf_warp.pt,pf_gen.pt
 
-Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). Runtime: networks alone, batch 1, 256 x 192, float32, all methods in turns,
-so that whatever else the machine does hits all of them; it does not depend on weights. Memory: the size of checkpoint files.
-Quality only of methods whose weights are given or at hand: in the box, or where `scripts/download.sh` puts and looks for them.
+Table 1 of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). Runtime: networks alone, batch 1, 256 x 192, float32, all
+methods in turns, so that whatever else the machine does hits all of them; it does not depend on weights.
+Memory: the size of checkpoint files. Quality only of methods whose weights are given or at hand: in the box,
+or where `scripts/download.sh` puts and looks for them.
 """
 
 import argparse
@@ -40,7 +42,10 @@ SIZE = (256, 192)
 REFERENCE = 'dm_vton'  # whose runtime the others are compared with
 PICTURE_METRICS = ('fid', 'kid', 'lpips', 'ssim')
 STUDENT_INPUTS = ('picture',)
-STUDENT_WEIGHTS = {'dm_vton': ('published',), 'dm_vton_lite': (PHOTOGRAPHS, DRAWINGS)}  # the first set that is there counts
+STUDENT_WEIGHTS = {
+    'dm_vton': ('published',),
+    'dm_vton_lite': (PHOTOGRAPHS, DRAWINGS),
+}  # the first set that is there counts
 INPUT_NAMES = {'label': 'parsing', 'pose': 'pose', 'densepose': 'DensePose'}
 
 
@@ -61,7 +66,9 @@ class CountingFile:
 
 
 def file_bytes(*networks: nn.Module) -> int:
-    """Size of the checkpoint files of networks, one file each, as `torch.save(network.state_dict(), file)` writes them."""
+    """Size of the checkpoint files of networks, one file each, as `torch.save(network.state_dict(), file)`
+    writes them.
+    """
     total = 0
     for network in networks:
         file = CountingFile()
@@ -93,7 +100,9 @@ def made_up_inputs(pipeline: TryOnPipeline | BaselinePipeline, device: torch.dev
     return made_up_pictures(1, SIZE, device)
 
 
-def measure_quality(subject: Subject, *, device: torch.device, batch: int, weights: Mapping[str, str | None]) -> dict[str, float]:
+def measure_quality(
+    subject: Subject, *, device: torch.device, batch: int, weights: Mapping[str, str | None]
+) -> dict[str, float]:
     """Dress the whole test set of a subject; FID, KID, LPIPS and SSIM by name, those that can be had."""
     names = [name for name in PICTURE_METRICS if name in METRICS]
     evaluation = Evaluation(names, device=device, **weights)
@@ -102,9 +111,15 @@ def measure_quality(subject: Subject, *, device: torch.device, batch: int, weigh
     comparison = Comparison(truths, evaluation, align_corners=pipeline.align_corners) if truths else None
     loader = create_loader(dataset, batch_size=batch, workers=0)
     with tempfile.TemporaryDirectory() as folder:
-        how: dict[str, Any] = {'names': result_names(dataset.pairs), 'compare': comparison, 'inputs': subject.inputs}
+        how: dict[str, Any] = {
+            'names': result_names(dataset.pairs),
+            'compare': comparison,
+            'inputs': subject.inputs,
+        }
         dressed = dress_all(pipeline, loader, dataset.pairs, Path(folder), **how)
-        scores = evaluation.pictures(dressed, real=dataset.folder('img'), results=Path(folder), list_kind=dataset.list_kind)
+        scores = evaluation.pictures(
+            dressed, real=dataset.folder('img'), results=Path(folder), list_kind=dataset.list_kind
+        )
     scores += comparison.scores() if comparison else []
     return {score.label: score.value for score in scores if score.value is not None}
 
@@ -115,7 +130,9 @@ def parse_weights(texts: Sequence[str]) -> dict[str, list[str]]:
     for text in texts:
         method, equals, files = text.partition('=')
         if not equals or method not in METHODS or not files:
-            raise UserError(f'--weights {text}: expected METHOD=FILE[,FILE ...] with a method of {", ".join(METHODS)}')
+            raise UserError(
+                f'--weights {text}: expected METHOD=FILE[,FILE ...] with a method of {", ".join(METHODS)}'
+            )
         weights[method] = files.split(',')
         if method in FAMILIES and len(weights[method]) != 2:
             raise UserError(f'--weights {text}: {method} has two files; give METHOD=WARP,GENERATOR')
@@ -140,7 +157,9 @@ class Candidate(NamedTuple):
     call: Callable[[], Any]
 
 
-def find_candidate(method: str, files: Sequence[str], *, dataroot: str | None, device: torch.device) -> Candidate:
+def find_candidate(
+    method: str, files: Sequence[str], *, dataroot: str | None, device: torch.device
+) -> Candidate:
     """Load a method, or make it untrained where there are no files or no data. Raises `UserError`."""
     subject = None
     if files and dataroot:
@@ -158,13 +177,18 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
     candidates = [find_candidate(method, weights.get(method, ()), **settings) for method in options.methods]
     metric_weights = {'fid_weights': options.fid_weights, 'lpips_weights': options.lpips_weights}
     quality = {
-        candidate.method: measure_quality(candidate.subject, device=device, batch=options.batch_size, weights=metric_weights)
+        candidate.method: measure_quality(
+            candidate.subject, device=device, batch=options.batch_size, weights=metric_weights
+        )
         for candidate in tqdm([c for c in candidates if c.subject], desc='quality', disable=None, leave=False)
     }
     calls = {candidate.method: candidate.call for candidate in candidates}
     repeats = {'repeats': options.repeats, 'warm_up': options.warm_up}
     measured = time_in_turns(calls, label='runtime', device=device, **repeats)
-    times = {candidate.method: milliseconds(measurement) for candidate, measurement in zip(candidates, measured, strict=True)}
+    times = {
+        candidate.method: milliseconds(measurement)
+        for candidate, measurement in zip(candidates, measured, strict=True)
+    }
     reference = times[REFERENCE][0] if REFERENCE in times else None
     return [
         Result(
@@ -186,24 +210,48 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Result]:
 
 def inputs_of(method: str) -> tuple[str, ...]:
     """Inputs of a method, by name."""
-    return tuple(INPUT_NAMES[need] for need in BASELINES[method].needs) if method in BASELINES else STUDENT_INPUTS
+    return (
+        tuple(INPUT_NAMES[need] for need in BASELINES[method].needs)
+        if method in BASELINES
+        else STUDENT_INPUTS
+    )
 
 
 def create_parser() -> OptionParser:
     """The options."""
     parser = OptionParser(__doc__.splitlines()[0], prog='python -m benchmarks.table')
-    parser.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS), help='rows of the table')
     parser.add_argument(
-        '--dataroot', help='test set in the VITON layout, for the quality; None: runtime, memory and counts alone'
+        '--methods', nargs='+', choices=METHODS, default=list(METHODS), help='rows of the table'
     )
-    parser.add_argument('--weights', nargs='+', default=[], metavar='METHOD=FILE[,FILE]', help='published files, for the quality')
+    parser.add_argument(
+        '--dataroot',
+        help='test set in the VITON layout, for the quality; None: runtime, memory and counts alone',
+    )
+    parser.add_argument(
+        '--weights',
+        nargs='+',
+        default=[],
+        metavar='METHOD=FILE[,FILE]',
+        help='published files, for the quality',
+    )
     add_device_option(parser)
-    parser.add_argument('--batch_size', type=whole_number(1), default=4, help='persons a call where the test set is dressed')
+    parser.add_argument(
+        '--batch_size', type=whole_number(1), default=4, help='persons a call where the test set is dressed'
+    )
     parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns')
-    parser.add_argument('--warm_up', type=whole_number(0), default=WARM_UP_CALLS, help='turns before those, which are not timed')
+    parser.add_argument(
+        '--warm_up',
+        type=whole_number(0),
+        default=WARM_UP_CALLS,
+        help='turns before those, which are not timed',
+    )
     parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')
-    parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed")
-    parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
+    parser.add_argument(
+        '--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed"
+    )
+    parser.add_argument(
+        '--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed"
+    )
     parser.add_argument('--out', type=Path, help='write PATH.md, PATH.json and PATH.png')
     return parser
 
@@ -213,7 +261,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all methods, print the table, write it."""
     options = create_parser().parse_args(arguments)
     device = prepare(options)
-    torch.set_flush_denormal(True)  # untrained weights make numbers so small that a CPU takes ten times as long for them
+    torch.set_flush_denormal(
+        True
+    )  # untrained weights make numbers so small that a CPU takes ten times as long for them
     about = machine(device) | {'dataroot': options.dataroot, 'batch': 1, 'size': SIZE, 'dtype': 'float32'}
     results = measure(options, device)
     print(as_markdown(results, about))

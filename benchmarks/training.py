@@ -1,6 +1,7 @@
-"""Speed of the training stages: records a second and peak memory of a step, plain and with the options that speed it up.
+"""Speed of the training stages: records a second and peak memory of a step, plain and with the options that
+speed it up.
 
-    python -m benchmarks.training [--stages pf_e2e] [--batch 4] [--amp bf16] [--channels_last] [--compile]
+python -m benchmarks.training [--stages pf_e2e] [--batch 4] [--amp bf16] [--channels_last] [--compile]
 """
 
 import argparse
@@ -57,7 +58,9 @@ def training_step(
     if channels_last:
         stage.to(memory_format=torch.channels_last)
         batch = {name: x.contiguous(memory_format=torch.channels_last) for name, x in batch.items()}
-    optimiser = torch.optim.Adam([p for module in stage.modules.values() for p in module.parameters()], lr=5e-5)
+    optimiser = torch.optim.Adam(
+        [p for module in stage.modules.values() for p in module.parameters()], lr=5e-5
+    )
     if compiled:
         for name in stage.modules:
             # The overloads of torch.compile do not say that a module stays one.
@@ -77,17 +80,27 @@ def training_step(
 
 
 def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterator[list[Row]]:
-    """The rows of each stage at each batch size: a plain one, and one with --amp, --channels_last and --compile as given."""
+    """The rows of each stage at each batch size: a plain one, and one with --amp, --channels_last and
+    --compile as given.
+    """
     fast = {'amp': options.amp, 'channels_last': options.channels_last, 'compiled': options.compile}
-    names = [f'amp {options.amp}' if AMP[options.amp] else '', *(name for name in ('channels_last', 'compiled') if fast[name])]
+    names = [
+        f'amp {options.amp}' if AMP[options.amp] else '',
+        *(name for name in ('channels_last', 'compiled') if fast[name]),
+    ]
     ways: dict[str, dict[str, Any]] = {PLAIN: {}, ', '.join(filter(None, names)): fast}
     families, size = {'teacher': options.teacher, 'student': options.student}, tuple(options.size)
     for stage in options.stages:
         for count in options.batch:
             batch = made_up_batch(count, size, device)
-            steps = {way: training_step(stage, batch, families=families, device=device, **fast) for way, fast in ways.items()}
+            steps = {
+                way: training_step(stage, batch, families=families, device=device, **fast)
+                for way, fast in ways.items()
+            }
             label = f'{stage}, batch {count}'
-            measured = measure(steps, label=label, device=device, repeats=options.repeats, warm_up=options.warm_up)
+            measured = measure(
+                steps, label=label, device=device, repeats=options.repeats, warm_up=options.warm_up
+            )
             rows = []
             for (way, step), measurement in zip(steps.items(), measured, strict=True):
                 median, p95 = milliseconds(measurement)
@@ -101,9 +114,28 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
 
 def table(rows: Sequence[Row]) -> str:
     """The rows for the screen."""
-    header = ['stage', 'teacher', 'student', 'way', 'batch', 'median ms', 'p95', 'samples/s', 'speed-up', 'peak MB']
+    header = [
+        'stage',
+        'teacher',
+        'student',
+        'way',
+        'batch',
+        'median ms',
+        'p95',
+        'samples/s',
+        'speed-up',
+        'peak MB',
+    ]
     lines = [
-        [row.stage, row.teacher, row.student, row.way, str(row.batch), f'{row.median_ms:.4g}', f'{row.p95_ms:.4g}']
+        [
+            row.stage,
+            row.teacher,
+            row.student,
+            row.way,
+            str(row.batch),
+            f'{row.median_ms:.4g}',
+            f'{row.p95_ms:.4g}',
+        ]
         + [f'{row.samples_per_second:.3g}', f'{row.speed_up:.2f} x', f'{row.peak_mb:.0f}']
         for row in rows
     ]
@@ -117,12 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--stages', nargs='+', choices=list(STAGES), default=list(STAGES))
     parser.add_argument('--teacher', choices=list(FAMILIES), default='fs_vton')
     parser.add_argument('--student', choices=list(FAMILIES), default='dm_vton')
-    parser.add_argument('--amp', choices=list(AMP), default='off', help='the row beside the plain one runs in mixed precision')
+    parser.add_argument(
+        '--amp', choices=list(AMP), default='off', help='the row beside the plain one runs in mixed precision'
+    )
     parser.add_argument('--channels_last', action='store_true', help='and with channels last')
     parser.add_argument('--compile', action='store_true', help='and through torch.compile')
     options = parser.parse_args(arguments)
     if not (AMP[options.amp] or options.channels_last or options.compile):
-        raise UserError('nothing to compare plain steps with; give some of --amp bf16, --channels_last, --compile')
+        raise UserError(
+            'nothing to compare plain steps with; give some of --amp bf16, --channels_last, --compile'
+        )
     device = prepare(options)
     report(measure_stages(options, device), table, about=machine(device), out=options.out)
 

@@ -1,1 +1,3 @@
-"""The data set in the VITON layout: label ids, reading, checking, loading, and the masks that training derives."""
+"""The data set in the VITON layout: label ids, reading, checking, loading, and the masks that training
+derives.
+"""

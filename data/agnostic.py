@@ -1,6 +1,7 @@
 """The two pictures of a person that SDAFN sees: without the old garment and arms, and as a drawn skeleton.
 
-SDAFN (Bai et al., ECCV 2022) as published, for pictures of 256 x 192: sizes of brushes are pixels of that size.
+SDAFN (Bai et al., ECCV 2022) as published, for pictures of 256 x 192: sizes of brushes are pixels of that
+size.
 """
 
 import io
@@ -44,11 +45,15 @@ COLOURS_BGR = (
 )  # fmt: skip
 
 
-def draw_agnostic(picture: np.ndarray, clothes: np.ndarray, kept: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Black out the garment, arms and their surroundings of a person, hands included: uint8 RGB [256, 192, 3].
+def draw_agnostic(
+    picture: np.ndarray, clothes: np.ndarray, kept: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+    """Black out the garment, arms and their surroundings of a person, hands included: uint8 RGB [256, 192,
+    3].
 
-    `picture` is uint8 RGB, `clothes` and `kept` bool [256, 192]: what is black in any case, and what is put back afterwards
-    (hair, face, the other clothes). `points` [18, 3] holds x, y, score of OpenPose's key points, zeros where not found.
+    `picture` is uint8 RGB, `clothes` and `kept` bool [256, 192]: what is black in any case, and what is put
+    back afterwards (hair, face, the other clothes). `points` [18, 3] holds x, y, score of OpenPose's key
+    points, zeros where not found.
     """
     undressed = np.where(clothes[..., None], 0, picture).astype(np.uint8)
     canvas = Image.fromarray(undressed.copy())
@@ -70,7 +75,9 @@ def _fit_hips(points: np.ndarray) -> None:
         points[hip] = middle + (points[hip] - middle) * shoulders / hips
 
 
-def _disc(draw: ImageDraw.ImageDraw, point: np.ndarray, across: float, down: float, *, square: bool = False) -> None:
+def _disc(
+    draw: ImageDraw.ImageDraw, point: np.ndarray, across: float, down: float, *, square: bool = False
+) -> None:
     x, y = point
     box = (x - across, y - down, x + across, y + down)
     (draw.rectangle if square else draw.ellipse)(box, fill='black', outline='black')
@@ -109,7 +116,9 @@ def _cover_torso(draw: ImageDraw.ImageDraw, points: np.ndarray) -> None:
 
 
 def draw_skeleton(points: np.ndarray, size: tuple[int, int] = (256, 192)) -> np.ndarray:
-    """Draw OpenPose's key points [18, 3] (x, y, score) and limbs on black: uint8 RGB [H, W, 3], red and blue as published."""
+    """Draw OpenPose's key points [18, 3] (x, y, score) and limbs on black: uint8 RGB [H, W, 3], red and blue
+    as published.
+    """
     picture = np.zeros((*size, 3), np.uint8)
     for (x, y, score), colour in zip(points, COLOURS_BGR, strict=True):
         if score > LEAST_SCORE:

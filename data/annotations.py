@@ -1,6 +1,7 @@
 """Inputs of the compared methods, made from parsing, key points and DensePose parts of a test set.
 
-ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et al., ECCV 2022), each as published for 256 x 192.
+ACGPN (Yang et al., CVPR 2020), C-VTON (Fele et al., WACV 2022), SDAFN (Bai et al., ECCV 2022), each as
+published for 256 x 192.
 """
 
 import os
@@ -16,7 +17,17 @@ from torch import Tensor
 
 from data import records
 from data.agnostic import AGNOSTIC_QUALITY, SKELETON_QUALITY, draw_agnostic, draw_skeleton, through_jpeg
-from data.labels import ARMS, CLOTH, DENSEPOSE_HANDS, DENSEPOSE_TORSO, FACE, OTHERS, DensePosePart, Parsing, is_one_of
+from data.labels import (
+    ARMS,
+    CLOTH,
+    DENSEPOSE_HANDS,
+    DENSEPOSE_TORSO,
+    FACE,
+    OTHERS,
+    DensePosePart,
+    Parsing,
+    is_one_of,
+)
 from data.records import RecordError
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
@@ -55,7 +66,9 @@ def acgpn_inputs(person: Person) -> dict[str, Tensor]:
 
 
 def noise_planes(person: str, garment: str, *, seed: int = NOISE_SEED) -> Tensor:
-    """Three planes of zeros and ones, [3, 256, 192], that depend on the names and the seed: not on order, batch or device."""
+    """Three planes of zeros and ones, [3, 256, 192], that depend on the names and the seed: not on order,
+    batch or device.
+    """
     stream = np.random.default_rng([seed, zlib.crc32(person.encode()), zlib.crc32(garment.encode())])
     return torch.from_numpy((stream.random((NOISE_PLANES, *SIZE)) < NOISE_SHARE).astype(np.float32))
 
@@ -70,16 +83,24 @@ def cvton_inputs(person: Person) -> dict[str, Tensor]:
     neck = (label == Parsing.FACE) & is_one_of(parts, DENSEPOSE_TORSO)
     covered = is_one_of(label, CLOTH) | arms | neck
     planes = torch.arange(PART_PLANES, dtype=parts.dtype)[:, None, None] == parts
-    return {'agnostic': person.image.masked_fill(covered, -1), 'cloth': person.cloth, 'parts': planes.to(person.image.dtype)}
+    return {
+        'agnostic': person.image.masked_fill(covered, -1),
+        'cloth': person.cloth,
+        'parts': planes.to(person.image.dtype),
+    }
 
 
 def sdafn_inputs(person: Person) -> dict[str, Tensor]:
     """The drawn skeleton, the person without garment and arms, and the garment."""
     label = person.label[0]
     picture = ((person.image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    agnostic = draw_agnostic(picture, is_one_of(label, CLOTH).numpy(), is_one_of(label, FACE + OTHERS).numpy(), person.points)
+    agnostic = draw_agnostic(
+        picture, is_one_of(label, CLOTH).numpy(), is_one_of(label, FACE + OTHERS).numpy(), person.points
+    )
     return {
-        'pose_picture': picture_tensor(through_jpeg(draw_skeleton(person.points, SIZE), SKELETON_QUALITY), SIZE),
+        'pose_picture': picture_tensor(
+            through_jpeg(draw_skeleton(person.points, SIZE), SKELETON_QUALITY), SIZE
+        ),
         'agnostic': picture_tensor(through_jpeg(agnostic, AGNOSTIC_QUALITY), SIZE),
         'cloth': person.cloth,
     }
@@ -94,10 +115,12 @@ PREPARE: dict[str, Callable[[Person], dict[str, Tensor]]] = {
 
 
 class AnnotatedDataset(VITONDataset):
-    """A test set for a compared method: each record also has `inputs`, the tensors [C, H, W] that the method takes.
+    """A test set for a compared method: each record also has `inputs`, the tensors [C, H, W] that the method
+    takes.
 
-    `method` is a key of `PREPARE`, `needs` the kinds of annotations it rests on ('label', 'pose', 'densepose'). All of them are
-    looked at before the first record is made; raises `UserError` (`MissingFileError`, `DataError`) in one line for what is wrong.
+    `method` is a key of `PREPARE`, `needs` the kinds of annotations it rests on ('label', 'pose',
+    'densepose'). All of them are looked at before the first record is made; raises `UserError`
+    (`MissingFileError`, `DataError`) in one line for what is wrong.
     """
 
     def __init__(
@@ -111,7 +134,10 @@ class AnnotatedDataset(VITONDataset):
         pairs: str | Path | None = None,
     ):
         if tuple(size) != SIZE:
-            raise UserError(f'size {size[0]} x {size[1]}: {method} takes inputs of {SIZE[0]} x {SIZE[1]} only; leave --size out')
+            raise UserError(
+                f'size {size[0]} x {size[1]}: {method} takes inputs of {SIZE[0]} x {SIZE[1]} only; leave '
+                '--size out'
+            )
         super().__init__(root, 'test', size=SIZE, check=check, pairs=pairs)
         self.method, self.needs = method, needs
         require_folders(self.root, needs, method)
@@ -122,7 +148,9 @@ class AnnotatedDataset(VITONDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = super().__getitem__(index)
         person, garment = record['person_name'], record['garment_name']
-        given = Person(record['image'], record['color'], record['edge'], (person, garment), **self._annotations(person))
+        given = Person(
+            record['image'], record['color'], record['edge'], (person, garment), **self._annotations(person)
+        )
         return record | {'inputs': PREPARE[self.method](given)}
 
     def _annotations(self, person: str) -> dict[str, Any]:
@@ -150,20 +178,27 @@ def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> Non
     if unknown := sorted(set(np.unique(ids).tolist()) - set(known)):
         some = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
         raise RecordError(
-            f'{path}: ids {some}, expected 0 to {max(known)}; of another parsing? python -m data.convert translates them',
+            f'{path}: ids {some}, expected 0 to {max(known)}; of another parsing? python -m data.convert '
+            'translates them',
             kind=records.UNKNOWN_IDS,
         )
 
 
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
-    """Raise `MissingFileError` that says how to get them unless `test_<kind>` of all kinds are in the test set `root`."""
+    """Raise `MissingFileError` that says how to get them unless `test_<kind>` of all kinds are in the test
+    set `root`.
+    """
     root = expand(root)
     if not os.path.isdir(root):
         records.find_phases(root, 'test')  # which says what is wrong with it
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
-        folders, what = (', '.join(table) for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing]))
+        folders, what = (
+            ', '.join(table)
+            for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing])
+        )
         raise MissingFileError(
-            f'{root}: no {folders}, but {method} needs {what} of the persons; python -m data.convert makes them of a VITON set '
+            f'{root}: no {folders}, but {method} needs {what} of the persons; python -m data.convert '
+            'makes them of a VITON set '
             'with annotations, python -m synthetic draws a set that has them'
         )

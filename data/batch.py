@@ -1,4 +1,6 @@
-"""From a raw training batch to every picture and mask that the four training stages use, on the batch's own device."""
+"""From a raw training batch to every picture and mask that the four training stages use, on the batch's own
+device.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -50,14 +52,18 @@ class TrainingInputs(NamedTuple):
 
 @torch.no_grad()
 def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
-    """Derive all masks of a batch from the train loader (see `VITONDataset`), on its device and in its precision.
+    """Derive all masks of a batch from the train loader (see `VITONDataset`), on its device and in its
+    precision.
 
-    Ids that do not exist are in no mask. No gradient flows through. Raises `ValueError` where the batch lacks an entry.
+    Ids that do not exist are in no mask. No gradient flows through. Raises `ValueError` where the batch lacks
+    an entry.
     """
     names = ('image', 'color', 'edge', 'color_un', 'edge_un', 'label', 'densepose', 'pose')
     if missing := [name for name in names if name not in batch]:
         raise ValueError(f'batch without {", ".join(missing)}: expected what the train loader yields')
-    person, color, edge, unpaired_color, unpaired_edge, label, densepose, pose = (batch[name] for name in names)
+    person, color, edge, unpaired_color, unpaired_edge, label, densepose, pose = (
+        batch[name] for name in names
+    )
 
     edge = (edge > _EDGE_THRESHOLD).to(person.dtype)
     unpaired_edge = (unpaired_edge > _EDGE_THRESHOLD).to(person.dtype)
@@ -65,7 +71,7 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
     face = is_one_of(label, FACE).to(person.dtype)
     others = is_one_of(label, OTHERS).to(person.dtype)
     hand = (is_one_of(label, ARMS) & is_one_of(densepose, DENSEPOSE_HANDS)).to(person.dtype)
-    parts = torch.cat([densepose == part for part in DensePosePart], dim=1).to(person.dtype)    # [N, 25, H, W]
+    parts = torch.cat([densepose == part for part in DensePosePart], dim=1).to(person.dtype)  # [N, 25, H, W]
     return TrainingInputs(
         person=person,
         cloth=color * edge,
@@ -79,15 +85,17 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
         hand=hand,
         preserved=person * (face + others + hand),
         arms=is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
-        condition=torch.cat([face, others, parts, pose], dim=1),    # [N, 45, H, W]
+        condition=torch.cat([face, others, parts, pose], dim=1),  # [N, 45, H, W]
     )
 
 
 @torch.no_grad()
 def derive_keepable(label: Tensor, hand: Tensor) -> Tensor:
-    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}, of parsing ids and `hand` of the inputs.
+    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}, of parsing ids and
+    `hand` of the inputs.
 
-    Face, hair, other clothes and hands, and all that is farther than `RIM` from upper clothes and arms: the background.
+    Face, hair, other clothes and hands, and all that is farther than `RIM` from upper clothes and arms: the
+    background.
     """
     worn = is_one_of(label, CLOTH).to(hand.dtype)
     reach = max(1, round(RIM * label.shape[2] / 256))

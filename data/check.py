@@ -23,7 +23,7 @@ from utils.progress import map_in_threads
 
 _SHOWN = 10
 PERSON_KINDS, GARMENT_KINDS = ('img', 'label', 'densepose', 'pose'), ('color', 'edge')
-_LEAST_CLOTHES = 0.01    # of a label map's pixels; in VITON the smallest share is 0.06
+_LEAST_CLOTHES = 0.01  # of a label map's pixels; in VITON the smallest share is 0.06
 _NO_PERSON = 'poses without a person'
 _OUTSIDE = 'poses with key points outside the picture (made at another size?)'
 _AGAIN = 'pairs that the list has more than once (each line is a record)'
@@ -83,8 +83,8 @@ class Report:
 
 
 class _Finding(NamedTuple):
-    """Findings about one person or garment: problems, the picture's (height, width), label ids, remarks with a
-    file each.
+    """Findings about one person or garment: problems, the picture's (height, width), label ids, remarks with
+    a file each.
 
     `bare`: the file of a label map in which hardly a pixel shows upper clothes.
     """
@@ -145,7 +145,7 @@ def check_dataset(
             path = expand(pairs or report.root / f'{name}_pairs.txt')
             _check_phase(report, _Looking(report.root, name, kinds, memory), size, path)
     finally:
-        memory.save()    # an interrupted check goes on where it was
+        memory.save()  # an interrupted check goes on where it was
     return report
 
 
@@ -164,8 +164,12 @@ def _check_phase(report: Report, looking: _Looking, size: tuple[int, int], path:
     missing = [kind for kind in looking.kinds if not os.path.isdir(root / f'{phase}_{kind}')]
     errors += [_missing_folder(root, phase, kind) for kind in missing] if pairs else []
     looking = looking._replace(kinds=tuple(kind for kind in looking.kinds if kind not in missing))
-    persons = _look_at_all(looking, dict.fromkeys(pair.person for pair in pairs), _look_at_person, PERSON_KINDS)
-    garments = _look_at_all(looking, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, GARMENT_KINDS)
+    persons = _look_at_all(
+        looking, dict.fromkeys(pair.person for pair in pairs), _look_at_person, PERSON_KINDS
+    )
+    garments = _look_at_all(
+        looking, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, GARMENT_KINDS
+    )
     report.problems += [_problem(looking, error) for error in errors]
     for finding in persons + garments:
         report.problems += finding.problems
@@ -194,7 +198,7 @@ def _look_at_all(
             size, ids, remarks, bare = known
             return _Finding([], size and tuple(size), ids, [tuple(remark) for remark in remarks], bare)
         found = look(looking, paths)
-        if not found.problems:    # what is broken now may have been repaired without a trace next time
+        if not found.problems:  # what is broken now may have been repaired without a trace next time
             looking.memory.keep(key, state, found[1:])
         return found
 
@@ -210,7 +214,15 @@ def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
     edge = _attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
     if edge:
         if size:
-            _attempt(errors, records.match_size, paths['edge'], (edge.height, edge.width), size, paths['color'], notes=notes)
+            _attempt(
+                errors,
+                records.match_size,
+                paths['edge'],
+                (edge.height, edge.width),
+                size,
+                paths['color'],
+                notes=notes,
+            )
         notes += [fault] if (fault := judge_edge(edge)) else []
         remarks = [(note, looking.short(paths['edge'])) for note in notes]
     return _Finding([_problem(looking, error) for error in errors], size, [], remarks)
@@ -248,7 +260,9 @@ def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
     return _Finding([_problem(looking, error) for error in errors], size, label_ids, remarks, bare)
 
 
-def _whole_set_problems(looking: _Looking, persons: list[_Finding], garments: list[_Finding]) -> list[Problem]:
+def _whole_set_problems(
+    looking: _Looking, persons: list[_Finding], garments: list[_Finding]
+) -> list[Problem]:
     """Report oddities that single files may have, but not most of them: training would learn nonsense."""
     problems = []
     bare = [finding.bare for finding in persons if finding.bare]
@@ -256,16 +270,21 @@ def _whole_set_problems(looking: _Looking, persons: list[_Finding], garments: li
     if len(bare) > maps / 2:
         ids = sorted({number for finding in persons for number in finding.ids})
         above = f'; ids up to {ids[-1]} occur' if ids[-1] > max(Parsing) else ''
-        problems.append(Problem(
-            records.UNKNOWN_IDS,
-            f'{bare[0]}: hardly a pixel of upper clothes (ids {" and ".join(str(int(number)) for number in CLOTH)}), as in '
-            f'{len(bare)} of {maps} maps{above}; ids of another parsing, such as LIP? translate them: '
-            '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode',
-        ))
+        problems.append(
+            Problem(
+                records.UNKNOWN_IDS,
+                f'{bare[0]}: hardly a pixel of upper clothes (ids '
+                f'{" and ".join(str(int(number)) for number in CLOTH)}), as in '
+                f'{len(bare)} of {maps} maps{above}; ids of another parsing, such as LIP? translate them: '
+                '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode',
+            )
+        )
     for fault in (INVERTED, BLACK, WHITE):
         files = [file for finding in garments for remark, file in finding.remarks if remark == fault]
         if len(files) > len(garments) / 2:
-            problems.append(Problem(records.WRONG_FORMAT, f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so'))
+            problems.append(
+                Problem(records.WRONG_FORMAT, f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so')
+            )
     return problems
 
 
@@ -296,7 +315,9 @@ def _summary(
     phase = looking.phase
     lines = [f'{phase}: {len(pairs)} records, {len(persons)} persons, {len(garments)} garments']
     kind = records.list_kind(pairs)
-    hint = '; training takes the garment of a line for the one that the person wears' if phase == 'train' else ''
+    hint = (
+        '; training takes the garment of a line for the one that the person wears' if phase == 'train' else ''
+    )
     lines.append(f'  list: {kind} (by file names){hint if kind != "paired" else ""}')
     sizes = Counter(finding.size for finding in persons + garments if finding.size)
     shown = ', '.join(f'{height} x {width} ({count})' for (height, width), count in sizes.most_common(5))
@@ -321,11 +342,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
-    parser.add_argument('--phase', choices=records.PHASES, help='check this list only (default: those that are there)')
+    parser.add_argument(
+        '--phase', choices=records.PHASES, help='check this list only (default: those that are there)'
+    )
     parser.add_argument(
         '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at'
     )
-    parser.add_argument('--anew', action='store_true', help='open files again that have not changed since the last check')
+    parser.add_argument(
+        '--anew', action='store_true', help='open files again that have not changed since the last check'
+    )
     options = parser.parse_args(arguments)
     report = check_dataset(options.root, options.phase, size=options.size, anew=options.anew)
     if report.error:

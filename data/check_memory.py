@@ -1,5 +1,5 @@
-"""Findings of earlier checks about files that have not changed since, so that a run that goes on looks at none of
-them again.
+"""Findings of earlier checks about files that have not changed since, so that a run that goes on looks at
+none of them again.
 """
 
 import hashlib

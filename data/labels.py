@@ -1,4 +1,6 @@
-"""Ids of the human parsing and of the DensePose maps, and the groups the method names. No other file holds an id."""
+"""Ids of the human parsing and of the DensePose maps, and the groups the method names. No other file holds an
+id.
+"""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -35,7 +37,9 @@ KEY_POINTS = len(KeyPoint)
 """One pose map each."""
 
 BODY_25 = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
-"""Indices of the points of `KeyPoint` in OpenPose's model of 25 points, which adds the middle of the hips and the feet."""
+"""Indices of the points of `KeyPoint` in OpenPose's model of 25 points, which adds the middle of the hips and
+the feet.
+"""
 
 
 class Parsing(IntEnum):
@@ -104,7 +108,9 @@ OTHERS = (
 )
 
 ARMS = (Parsing.ARM_11, Parsing.ARM_13)
-"""Arms down to the finger tips; the hands among them are those that DensePose calls hands, see `DENSEPOSE_HANDS`."""
+"""Arms down to the finger tips; the hands among them are those that DensePose calls hands, see
+`DENSEPOSE_HANDS`.
+"""
 
 DENSEPOSE_TORSO = (DensePosePart.TORSO_1, DensePosePart.TORSO_2)
 
@@ -143,10 +149,14 @@ LIP_PARSING = {
     18: Parsing.OTHER_CLOTHES_5,  # left shoe
     19: Parsing.OTHER_CLOTHES_5,  # right shoe
 }
-"""From the ids of Look Into Person (Gong et al., CVPR 2017). It has no neck: one is face, garment or background there."""
+"""From the ids of Look Into Person (Gong et al., CVPR 2017). It has no neck: one is face, garment or
+background there.
+"""
 
 CIHP_PARSING = LIP_PARSING | {10: Parsing.UNUSED_2}
-"""From the ids of VITON-HD's parsing (CIHP, Gong et al., ECCV 2018): LIP's, but for 10, the skin of neck and torso."""
+"""From the ids of VITON-HD's parsing (CIHP, Gong et al., ECCV 2018): LIP's, but for 10, the skin of neck and
+torso.
+"""
 
 ATR_PARSING = {
     0: Parsing.BACKGROUND,

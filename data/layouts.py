@@ -146,7 +146,9 @@ def _first(paths) -> Path | None:
 
 
 def holds_lower_body(root: Path) -> bool:
-    """Return True for the folder of DressCode's category of trousers and skirts, which no network here puts on."""
+    """Return True for the folder of DressCode's category of trousers and skirts, which no network here puts
+    on.
+    """
     return root.name == _NO_TOPS and LAYOUTS['dresscode'].recognises(root)
 
 

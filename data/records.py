@@ -1,7 +1,8 @@
-"""The VITON layout on disk: where the files of a record lie, and how one is read or refused with one clear line.
+"""The VITON layout on disk: where the files of a record lie, and how one is read or refused with one clear
+line.
 
-Pictures are taken as a viewer shows them: an EXIF orientation is applied (the published pictures have none), since the
-tools that make parsing, DensePose and key points look at the upright picture as well.
+Pictures are taken as a viewer shows them: an EXIF orientation is applied (the published pictures have none),
+since the tools that make parsing, DensePose and key points look at the upright picture as well.
 """
 
 import glob
@@ -49,9 +50,13 @@ _BODY_25_COUNT = 25
 _LARGEST_ID = 2**31
 _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
-_ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF's tag, and the first of its values for a picture that lies on its side
+_ORIENTATION, _FIRST_TURNED = (
+    0x0112,
+    5,
+)  # EXIF's tag, and the first of its values for a picture that lies on its side
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
-# Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external program.
+# Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external
+# program.
 _PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
 
@@ -71,19 +76,24 @@ class Pair(NamedTuple):
 
 
 def valid_size(size: Iterable[int]) -> tuple[int, int]:
-    """Return (height, width) as it was given, or raise `UserError` unless both are multiples of 32 up to 8192."""
+    """Return (height, width) as it was given, or raise `UserError` unless both are multiples of 32 up to
+    8192.
+    """
     size = tuple(size)
     if len(size) != 2 or any(not _MULTIPLE <= side <= _LONGEST_SIDE or side % _MULTIPLE for side in size):
         raise UserError(
-            f'size {size}: expected height and width, multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, like (256, 192)'
+            f'size {size}: expected height and width, multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, '
+            'like (256, 192)'
         )
     return int(size[0]), int(size[1])
 
 
 def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
-    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or just `phase` if that is asked for.
+    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or just `phase` if that is
+    asked for.
 
-    Raises `UserError` (`MissingFileError`, `DataError`) with a hint where the data set lies instead, if it can be seen.
+    Raises `UserError` (`MissingFileError`, `DataError`) with a hint where the data set lies instead, if it
+    can be seen.
     """
     if phase is not None and phase not in PHASES:
         raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
@@ -96,26 +106,42 @@ def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
     except FileNotFoundError:
         raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}') from None
     except (OSError, ValueError) as error:
-        raise UserError(f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}') from error
+        raise UserError(
+            f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}'
+        ) from error
     if kind != 'folder':
-        folder = f'its folder {root.parent}' if root.name.endswith('_pairs.txt') else f'the folder that holds {wanted}'
+        folder = (
+            f'its folder {root.parent}'
+            if root.name.endswith('_pairs.txt')
+            else f'the folder that holds {wanted}'
+        )
         raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
     if not os.access(root, os.R_OK | os.X_OK):
-        raise UserError(f'{root}: cannot be read (Permission denied); give yourself the right to read the folder')
+        raise UserError(
+            f'{root}: cannot be read (Permission denied); give yourself the right to read the folder'
+        )
     found = tuple(
         name for name in PHASES if f'{name}_pairs.txt' in lists and os.path.exists(root / f'{name}_pairs.txt')
     )
     if found:
         return found
-    deeper = [os.path.dirname(path) for name in lists for path in sorted(glob.glob(f'{glob.escape(str(root))}/*/{name}'))]
+    deeper = [
+        os.path.dirname(path)
+        for name in lists
+        for path in sorted(glob.glob(f'{glob.escape(str(root))}/*/{name}'))
+    ]
     if deeper:
         raise DataError(f'{root}: {wanted} lies one level deeper; give {deeper[0]}')
     if any(os.path.exists(root.parent / name) for name in lists):
         raise DataError(f'{root}: {wanted} lies one level higher; give {root.parent}')
     for other in PHASES:
         if os.path.exists(root / f'{other}_pairs.txt'):
-            raise DataError(f'{root}: {wanted} is missing, only {other}_pairs.txt is here; give a {phase} set')
-    raise DataError(f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/')
+            raise DataError(
+                f'{root}: {wanted} is missing, only {other}_pairs.txt is here; give a {phase} set'
+            )
+    raise DataError(
+        f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/'
+    )
 
 
 def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
@@ -153,7 +179,9 @@ def read_list(path: Path) -> list[Pair]:
 
 
 def read_pairs(root: Path, phase: str) -> list[Pair]:
-    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, or raise the first error of `parse_list`."""
+    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, or raise the first error of
+    `parse_list`.
+    """
     return read_list(root / f'{phase}_pairs.txt')
 
 
@@ -169,7 +197,8 @@ def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
     for person, worn in own.items():
         if worn == garments:
             raise RecordError(
-                f'{root / "train_pairs.txt"}: {len(garments)} distinct garment(s), all of them beside {person}; '
+                f'{root / "train_pairs.txt"}: {len(garments)} distinct garment(s), all of them beside '
+                f'{person}; '
                 'training needs another one to dress the person in, add pairs',
                 kind=PAIR_LIST,
             )
@@ -178,8 +207,8 @@ def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
 def wears(person: str, garment: str) -> bool:
     """Tell from the file names whether the garment is the person's own.
 
-    So it is where the stems are equal, or share all but the last part, which is 0 for the person and 1 for the garment:
-    in VITON 000066_0.jpg wears 000066_1.jpg.
+    So it is where the stems are equal, or share all but the last part, which is 0 for the person and 1 for
+    the garment: in VITON 000066_0.jpg wears 000066_1.jpg.
     """
     person, garment = Path(person).stem, Path(garment).stem
     person_number, _, person_view = person.rpartition('_')
@@ -189,7 +218,9 @@ def wears(person: str, garment: str) -> bool:
 
 
 def list_kind(pairs: Iterable[Pair]) -> str:
-    """Return 'paired' if each person of the list wears the garment already, 'unpaired' if none does, else 'mixed'."""
+    """Return 'paired' if each person of the list wears the garment already, 'unpaired' if none does, else
+    'mixed'.
+    """
     own = [wears(person, garment) for person, garment in pairs]
     if all(own):
         return 'paired'
@@ -197,9 +228,11 @@ def list_kind(pairs: Iterable[Pair]) -> str:
 
 
 def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None = None) -> Path:
-    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a name.
+    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a
+    name.
 
-    A label map may be JPEG or PNG: the first of `LABEL_SUFFIXES` that exists counts, unless `suffix` chooses one.
+    A label map may be JPEG or PNG: the first of `LABEL_SUFFIXES` that exists counts, unless `suffix` chooses
+    one.
     """
     folder = root / f'{phase}_{kind}'
     if kind == 'label' and suffix is None:
@@ -225,7 +258,8 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_edge(path: Path, *, notes: list[str] | None = None) -> Image.Image:
     """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment.
 
-    A mask of 0 and 1 becomes one of 0 and 255. What is odd about it is added to `notes`, as by the other readers.
+    A mask of 0 and 1 becomes one of 0 and 255. What is odd about it is added to `notes`, as by the other
+    readers.
     """
     with reading(path):
         edge = _flat(path, 'L', background='black')
@@ -240,13 +274,14 @@ def read_label(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     with reading(path):
         picture = _open(path)
         if picture.mode in _EQUAL_MODES:
-            channels = np.asarray(picture)[..., :_EQUAL_MODES[picture.mode]]
+            channels = np.asarray(picture)[..., : _EQUAL_MODES[picture.mode]]
             if (channels == channels[..., :1]).all():
                 _note(notes, EQUAL_CHANNELS)
                 return channels[..., 0].astype(np.int32)
         if picture.mode not in _ID_MODES:
             raise RecordError(
-                f'{path}: colours (mode {picture.mode}), expected one channel of parsing ids', kind=WRONG_FORMAT
+                f'{path}: colours (mode {picture.mode}), expected one channel of parsing ids',
+                kind=WRONG_FORMAT,
             )
         return np.asarray(picture).astype(np.int32)
 
@@ -261,13 +296,16 @@ def read_densepose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
             _note(notes, ONE_CHANNEL)
             parts = parts[..., 0]
         if parts.ndim != 2 or 0 in parts.shape:
-            raise RecordError(f'{path}: shape {list(parts.shape)}, expected part ids [H, W]', kind=WRONG_FORMAT)
+            raise RecordError(
+                f'{path}: shape {list(parts.shape)}, expected part ids [H, W]', kind=WRONG_FORMAT
+            )
         if parts.dtype.kind == 'f' and (np.floor(parts) == parts).all() and (abs(parts) < _LARGEST_ID).all():
             _note(notes, FLOATS)
             return np.array(parts, dtype=np.int32)
         if parts.dtype.kind not in 'ui':
             raise RecordError(
-                f'{path}: dtype {parts.dtype} with broken numbers, expected part ids, like uint8', kind=WRONG_FORMAT
+                f'{path}: dtype {parts.dtype} with broken numbers, expected part ids, like uint8',
+                kind=WRONG_FORMAT,
             )
         return np.array(parts)
 
@@ -275,8 +313,8 @@ def read_densepose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
 def read_pose(path: Path, *, notes: list[str] | None = None) -> np.ndarray:
     """Read the key points of the first person in an OpenPose file: x, y in pixels, float64 [18, 2].
 
-    A point that OpenPose has not found, and each point of a file without people, is (0, 0). Of the model of 25 points those of
-    the COCO model are taken.
+    A point that OpenPose has not found, and each point of a file without people, is (0, 0). Of the model of
+    25 points those of the COCO model are taken.
     """
     return read_key_points(path, notes=notes)[:, :2]
 
@@ -287,7 +325,9 @@ def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray
         content = json.loads(path.read_text(encoding='utf-8'))
         people = content.get('people') if isinstance(content, dict) else None
         if not isinstance(people, list):
-            raise RecordError(f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT)
+            raise RecordError(
+                f'{path}: no list `people`, expected the JSON that OpenPose writes', kind=WRONG_FORMAT
+            )
         if not people:
             return np.zeros((KEY_POINTS, 3))
         person = people[0] if isinstance(people[0], dict) else {}
@@ -296,7 +336,8 @@ def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray
             raise RecordError(f'{path}: people[0] has no list {" or ".join(POSE_KEYS)}', kind=WRONG_FORMAT)
         if len(values) not in (3 * KEY_POINTS, 3 * _BODY_25_COUNT):
             raise RecordError(
-                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} or {_BODY_25_COUNT} key points '
+                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} or '
+                f'{_BODY_25_COUNT} key points '
                 f'({3 * KEY_POINTS} or {3 * _BODY_25_COUNT} numbers, the COCO or BODY_25 model of OpenPose)',
                 kind=WRONG_FORMAT,
             )
@@ -313,11 +354,18 @@ def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray
 
 
 def match_size(
-    path: Path, size: tuple[int, int], expected: tuple[int, int], owner: Path, *, notes: list[str] | None = None
+    path: Path,
+    size: tuple[int, int],
+    expected: tuple[int, int],
+    owner: Path,
+    *,
+    notes: list[str] | None = None,
 ) -> None:
-    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`, or nearly so.
+    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`, or
+    nearly so.
 
-    Up to 8 pixels go as a note: what is resized to the size of the records fits then, as in the published loader.
+    Up to 8 pixels go as a note: what is resized to the size of the records fits then, as in the published
+    loader.
     """
     off = max(abs(side - other) for side, other in zip(size, expected, strict=True))
     if off > _SLACK:
@@ -342,7 +390,9 @@ def _wrong_names(names: list[str]) -> str | None:
         return f'{len(names)} name(s), expected two: `person.jpg garment.jpg` (no spaces within a name)'
     for name in names:
         if '/' in name or '\\' in name or ':' in name or name in ('.', '..') or not name.isprintable():
-            return f'{name[:_LONGEST_NAME]!r} is no plain file name; write the name alone, the folder is known'
+            return (
+                f'{name[:_LONGEST_NAME]!r} is no plain file name; write the name alone, the folder is known'
+            )
     return None
 
 
@@ -360,10 +410,13 @@ def reading(path: Path) -> Iterator[None]:
         hint = f'; {others[0]} lies there: rename it, or write that name in the list' if others else ''
         raise RecordError(f'{path}: no such file{hint}', kind=MISSING) from None
     except Image.UnidentifiedImageError:
-        text = 'an empty file' if path.stat().st_size == 0 else f'not a picture ({", ".join(_PICTURE_FORMATS)})'
+        text = (
+            'an empty file' if path.stat().st_size == 0 else f'not a picture ({", ".join(_PICTURE_FORMATS)})'
+        )
         raise RecordError(f'{path}: {text}, replace the file') from None
     except Exception as error:
-        # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error, tokenize.TokenError.
+        # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error,
+        # tokenize.TokenError.
         of_the_system = isinstance(error, OSError) and error.strerror
         fix = 'check its name, its permissions and the disk' if of_the_system else 'replace the file'
         raise RecordError(f'{path}: cannot be read ({_reason(error)}), {fix}') from error
@@ -384,7 +437,8 @@ def _flat(path: Path, mode: str, *, background: str) -> Image.Image:
     if picture.mode.startswith(('I', 'F')):
         # Pillow would clip 16-bit values to white instead of scaling them.
         raise RecordError(
-            f'{path}: pixels of mode {picture.mode}, expected 8 bits a channel; save it as 8 bits', kind=WRONG_FORMAT
+            f'{path}: pixels of mode {picture.mode}, expected 8 bits a channel; save it as 8 bits',
+            kind=WRONG_FORMAT,
         )
     if picture.mode in _ALPHA_MODES or 'transparency' in picture.info:
         picture = picture.convert('RGBA')

@@ -17,20 +17,24 @@ from utils.paths import expand
 
 
 class VITONDataset(Dataset):
-    """Persons, each beside a garment: those of `<phase>_pairs.txt` in the folder `root`, or of the list `pairs`.
+    """Persons, each beside a garment: those of `<phase>_pairs.txt` in the folder `root`, or of the list
+    `pairs`.
 
     A record is a dict of float32 tensors [C, H, W] and of file names:
 
-    - image, color [3, H, W] in [-1, 1]: the person, the garment on white; edge [1, H, W] in [0, 1]: the garment's mask
+    - image, color [3, H, W] in [-1, 1]: the person, the garment on white; edge [1, H, W] in [0, 1]: the
+    garment's mask
     - in training also color_un, edge_un: another garment of the set
-    - in training, and with `annotated`, label, densepose [1, H, W]: ids; pose [18, H, W] in {-1, 1}: a square at each key point
+    - in training, and with `annotated`, label, densepose [1, H, W]: ids; pose [18, H, W] in {-1, 1}: a square
+    at each key point
     - person_name, garment_name, in training also unpaired_name: file names
 
-    The other garment is drawn at random, never one that the list gives to the same person. The draw depends on seed,
-    epoch and index alone: neither on the number of workers nor on what was drawn before.
+    The other garment is drawn at random, never one that the list gives to the same person. The draw depends
+    on seed, epoch and index alone: neither on the number of workers nor on what was drawn before.
 
-    Raises `UserError` (`MissingFileError`, `DataError`) where the data set cannot be used: with `check` each file is
-    looked at now (of a test set those that `test.py` reads), without it a bad file is found when its record is read.
+    Raises `UserError` (`MissingFileError`, `DataError`) where the data set cannot be used: with `check` each
+    file is looked at now (of a test set those that `test.py` reads), without it a bad file is found when its
+    record is read.
     """
 
     def __init__(
@@ -55,7 +59,9 @@ class VITONDataset(Dataset):
             records.find_phases(self.root, phase)
         self.list = self.root / f'{phase}_pairs.txt' if pairs is None else expand(pairs)
         if check:
-            check_dataset(self.root, phase, size=self.size, pairs=pairs, annotated=self.annotated).raise_if_bad()
+            check_dataset(
+                self.root, phase, size=self.size, pairs=pairs, annotated=self.annotated
+            ).raise_if_bad()
         self.pairs = records.read_list(self.list)
         if phase == 'train':
             records.require_other_garments(self.root, self.pairs)
@@ -83,7 +89,9 @@ class VITONDataset(Dataset):
 
     @property
     def list_kind(self) -> str:
-        """'paired' if persons already wear the listed garment by the file names, else 'unpaired' or 'mixed'."""
+        """'paired' if persons already wear the listed garment by the file names, else 'unpaired' or
+        'mixed'.
+        """
         return records.list_kind(self.pairs)
 
     @property
@@ -92,11 +100,15 @@ class VITONDataset(Dataset):
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other garments from now on. To be called between two passes over a loader; reaches its workers."""
+        """Draw other garments from now on. To be called between two passes over a loader; reaches its
+        workers.
+        """
         self._epoch.fill_(epoch)
 
     def folder(self, kind: str) -> Path:
-        """Return the folder of one kind of files: 'img', 'color', 'edge', in training 'label', 'densepose', 'pose'."""
+        """Return the folder of one kind of files: 'img', 'color', 'edge', in training 'label', 'densepose',
+        'pose'.
+        """
         return self.root / f'{self.phase}_{kind}'
 
     def unpaired_garment(self, index: int) -> str:
@@ -122,10 +134,14 @@ class VITONDataset(Dataset):
         return records.file_of(self.root, self.phase, kind, name)
 
     def garment(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the picture [3, H, W] in [-1, 1] and the mask [1, H, W] in [0, 1] of a garment, by its file name."""
+        """Return the picture [3, H, W] in [-1, 1] and the mask [1, H, W] in [0, 1] of a garment, by its file
+        name.
+        """
         picture_path, edge_path = self._file('color', name), self._file('edge', name)
         picture, edge = records.read_picture(picture_path), records.read_edge(edge_path)
-        records.match_size(edge_path, (edge.height, edge.width), (picture.height, picture.width), picture_path)
+        records.match_size(
+            edge_path, (edge.height, edge.width), (picture.height, picture.width), picture_path
+        )
         return picture_tensor(picture, self.size), edge_tensor(edge, self.size)
 
     def _maps(self, person: str, picture_path: Path, source: tuple[int, int]) -> dict[str, torch.Tensor]:
@@ -156,7 +172,9 @@ class EpochShuffle(Sampler[int]):
 
 
 class RecordLoader(DataLoader):
-    """A `DataLoader` that passes on a worker's `DataError` as the one line it was, without the worker's traceback."""
+    """A `DataLoader` that passes on a worker's `DataError` as the one line it was, without the worker's
+    traceback.
+    """
 
     # PyTorch's own annotation is its private iterator class.
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -174,11 +192,13 @@ def create_loader(
     sampler: Sampler | range | None = None,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """Return a loader of batches: tensors [N, C, H, W] and lists of file names, under the names of the records.
+    """Return a loader of batches: tensors [N, C, H, W] and lists of file names, under the names of the
+    records.
 
-    shuffle orders the records by seed and epoch (`VITONDataset.set_epoch`), so that a resumed run goes on as the
-    uninterrupted one would; a sampler orders them itself, and excludes it. Workers persist from epoch to epoch, each
-    with its own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave no batch.
+    shuffle orders the records by seed and epoch (`VITONDataset.set_epoch`), so that a resumed run goes on as
+    the uninterrupted one would; a sampler orders them itself, and excludes it. Workers persist from epoch to
+    epoch, each with its own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave
+    no batch.
     """
     if shuffle and sampler is not None:
         raise ValueError('shuffle and sampler exclude each other: give one')
@@ -186,7 +206,9 @@ def create_loader(
         sampler = EpochShuffle(dataset, seed=seed)
     count = len(dataset) if sampler is None else len(sampler)  # type: ignore[arg-type]  # all of ours have a length
     if drop_last and count < batch_size:
-        raise UserError(f'batch_size {batch_size}: more than the {count} records there are, so no batch would be full')
+        raise UserError(
+            f'batch_size {batch_size}: more than the {count} records there are, so no batch would be full'
+        )
     return RecordLoader(
         dataset,
         batch_size=batch_size,
@@ -206,5 +228,6 @@ def _with_plain_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, 
     except DataError as error:
         if not str(error).startswith('Caught '):
             raise
-        # A worker's error arrives as its whole traceback in one message; the last line is `module.Class: message`.
+        # A worker's error arrives as its whole traceback in one message; the last line is `module.Class:
+        # message`.
         raise DataError(str(error).rstrip().splitlines()[-1].partition(': ')[2]) from None

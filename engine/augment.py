@@ -1,7 +1,8 @@
-"""Training pairs with known truth, and their augmentation: batched, on the batch's device, with flows and masks.
+"""Training pairs with known truth, and their augmentation: batched, on the batch's device, with flows and
+masks.
 
-Not part of any paper. Drawings are plainer than photographs; a network that learns from them meets people of other sizes and
-places, light, noise and backgrounds here.
+Not part of any paper. Drawings are plainer than photographs; a network that learns from them meets people of
+other sizes and places, light, noise and backgrounds here.
 """
 
 import math
@@ -43,7 +44,9 @@ class TruthInputs(NamedTuple):
     cloth: Tensor  # another garment, times its edge
     edge: Tensor  # the mask of that garment
     target: Tensor  # the person in the other garment
-    flow: Tensor  # [N, 2, H, W], the sampling grid in normalised (x, y) from the target to the garment, NaN where none is seen
+    # [N, 2, H, W], the sampling grid in normalised (x, y) from the target to the garment, NaN where none is
+    # seen
+    flow: Tensor
     garment: Tensor  # where the target shows the garment
     kept: Tensor  # where person and target are equal
     body: Tensor  # where the person's picture shows no background
@@ -57,13 +60,26 @@ def _is_cloth(label: Tensor) -> Tensor:
 def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
     """Turn a batch of the loader into the person, the garment to put on, and the truth.
 
-    As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the person of the truth
-    puts on the own one. Raises ValueError where the batch lacks an entry.
+    As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the
+    person of the truth puts on the own one. Raises ValueError where the batch lacks an entry.
     """
-    names = ('image', 'truth', 'color', 'edge', 'color_un', 'edge_un', 'own_flow', 'truth_flow', 'label', 'truth_label')
+    names = (
+        'image',
+        'truth',
+        'color',
+        'edge',
+        'color_un',
+        'edge_un',
+        'own_flow',
+        'truth_flow',
+        'label',
+        'truth_label',
+    )
     if missing := [name for name in (*names, 'truth_mask', 'is_made') if name not in batch]:
         raise ValueError(f'batch without {", ".join(missing)}: expected what the loader of truths yields')
-    image, truth, color, edge, color_un, edge_un, own_flow, truth_flow, label, truth_label = (batch[name] for name in names)
+    image, truth, color, edge, color_un, edge_un, own_flow, truth_flow, label, truth_label = (
+        batch[name] for name in names
+    )
     turned = reversed_pairs[:, None, None, None]
     edge = (torch.where(turned, edge, edge_un) > 0.5).to(image.dtype)
     # Parsings of photographs leave out necks, so there nothing counts as background.
@@ -83,7 +99,9 @@ def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthIn
 
 
 def own_inputs(inputs: TrainingInputs, keepable: Tensor, flow: Tensor | None) -> TruthInputs:
-    """People in their own garments, photographs included: `flow` [N, 2, H, W] where it is known, `keepable` what stays."""
+    """People in their own garments, photographs included: `flow` [N, 2, H, W] where it is known, `keepable`
+    what stays.
+    """
     everywhere = torch.ones_like(keepable)
     return TruthInputs(
         person=inputs.person,
@@ -100,7 +118,9 @@ def own_inputs(inputs: TrainingInputs, keepable: Tensor, flow: Tensor | None) ->
 
 def uniform(like: Tensor, low: float, high: float, *, channels: int = 1) -> Tensor:
     """A random number for each sample and channel, [N, channels, 1, 1]."""
-    return low + (high - low) * torch.rand(like.shape[0], channels, 1, 1, device=like.device, dtype=like.dtype)
+    return low + (high - low) * torch.rand(
+        like.shape[0], channels, 1, 1, device=like.device, dtype=like.dtype
+    )
 
 
 def chance(like: Tensor, probability: float) -> Tensor:
@@ -109,7 +129,9 @@ def chance(like: Tensor, probability: float) -> Tensor:
 
 
 class Affine(NamedTuple):
-    """A similarity for each sample, from places in the new picture to places in the old one, in pixels around the centre."""
+    """A similarity for each sample, from places in the new picture to places in the old one, in pixels around
+    the centre.
+    """
 
     matrix: Tensor  # [N, 2, 2]
     shift: Tensor  # [N, 2]
@@ -117,9 +139,17 @@ class Affine(NamedTuple):
 
     @classmethod
     def random(
-        cls, like: Tensor, *, zoom: tuple[float, float], shift: float, turn: float, mirrored: Tensor | None = None
+        cls,
+        like: Tensor,
+        *,
+        zoom: tuple[float, float],
+        shift: float,
+        turn: float,
+        mirrored: Tensor | None = None,
     ) -> 'Affine':
-        """Draw zooms (on a logarithmic scale), shifts and turns; `mirrored` [N, 1, 1, 1] says which samples to mirror."""
+        """Draw zooms (on a logarithmic scale), shifts and turns; `mirrored` [N, 1, 1, 1] says which samples
+        to mirror.
+        """
         height, width = like.shape[2:]
         scale = uniform(like, *(math.log(bound) for bound in zoom)).exp().flatten()
         angle = uniform(like, -turn, turn).flatten()
@@ -149,13 +179,17 @@ class Affine(NamedTuple):
 
     def _move(self, places: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
         height, width = self.size
-        half = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=places.device, dtype=places.dtype)[:, None]
+        half = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=places.device, dtype=places.dtype)[
+            :, None
+        ]
         moved = matrix @ (places.flatten(2) * half) + shift[:, :, None]  # [N, 2, h * w]
         return (moved / half).view_as(places)
 
 
 def move_flow(flow: Tensor, grid: Tensor) -> Tensor:
-    """Sample a flow that is NaN in places at a grid; NaN where a neighbour is NaN or on another side of a fold."""
+    """Sample a flow that is NaN in places at a grid; NaN where a neighbour is NaN or on another side of a
+    fold.
+    """
     known = flow.isfinite().all(dim=1, keepdim=True)
     filled = torch.where(known, flow, 0)
     take = partial(sample, flow=grid, align_corners=True, padding_mode='zeros')
@@ -170,12 +204,16 @@ def move(inputs: TruthInputs) -> TruthInputs:
     person = Affine.random(
         inputs.person, zoom=PERSON_ZOOM, shift=PERSON_SHIFT, turn=PERSON_TURN, mirrored=mirrored
     )
-    cloth = Affine.random(inputs.cloth, zoom=CLOTH_ZOOM, shift=CLOTH_SHIFT, turn=CLOTH_TURN, mirrored=mirrored)
+    cloth = Affine.random(
+        inputs.cloth, zoom=CLOTH_ZOOM, shift=CLOTH_SHIFT, turn=CLOTH_TURN, mirrored=mirrored
+    )
     grid, cloth_grid = person.grid(), cloth.grid()
     pictures = sample(torch.cat([inputs.person, inputs.target], 1), grid, align_corners=True)
     masks = torch.cat([inputs.garment, 1 - inputs.kept, inputs.body, inputs.target_body], 1)
     garment, changed, body, target_body = sample(masks, grid, align_corners=True).chunk(4, 1)
-    worn = sample(torch.cat([inputs.cloth, inputs.edge], 1), cloth_grid, align_corners=True, padding_mode='zeros')
+    worn = sample(
+        torch.cat([inputs.cloth, inputs.edge], 1), cloth_grid, align_corners=True, padding_mode='zeros'
+    )
     edge = (worn[:, 3:] > 0.5).to(worn.dtype)
     return TruthInputs(
         person=pictures[:, :3],
@@ -191,12 +229,16 @@ def move(inputs: TruthInputs) -> TruthInputs:
 
 
 def texture(like: Tensor) -> Tensor:
-    """Random pictures [N, 3, H, W] in [-1, 1]: a colour, a slope of light, and noise of three grains, soft or in steps."""
+    """Random pictures [N, 3, H, W] in [-1, 1]: a colour, a slope of light, and noise of three grains, soft or
+    in steps.
+    """
     count, _, height, width = like.shape
     options: dict[str, Any] = {'device': like.device, 'dtype': like.dtype}
     y, x = (torch.linspace(-1, 1, n, **options) for n in (height, width))
     picture = uniform(like, -0.9, 0.95) + uniform(like, -0.25, 0.25, channels=3)
-    picture = picture + uniform(like, -0.4, 0.4, channels=3) * x + uniform(like, -0.4, 0.4, channels=3) * y[:, None]
+    picture = (
+        picture + uniform(like, -0.4, 0.4, channels=3) * x + uniform(like, -0.4, 0.4, channels=3) * y[:, None]
+    )
     for cells in (2, 5, 16):
         noise = torch.randn(count, 3, cells * 4 // 3 + 1, cells, **options)
         noise = 0.5 * (noise + noise.mean(dim=1, keepdim=True))
@@ -238,12 +280,16 @@ def recolour(picture: Tensor, change: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def relight(inputs: TruthInputs) -> TruthInputs:
-    """Other light and colours: the same for both pictures and the garment, a little of its own for the garment."""
+    """Other light and colours: the same for both pictures and the garment, a little of its own for the
+    garment.
+    """
     shared, own = colour_change(inputs.person, 0.25), colour_change(inputs.person, 0.06)
     cloth = recolour(inputs.cloth, shared)
     cloth = torch.where(chance(cloth, MATCHED_LIGHT), cloth, recolour(cloth, own))
     return inputs._replace(
-        person=recolour(inputs.person, shared), target=recolour(inputs.target, shared), cloth=cloth * inputs.edge
+        person=recolour(inputs.person, shared),
+        target=recolour(inputs.target, shared),
+        cloth=cloth * inputs.edge,
     )
 
 
@@ -255,7 +301,9 @@ def cosines(like: Tensor) -> Tensor:
 
 
 def recompress(picture: Tensor, quality: Tensor) -> Tensor:
-    """JPEG compression of each colour channel at a quality [N, 1, 1, 1] in (0, 100], without chroma subsampling."""
+    """JPEG compression of each colour channel at a quality [N, 1, 1, 1] in (0, 100], without chroma
+    subsampling.
+    """
     count, channels, height, width = picture.shape
     blocks = picture.view(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4) * 127.5
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]
@@ -270,7 +318,10 @@ def degrade(inputs: TruthInputs) -> TruthInputs:
     """Blur, noise and compression, the same in both pictures where they are equal."""
     person, target = inputs.person, inputs.target
     blurred = chance(person, DEGRADED / 2)
-    person, target = (torch.where(blurred, F.avg_pool2d(F.pad(x, [1] * 4, mode='replicate'), 3, 1), x) for x in (person, target))
+    person, target = (
+        torch.where(blurred, F.avg_pool2d(F.pad(x, [1] * 4, mode='replicate'), 3, 1), x)
+        for x in (person, target)
+    )
     noise = torch.randn_like(person) * uniform(person, 0.005, 0.06) * chance(person, DEGRADED)
     person, target = (person + noise).clamp(-1, 1), (target + noise).clamp(-1, 1)
     compressed, quality = chance(person, RECOMPRESSED), uniform(person, 30, 95)

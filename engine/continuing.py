@@ -1,7 +1,8 @@
-"""Runs of the published training code, continued: weights, optimiser, epoch and best FID out of its checkpoints.
+"""Runs of the published training code, continued: weights, optimiser, epoch and best FID out of its
+checkpoints.
 
-The published code writes a file a network, `weights/<network>_last.pt`: a dict of `model`, `epoch` (the last complete
-one), `optimizer`, and `best_fid` where it validates.
+The published code writes a file a network, `weights/<network>_last.pt`: a dict of `model`, `epoch` (the last
+complete one), `optimizer`, and `best_fid` where it validates.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +30,9 @@ def is_published(file: Path) -> bool:
 
 
 def published_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
-    """The last checkpoints of the networks `names` in a published run; empty unless all can be continued from."""
+    """The last checkpoints of the networks `names` in a published run; empty unless all can be continued
+    from.
+    """
     files = {name: run / 'weights' / f'{name}_last.pt' for name in names}
     return files if all(map(is_published, files.values())) else {}
 
@@ -37,7 +40,8 @@ def published_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
 def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSettings) -> dict[str, Any]:
     """The state of a run of the published code, of its networks' `files`, in the form of our own.
 
-    Raises `CheckpointError` where the files are damaged, of different epochs, or their optimiser is of other networks.
+    Raises `CheckpointError` where the files are damaged, of different epochs, or their optimiser is of other
+    networks.
     """
     networks, infos = {}, {}
     moments: dict[int, Mapping[str, Any]] = {}
@@ -59,7 +63,11 @@ def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSett
     if len(epochs) > 1 or None in epochs:
         found = ', '.join(f'{file}: {infos[name].epoch}' for name, file in files.items())
         raise CheckpointError(f'the networks are of different epochs ({found}); give files of one epoch')
-    best = [info.extra['best_fid'] for info in infos.values() if isinstance(info.extra.get('best_fid'), int | float)]
+    best = [
+        info.extra['best_fid']
+        for info in infos.values()
+        if isinstance(info.extra.get('best_fid'), int | float)
+    ]
     epoch = epochs.pop()
     return {
         'step': max((int(entry['step']) for entry in moments.values() if 'step' in entry), default=0),
@@ -81,7 +89,9 @@ def _numbers(groups: list[dict[str, Any]]) -> list[int]:
 
 
 def _parameter_order(file: Path, info: Any, optimizer: Mapping[str, Any]) -> list[str]:
-    """Names of the parameters as the optimiser numbers them: in the order in which the file has them, shared ones once."""
+    """Names of the parameters as the optimiser numbers them: in the order in which the file has them, shared
+    ones once.
+    """
     layout = layout_of(*info[:3])
     order: list[str] = []
     for name in read_file(file)[0]['model']:
@@ -92,10 +102,13 @@ def _parameter_order(file: Path, info: Any, optimizer: Mapping[str, Any]) -> lis
             order.append(name)
     numbers = sorted(_numbers(optimizer['param_groups']))
     if len(numbers) != len(order):
-        order = [name for name in order if name != FILTERS_NAME]  # the constant filters are no parameter in every release
+        order = [
+            name for name in order if name != FILTERS_NAME
+        ]  # the constant filters are no parameter in every release
     if numbers != list(range(len(order))):
         raise CheckpointError(
-            f'{file}: its optimiser has {len(numbers)} parameters, its network {len(order)}; start from the weights alone'
+            f'{file}: its optimiser has {len(numbers)} parameters, its network {len(order)}; start from '
+            'the weights alone'
         )
     return order
 

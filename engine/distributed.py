@@ -1,4 +1,6 @@
-"""The processes that torchrun starts, one a device: who is who, what they tell each other, and who takes which records."""
+"""The processes that torchrun starts, one a device: who is who, what they tell each other, and who takes
+which records.
+"""
 
 import contextlib
 import os
@@ -15,11 +17,15 @@ from torch.utils.data import Sampler
 from utils.device import select_device
 from utils.errors import UserError
 
-PATIENCE = timedelta(hours=2)  # how long processes wait for one another: the first one checks data and computes scores alone
+PATIENCE = timedelta(
+    hours=2
+)  # how long processes wait for one another: the first one checks data and computes scores alone
 
 
 class Process(NamedTuple):
-    """This process among `world` ones that train together; the first one (rank 0) writes what there is to write."""
+    """This process among `world` ones that train together; the first one (rank 0) writes what there is to
+    write.
+    """
 
     device: torch.device = torch.device('cpu')
     rank: int = 0
@@ -66,13 +72,16 @@ class Process(NamedTuple):
 
 @contextlib.contextmanager
 def join_processes(device: str = '') -> Iterator[Process]:
-    """Join the processes that torchrun has started and yield which one this is; without torchrun it is the only one.
+    """Join the processes that torchrun has started and yield which one this is; without torchrun it is the
+    only one.
 
-    `device` is the value of `--device`: '' gives each process the GPU of its number on the machine, '2,3' gives the first
-    process GPU 2, 'cpu' has all of them on the CPU. They talk by nccl on CUDA devices, else by gloo. Raises `UserError` for a
-    device that is not there and for fewer devices than processes.
+    `device` is the value of `--device`: '' gives each process the GPU of its number on the machine, '2,3'
+    gives the first process GPU 2, 'cpu' has all of them on the CPU. They talk by nccl on CUDA devices, else
+    by gloo. Raises `UserError` for a device that is not there and for fewer devices than processes.
     """
-    world, local_rank = (int(os.environ.get(name, default)) for name, default in (('WORLD_SIZE', 1), ('LOCAL_RANK', 0)))
+    world, local_rank = (
+        int(os.environ.get(name, default)) for name, default in (('WORLD_SIZE', 1), ('LOCAL_RANK', 0))
+    )
     if world == 1:
         yield Process(select_device(device))
         return
@@ -94,7 +103,10 @@ def _device_of(device: str, local_rank: int) -> torch.device:
     select_device(name)  # refuses what is not understood or not there
     numbers = name.removeprefix('cuda').removeprefix(':').split(',')
     if name == 'mps' or local_rank >= len(numbers):
-        raise UserError(f'--device {device} for process {local_rank + 1} on this machine: give one GPU a process, such as 0,1')
+        raise UserError(
+            f'--device {device} for process {local_rank + 1} on this machine: give one GPU a process, '
+            'such as 0,1'
+        )
     return select_device(numbers[local_rank])
 
 
@@ -130,8 +142,9 @@ def set_random_states(states: dict[str, Any]) -> None:
 class Share(Sampler[int]):
     """One process's share of a sampler's order, from a given record of the order on.
 
-    Each process takes every `world`-th record, so that a step of all processes sees the records that a step of one process with
-    a batch as large as theirs together would. Where the order does not come out even, its first records are taken again.
+    Each process takes every `world`-th record, so that a step of all processes sees the records that a step
+    of one process with a batch as large as theirs together would. Where the order does not come out even, its
+    first records are taken again.
     """
 
     def __init__(self, order: Sampler, *, process: Process | None = None):

@@ -15,14 +15,17 @@ class DivergedError(UserError):
 
 
 def diverged_error(where: str, loss: float, result: StepResult, batch: Mapping[str, Any]) -> DivergedError:
-    """The error of a `loss` that is not finite, here or in another process: its terms, and the files of the batch."""
+    """The error of a `loss` that is not finite, here or in another process: its terms, and the files of the
+    batch.
+    """
     if math.isfinite(loss):
         return DivergedError(f"{where}: another process's loss is not finite")
     terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())
     names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
     return DivergedError(
         f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; '
-        'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or --amp off'
+        'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or '
+        '--amp off'
     )
 
 

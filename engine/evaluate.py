@@ -1,4 +1,5 @@
-"""One evaluation for test.py and for validation during training: dress every person of a list, measure, report.
+"""One evaluation for test.py and for validation during training: dress every person of a list, measure,
+report.
 
 Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4.
 """
@@ -33,7 +34,8 @@ METRICS = ('fid', 'kid', 'lpips', 'ssim', 'runtime', 'cost')
 PANELS = ('person', 'garment', 'warped', 'try-on')
 TRUTH = 'truth'
 SHEET_ROWS = 8
-MEASURED = 'measured'  # folder of the try-ons as the published test script stores them: Pillow's default JPEG quality
+# folder of the try-ons as the published test script stores them: Pillow's default JPEG quality
+MEASURED = 'measured'
 PUBLISHED_FORMAT = 'try-ons as the published test script stores them (JPEG quality 75)'
 LONGEST_NAME = 255  # bytes that a disk takes
 
@@ -59,9 +61,9 @@ class Score(NamedTuple):
 def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """File names of the try-ons: the person's own, as published, unless the person is in several pairs.
 
-    Then `person__garment.jpg`, and where that is taken a longer name, so that nothing is overwritten, also where a disk takes
-    capital and small letters for the same. A suffix that is no picture format to write becomes .png. Raises `DataError` for a
-    name that no disk takes.
+    Then `person__garment.jpg`, and where that is taken a longer name, so that nothing is overwritten, also
+    where a disk takes capital and small letters for the same. A suffix that is no picture format to write
+    becomes .png. Raises `DataError` for a name that no disk takes.
     """
     persons = Counter(person for person, _ in pairs)
     names: list[str] = []
@@ -77,7 +79,9 @@ def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
         )
         name = next(choice for choice in choices if choice.casefold() not in taken)
         if len(name.encode()) > LONGEST_NAME:
-            raise DataError(f'the try-on of {person} would be called {name[:40]}...: too long, shorten the file names')
+            raise DataError(
+                f'the try-on of {person} would be called {name[:40]}...: too long, shorten the file names'
+            )
         taken.add(name.casefold())
         names.append(name)
     return names
@@ -103,7 +107,9 @@ class Guarded:
 
     def scores(self) -> list[Score]:
         """The observer's scores, or the reason why there are none."""
-        return self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
+        return (
+            self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
+        )
 
 
 def student_inputs(batch: dict[str, Any]) -> tuple:
@@ -123,13 +129,15 @@ def dress_all(
     observe: Callable[[dict[str, Any], Any], None] | None = None,
     inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]] = student_inputs,
 ) -> list[Dressed]:
-    """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into `folder`.
+    """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into
+    `folder`.
 
-    `tryon/` gets the try-ons, `measured/` the same as the published test script stores them, which FID, KID and LPIPS
-    measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first of those
-    rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are a part of a longer list.
-    `compare` is called with each batch and its result, and returns true pictures [N, 3, H, W]: a fifth column of the sheet.
-    `observe` is called with the same and returns nothing. `inputs` says what the pipeline takes of a batch.
+    `tryon/` gets the try-ons, `measured/` the same as the published test script stores them, which FID, KID
+    and LPIPS measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first
+    of those rows with `note` below. `names` are the try-ons' file names; they must be given where `pairs` are
+    a part of a longer list. `compare` is called with each batch and its result, and returns true pictures [N,
+    3, H, W]: a fifth column of the sheet. `observe` is called with the same and returns nothing. `inputs`
+    says what the pipeline takes of a batch.
     """
     for name in ('tryon', MEASURED, 'visualize'):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -140,7 +148,9 @@ def dress_all(
         for batch in batches:
             result = pipeline(*inputs(batch))
             if not all(x is None or x.isfinite().all() for x in (result.image, result.flow)):
-                raise CheckpointError('the pictures are not finite numbers: the weights are damaged, or their training diverged')
+                raise CheckpointError(
+                    'the pictures are not finite numbers: the weights are damaged, or their training diverged'
+                )
             if observe:
                 observe(batch, result)
             columns = [batch['image'], batch['color'], result.warped_on_white, result.image]
@@ -162,10 +172,11 @@ def dress_all(
 
 
 class Evaluation:
-    """Measures a student: made before the work, so that a wrong file of weights is refused before it, not after.
+    """Measures a student: made before the work, so that a wrong file of weights is refused before it, not
+    after.
 
-    `metrics` are some of `METRICS`. A metric whose network cannot be fetched, or whose computation fails, is reported as
-    unavailable, with the reason; nothing else is lost.
+    `metrics` are some of `METRICS`. A metric whose network cannot be fetched, or whose computation fails, is
+    reported as unavailable, with the reason; nothing else is lost.
     """
 
     def __init__(
@@ -194,7 +205,9 @@ class Evaluation:
             self.reasons |= dict.fromkeys(names, f'unavailable: {error}')
             return None
 
-    def pictures(self, dressed: Sequence[Dressed], *, real: Path, results: Path, list_kind: str) -> list[Score]:
+    def pictures(
+        self, dressed: Sequence[Dressed], *, real: Path, results: Path, list_kind: str
+    ) -> list[Score]:
         """Compare the try-ons that `dress_all` has left in `results` with the photographs in `real`.
 
         `list_kind` is 'paired', 'unpaired' or 'mixed'.
@@ -205,12 +218,16 @@ class Evaluation:
         for name, library in (('fid', 'pytorch-fid'), ('kid', 'torchmetrics, cubic kernel')):
             if name in self.metrics:
                 protocol = f'{library}, Inception 2048, all of {real.name} against {PUBLISHED_FORMAT}, {what}'
-                scores.append(self._score(name.upper(), name, protocol, partial(self._distance, name, real, made)))
+                scores.append(
+                    self._score(name.upper(), name, protocol, partial(self._distance, name, real, made))
+                )
         if 'lpips' in self.metrics:
             caution = '' if list_kind == 'paired' else ': not a reconstruction error, the garment is another'
             protocol = f"lpips, VGG, v0.1, person's picture against {PUBLISHED_FORMAT}, {what}{caution}"
             files = [(real / pair.person, made / pair.file) for pair in dressed]
-            scores.append(self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, cast(Callable, self.lpips))))
+            scores.append(
+                self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, cast(Callable, self.lpips)))
+            )
         if 'ssim' in self.metrics:
             if list_kind != 'paired':
                 why = f"the list is {list_kind}, so the person's picture does not show what should come out"
@@ -223,7 +240,9 @@ class Evaluation:
     def _distance(self, name: str, real: Path, made: Path) -> float:
         return getattr(self.inception, name)(real, made)
 
-    def _score(self, label: str, name: str, protocol: str, compute: Callable[[], float], unit: str = '') -> Score:
+    def _score(
+        self, label: str, name: str, protocol: str, compute: Callable[[], float], unit: str = ''
+    ) -> Score:
         if name in self.reasons:
             return Score(label, None, unit, protocol, self.reasons[name])
         try:
@@ -232,7 +251,8 @@ class Evaluation:
             return Score(label, None, unit, protocol, f'unavailable: {first_line(error)}')
 
     def cost(self, pipeline: nn.Module, *inputs: Tensor, listed: Timed | None = None) -> list[Score]:
-        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone, nothing of the loading.
+        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone,
+        nothing of the loading.
 
         `listed` has timed the whole list, which is the published protocol of the runtime.
         """
@@ -242,12 +262,18 @@ class Evaluation:
         if 'runtime' in self.metrics:
             scores += self._runtime(pipeline, inputs, size)
             if listed is not None and listed.pictures:
-                how = f'published protocol: mean over the list, {listed.pictures} pairs in batches of {listed.largest}'
+                how = (
+                    f'published protocol: mean over the list, {listed.pictures} pairs in batches of '
+                    f'{listed.largest}'
+                )
                 protocol = f'{how}, {size}, float32, without loading and preprocessing, no warm-up, '
                 protocol += describe_device(self.device)
                 scores.append(Score('runtime, list', listed.milliseconds, 'ms', protocol))
         if 'cost' in self.metrics:
-            counted = f'convolutions alone (no linear layers, cost volume or sampling), 2 FLOPs each, batch 1, {size}'
+            counted = (
+                'convolutions alone (no linear layers, cost volume or sampling), 2 FLOPs each, '
+                f'batch 1, {size}'
+            )
             for label, unit, protocol, compute in (
                 ('memory', 'MB', 'parameters and buffers, 10^6 bytes', lambda: memory_bytes(pipeline) / MEGA),
                 ('parameters', 'M', 'shared ones once', lambda: count_parameters(pipeline) / MEGA),
@@ -263,14 +289,17 @@ class Evaluation:
             return [Score('runtime', None, 'ms', f'batch 1, {size}', f'unavailable: {first_line(error)}')]
         how = f'networks only, 10 warm-up calls, mean of {time.calls}'
         protocol = f'batch 1, {size}, float32, {how}, {describe_device(self.device)}'
-        return [Score('runtime', time.mean, 'ms', protocol), Score('FPS', 1000 / time.mean, '', 'from the runtime')]
+        return [
+            Score('runtime', time.mean, 'ms', protocol),
+            Score('FPS', 1000 / time.mean, '', 'from the runtime'),
+        ]
 
 
 class Validation:
     """FID of a student in training over the persons of a test list.
 
-    Made and called by all processes that train: each dresses its share of the persons, the first one compares. `reason`
-    says why there is no FID, where there is none.
+    Made and called by all processes that train: each dresses its share of the persons, the first one
+    compares. `reason` says why there is no FID, where there is none.
     """
 
     name = 'FID'
@@ -296,10 +325,11 @@ class Validation:
         self.reason: str | None = self.process.from_first(reason)
 
     def __call__(self, folder: Path) -> float | None:
-        """Dress everybody with the networks as they are, and return the FID, or None with `reason` where it fails.
+        """Dress everybody with the networks as they are, and return the FID, or None with `reason` where it
+        fails.
 
-        The networks are left in eval mode, the pictures in `folder`, in place of those of the last time. A full disk
-        raises OSError, as a full disk does wherever a run writes.
+        The networks are left in eval mode, the pictures in `folder`, in place of those of the last time. A
+        full disk raises OSError, as a full disk does wherever a run writes.
         """
         reasons = self.process.from_all(self._dress(folder))
         self.reason = next((reason for reason in reasons if reason), None)
@@ -323,7 +353,9 @@ class Validation:
                 self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine
             )
             dress_all(self.pipeline.eval(), loader, pairs, folder, names=names)
-        except UserError as error:  # weights that have diverged, a picture that has gone: no reason to stop training
+        except (
+            UserError
+        ) as error:  # weights that have diverged, a picture that has gone: no reason to stop training
             return first_line(error)
         return None
 
@@ -334,11 +366,17 @@ def _shown(value: float, unit: str) -> str:
 
 
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
-    """Write all numbers with their protocols as JSON, and return them as a table, reasons for missing ones below it."""
+    """Write all numbers with their protocols as JSON, and return them as a table, reasons for missing ones
+    below it.
+    """
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-    rows = [[score.label, _shown(score.value, score.unit), score.protocol] for score in scores if score.value is not None]
+    rows = [
+        [score.label, _shown(score.value, score.unit), score.protocol]
+        for score in scores
+        if score.value is not None
+    ]
     missing: dict[str, list[str]] = {}
     for score in scores:
         if score.value is None:

@@ -1,7 +1,8 @@
-"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that `synthetic.dataset` describes.
+"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that
+`synthetic.dataset` describes.
 
-Not part of any paper: VITON has no picture of a person in another garment. Flows are as in PF-AFN (Ge et al., CVPR 2021), see
-`models.ops.flow`.
+Not part of any paper: VITON has no picture of a person in another garment. Flows are as in PF-AFN (Ge et al.,
+CVPR 2021), see `models.ops.flow`.
 """
 
 import os
@@ -28,7 +29,11 @@ from models.outputs import TryOn
 from utils.errors import DataError, MissingFileError, first_line
 
 FOLDER = 'test_gt'
-REGIONS = {'whole': 'whole picture', 'garment': 'where the truth shows the garment', 'unchanged': 'where nothing may change'}
+REGIONS = {
+    'whole': 'whole picture',
+    'garment': 'where the truth shows the garment',
+    'unchanged': 'where nothing may change',
+}
 MEASURES = {
     'SSIM': ('torchmetrics', ''),
     'PSNR': (f'torchmetrics, at most {PSNR_CEILING:.0f} dB', 'dB'),
@@ -43,14 +48,18 @@ class Truth(NamedTuple):
     """The true result of one pair."""
 
     picture: Tensor  # [3, H, W] in [-1, 1], the person in the garment
-    flow: Tensor  # [2, H, W], sampling grid in normalised (x, y) as with align_corners, float32; NaN where no garment is seen
+    # [2, H, W], sampling grid in normalised (x, y) as with align_corners, float32; NaN where no garment is
+    # seen
+    flow: Tensor
     mask: Tensor  # [1, H, W], KEPT, CHANGED or GARMENT of data.labels
 
 
 def _read_mask(path: Path) -> np.ndarray:
     mask = records.read_label(path)
     if unknown := sorted(set(np.unique(mask).tolist()) - {KEPT, CHANGED, GARMENT}):
-        raise DataError(f'{path}: value {unknown[0]}, expected only {KEPT}, {CHANGED} and {GARMENT}; save it without loss')
+        raise DataError(
+            f'{path}: value {unknown[0]}, expected only {KEPT}, {CHANGED} and {GARMENT}; save it without loss'
+        )
     return mask
 
 
@@ -86,10 +95,13 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a truth's mask [h, w] at `size` (H, W), as what `picture_tensor` makes of the pictures wants it.
 
-    KEPT where only kept pixels reach a new one, GARMENT where most of those under it are the garment's, else CHANGED.
+    KEPT where only kept pixels reach a new one, GARMENT where most of those under it are the garment's, else
+    CHANGED.
     """
     width_height = (size[1], size[0])
-    changed, garment = (Image.fromarray((where * 255.0).astype(np.float32)) for where in (mask != KEPT, mask == GARMENT))
+    changed, garment = (
+        Image.fromarray((where * 255.0).astype(np.float32)) for where in (mask != KEPT, mask == GARMENT)
+    )
     # Exactly zero where only kept pixels contribute; the kernel's negative lobes count as changes.
     kept = np.asarray(changed.resize(width_height, Image.Resampling.BICUBIC)) == 0
     covered = np.asarray(garment.resize(width_height, Image.Resampling.BOX)) >= 255 / 2
@@ -97,25 +109,34 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a truth's flow [2, h, w] at `size` (H, W): for each new pixel what the nearest old one says, NaN kept.
+    """Return a truth's flow [2, h, w] at `size` (H, W): for each new pixel what the nearest old one says, NaN
+    kept.
 
-    Old and new coordinates differ by half a pixel, since pictures are resized by their borders and align_corners counts from
-    centre to centre.
+    Old and new coordinates differ by half a pixel, since pictures are resized by their borders and
+    align_corners counts from centre to centre.
     """
-    old, new = (np.array(sides[::-1], np.float32)[:, None, None] for sides in (flow.shape[1:], size))  # width, height
-    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, flow.shape[1:], strict=True))
+    old, new = (
+        np.array(sides[::-1], np.float32)[:, None, None] for sides in (flow.shape[1:], size)
+    )  # width, height
+    rows, columns = (
+        ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, flow.shape[1:], strict=True)
+    )
     pixels = (flow[:, rows][:, :, columns] + 1) / 2 * (old - 1)
     return ((pixels + 0.5) * new / old - 0.5) / (new - 1) * 2 - 1
 
 
 class GroundTruth:
-    """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment stem>`.
+    """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment
+    stem>`.
 
-    They come at `size` (height, width), resized as the pictures are where they have another. With `check` every file is read once
-    now. Raises `DataError` where one is missing or damaged, and where the parts of a truth differ in size.
+    They come at `size` (height, width), resized as the pictures are where they have another. With `check`
+    every file is read once now. Raises `DataError` where one is missing or damaged, and where the parts of a
+    truth differ in size.
     """
 
-    def __init__(self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True):
+    def __init__(
+        self, folder: Path, pairs: Sequence[tuple[str, str]], *, size: tuple[int, int], check: bool = True
+    ):
         self.folder, self.size = folder, (size[0], size[1])
         problems = []
         for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
@@ -124,7 +145,8 @@ class GroundTruth:
         if problems:
             more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
             raise DataError(
-                f'{folder}: {len(problems)} problem(s): {"; ".join(problems[:SHOWN])}{more}; --no-gt goes without truths'
+                f'{folder}: {len(problems)} problem(s): {"; ".join(problems[:SHOWN])}{more}; --no-gt goes '
+                'without truths'
             )
 
     def __call__(self, person: str, garment: str) -> Truth:
@@ -148,7 +170,8 @@ class GroundTruth:
         for kind, found in sides.items():
             if expected and found != expected:
                 problems.append(
-                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x width), expected '
+                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x '
+                    'width), expected '
                     f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
                 )
         return problems
@@ -167,49 +190,65 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
     """
     folder = dataset.root / FOLDER
     if wanted and not folder.is_dir():
-        raise MissingFileError(f'--gt: no folder {folder}; leave --gt out, or draw a set with truths: `python -m synthetic`')
+        raise MissingFileError(
+            f'--gt: no folder {folder}; leave --gt out, or draw a set with truths: `python -m synthetic`'
+        )
     if wanted is False or not folder.is_dir():
         return None
     return GroundTruth(folder, dataset.pairs, size=dataset.size)
 
 
 def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
-    """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W] sample.
+    """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W]
+    sample.
 
-    The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners` says how the first
-    flow is sampled; true ones are meant with it.
+    The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners`
+    says how the first flow is sampled; true ones are meant with it.
     """
-    sampled, true = sampled_pixels(flow.float(), align_corners=align_corners), sampled_pixels(truth, align_corners=True)
+    sampled, true = (
+        sampled_pixels(flow.float(), align_corners=align_corners),
+        sampled_pixels(truth, align_corners=True),
+    )
     distances = (sampled - true).norm(dim=0)  # [H, W]
     return distances[truth.isfinite().all(dim=0)].mean().item()
 
 
 def paste(person: Tensor, cloth: Tensor, edge: Tensor) -> Tensor:
-    """The baseline that anybody beats: the garment as it lies, on the person. Shapes and ranges as in `TryOnPipeline`."""
+    """The baseline that anybody beats: the garment as it lies, on the person. Shapes and ranges as in
+    `TryOnPipeline`.
+    """
     return torch.where(edge > 0.5, cloth, person)
 
 
 class Comparison:
-    """Collects the scores of try-ons, and those of the unwarped garment pasted onto the person, against the truths.
+    """Collects the scores of try-ons, and those of the unwarped garment pasted onto the person, against the
+    truths.
 
-    SSIM, PSNR and LPIPS are of the whole picture and of two regions of it. For those the rest of the try-on is replaced by the
-    truth and the libraries' maps are averaged over the region, so what is wrong elsewhere does not reach in. LPIPS is that of
-    `evaluation`: left out, or unavailable with the reason, as there. `align_corners` says how the network's flow is sampled.
+    SSIM, PSNR and LPIPS are of the whole picture and of two regions of it. For those the rest of the try-on
+    is replaced by the truth and the libraries' maps are averaged over the region, so what is wrong elsewhere
+    does not reach in. LPIPS is that of `evaluation`: left out, or unavailable with the reason, as there.
+    `align_corners` says how the network's flow is sampled.
     """
 
     def __init__(self, truths: GroundTruth, evaluation: Evaluation, *, align_corners: bool):
         self.truths, self.align_corners = truths, align_corners
         self.with_lpips = 'lpips' in evaluation.metrics
         self.reasons = {'LPIPS': evaluation.reasons['lpips']} if 'lpips' in evaluation.reasons else {}
-        self.measures = {'SSIM': ssim, 'PSNR': psnr} | ({'LPIPS': evaluation.lpips} if evaluation.lpips else {})
+        self.measures = {'SSIM': ssim, 'PSNR': psnr} | (
+            {'LPIPS': evaluation.lpips} if evaluation.lpips else {}
+        )
         # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
         self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
         self.values: dict[str, list[float]] = defaultdict(list)
         self.pairs = 0
 
     def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
-        """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H, W]."""
-        truths = [self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
+        """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H,
+        W].
+        """
+        truths = [
+            self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)
+        ]
         baseline = paste(batch['image'], batch['color'], batch['edge'])
         unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
         flows = [None] * len(truths) if result.flow is None else result.flow
@@ -219,12 +258,18 @@ class Comparison:
             self.pairs += 1
         return torch.stack([truth.picture for truth in truths])
 
-    def _add(self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool) -> None:
+    def _add(
+        self, suffix: str, truth: Truth, picture: Tensor, flow: Tensor | None, *, align_corners: bool
+    ) -> None:
         if flow is None:
             self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
         elif truth.flow.isfinite().all(dim=0).any():
-            self.values[WARP_ERROR + suffix].append(warp_error(flow.cpu(), truth.flow, align_corners=align_corners))
-        true, picture, mask = (x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask))
+            self.values[WARP_ERROR + suffix].append(
+                warp_error(flow.cpu(), truth.flow, align_corners=align_corners)
+            )
+        true, picture, mask = (
+            x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask)
+        )
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
         for name, region in regions.items():
             if region is None or region.any():
@@ -245,16 +290,27 @@ class Comparison:
                 continue
             reason = self.reasons.get(measure)
             for name, region in REGIONS.items():
-                for suffix, what in (('', 'try-on before JPEG'), (BASELINE, 'unwarped garment pasted onto the person')):
+                for suffix, what in (
+                    ('', 'try-on before JPEG'),
+                    (BASELINE, 'unwarped garment pasted onto the person'),
+                ):
                     protocol = f'{library}, {what} against truth, {region}'
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
         for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
-            protocol = f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            scores.append(self._score(WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)))
+            protocol = (
+                f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
+            )
+            scores.append(
+                self._score(
+                    WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)
+                )
+            )
         return scores
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
         values = self.values[label]
         if reason or not values:
             return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
-        return Score(label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs')
+        return Score(
+            label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs'
+        )

@@ -20,7 +20,9 @@ EPOCH_CURVES = {'loss': 'train_loss', 'warp': 'train_warp_loss', 'gen': 'train_g
 
 
 class Means:
-    """Means of named scalars over steps, kept on their device: reading a number out of it makes the program wait."""
+    """Means of named scalars over steps, kept on their device: reading a number out of it makes the program
+    wait.
+    """
 
     def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0):
         self.sums: dict[str, Tensor] = {name: torch.tensor(value) for name, value in (sums or {}).items()}
@@ -49,7 +51,8 @@ class Means:
 class Journal:
     """Log, TensorBoard events, samples and progress bar of the run in `folder`; silent where `active` is off.
 
-    `step` is the number of steps done before, whose curves stay; later ones of a run that was killed are superseded.
+    `step` is the number of steps done before, whose curves stay; later ones of a run that was killed are
+    superseded.
     """
 
     def __init__(self, folder: Path, *, step: int = 0, active: bool = True):
@@ -78,10 +81,15 @@ class Journal:
         values = {name: means[term] for term, name in EPOCH_CURVES.items() if term in means}
         self._draw(values, epoch)
         if values:
-            self.say(f'epoch {epoch}/{epochs}: ' + ', '.join(f'{name} {value:.4g}' for name, value in values.items()))
+            self.say(
+                f'epoch {epoch}/{epochs}: '
+                + ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+            )
 
     def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
-        """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
+        """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and
+        to TensorBoard.
+        """
         if self.board is None or not panels:
             return
         rows = [
@@ -101,7 +109,14 @@ class Journal:
 
     def progress(self, title: str, *, total: int, done: int) -> tqdm:
         """A progress bar of an epoch's steps, with rate and time left, where somebody looks at a terminal."""
-        return tqdm(total=total, initial=done, desc=title, unit='step', dynamic_ncols=True, disable=None if self.active else True)
+        return tqdm(
+            total=total,
+            initial=done,
+            desc=title,
+            unit='step',
+            dynamic_ncols=True,
+            disable=None if self.active else True,
+        )
 
     def close(self) -> None:
         """Write out what TensorBoard still holds."""

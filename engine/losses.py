@@ -1,9 +1,10 @@
 """Training losses of the warp, the distillation, the generator and the skin.
 
-PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator and adjustable
-knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance after Johnson et al. (ECCV 2016).
-Each `..._terms` function returns weighted terms by name, whose sum is the loss. They are computed in float32 or wider under
-mixed precision too: squares and long means do not fit into 16 bits.
+PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator
+and adjustable knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance
+after Johnson et al. (ECCV 2016). Each `..._terms` function returns weighted terms by name, whose sum is the
+loss. They are computed in float32 or wider under mixed precision too: squares and long means do not fit into
+16 bits.
 """
 
 import functools
@@ -52,7 +53,9 @@ def l1(picture: Tensor, target: Tensor) -> Tensor:
 
 
 def total_variation(offset: Tensor) -> Tensor:
-    """Mean absolute difference of vertical neighbours plus that of horizontal neighbours, of a map [N, C, h, w]."""
+    """Mean absolute difference of vertical neighbours plus that of horizontal neighbours, of a map [N, C, h,
+    w].
+    """
     offset = widen(offset)
     return offset.diff(dim=2).abs().mean() + offset.diff(dim=3).abs().mean()
 
@@ -72,9 +75,13 @@ def total(terms: Iterable[Tensor]) -> Tensor:
 
 
 def warp_terms(
-    levels: tuple[WarpLevel, ...], person_cloth: Tensor, person_cloth_mask: Tensor, perceptual: Perceptual | None
+    levels: tuple[WarpLevel, ...],
+    person_cloth: Tensor,
+    person_cloth_mask: Tensor,
+    perceptual: Perceptual | None,
 ) -> dict[str, Tensor]:
-    """The warp loss: each level's cloth and edge against the cloth on the person [N, 3, H, W] and its mask [N, 1, H, W].
+    """The warp loss: each level's cloth and edge against the cloth on the person [N, 3, H, W] and its mask
+    [N, 1, H, W].
 
     Finer levels weigh more; offsets and flows are kept smooth. PF-AFN.
     """
@@ -84,7 +91,8 @@ def warp_terms(
         assert level.edge is not None, 'training gives an edge'
         cloth, mask = (x if factor == 1 else rescale(x, factor) for x in (person_cloth, person_cloth_mask))
         terms = {
-            'offset_tv': OFFSET_TV * (total_variation(level.coarse_offset) + total_variation(level.refine_offset)),
+            'offset_tv': OFFSET_TV
+            * (total_variation(level.coarse_offset) + total_variation(level.refine_offset)),
             'cloth_l1': (n + 1) * CLOTH_L1 * l1(level.cloth, cloth),
             'edge_l1': (n + 1) * EDGE_L1 * l1(level.edge, mask),
             'flow_curvature': (n + 1) * FLOW_CURVATURE * curvature(level.flow),
@@ -96,8 +104,12 @@ def warp_terms(
 
 
 def is_closer(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
-    """For each sample 1.0 where `first` [N, C, H, W] is strictly closer to `target` than `second` is, else 0.0: [N]."""
-    first_distance, second_distance = ((widen(x) - widen(target)).abs().mean(dim=(1, 2, 3)) for x in (first, second))
+    """For each sample 1.0 where `first` [N, C, H, W] is strictly closer to `target` than `second` is, else
+    0.0: [N].
+    """
+    first_distance, second_distance = (
+        (widen(x) - widen(target)).abs().mean(dim=(1, 2, 3)) for x in (first, second)
+    )
     return (first_distance < second_distance).to(first_distance.dtype)
 
 
@@ -109,10 +121,11 @@ def gated_mean(values: Tensor, gate: Tensor) -> Tensor:
 def distillation_terms(
     teacher: tuple[WarpLevel, ...], student: tuple[WarpLevel, ...], gate: Tensor
 ) -> dict[str, Tensor]:
-    """The distillation loss: the student's features and flows against the teacher's, for samples whose `gate` [N] is 1.
+    """The distillation loss: the student's features and flows against the teacher's, for samples whose `gate`
+    [N] is 1.
 
-    Coarse features and fine flows weigh more. PF-AFN. Networks of different pyramids are compared where there is something to
-    compare: flows of equal size, features of equal shape.
+    Coarse features and fine flows weigh more. PF-AFN. Networks of different pyramids are compared where there
+    is something to compare: flows of equal size, features of equal shape.
     """
     by_size = {level.flow.shape[2:]: level for level in student}
     feature_terms, flow_terms = [gate.sum() * 0], [gate.sum() * 0]
@@ -121,18 +134,25 @@ def distillation_terms(
         if level is None:
             continue
         if level.condition_feature.shape == wanted.condition_feature.shape:
-            features = (wanted.condition_feature, level.condition_feature), (wanted.cloth_feature, level.cloth_feature)
+            features = (
+                (wanted.condition_feature, level.condition_feature),
+                (wanted.cloth_feature, level.cloth_feature),
+            )
             squares = total((widen(x) - widen(y)).square().mean(dim=(1, 2, 3)) for x, y in features)  # [N]
             feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
         if n >= FIRST_DISTILLED_FLOW:
             # Where the flows agree, vector_norm has a gradient of zero; a square root would have none.
-            distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1).mean(dim=(1, 2))  # [N]
+            distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1).mean(
+                dim=(1, 2)
+            )  # [N]
             flow_terms.append((n + 1) * gated_mean(distances, gate))
     return {'distil_feature': total(feature_terms), 'distil_flow': total(flow_terms)}
 
 
 def generator_terms(tryon: TryOn, person: Tensor, perceptual: Perceptual | None) -> dict[str, Tensor]:
-    """The generator's loss: try-on and rendered picture against the real one [N, 3, H, W], and a pull to show the cloth."""
+    """The generator's loss: try-on and rendered picture against the real one [N, 3, H, W], and a pull to show
+    the cloth.
+    """
     terms = {'mask_l1': widen(1 - tryon.mask).abs().mean()}
     for name, picture in (('tryon', tryon.image), ('rendered', tryon.rendered)):
         terms[f'{name}_l1'] = PICTURE_L1 * l1(picture, person)
@@ -144,10 +164,11 @@ def generator_terms(tryon: TryOn, person: Tensor, perceptual: Perceptual | None)
 def skin_terms(
     rendered: Tensor, person: Tensor, skin_mask: Tensor, perceptual: Perceptual | None, *, late: bool
 ) -> dict[str, Tensor]:
-    """The skin loss: the rendered picture against the real one [N, 3, H, W] where `skin_mask` [N, 1, H, W] is 1.
+    """The skin loss: the rendered picture against the real one [N, 3, H, W] where `skin_mask` [N, 1, H, W] is
+    1.
 
-    That is skin which the garment of the fake person hides. `late`, after the epochs of constant learning rate, it weighs
-    twice.
+    That is skin which the garment of the fake person hides. `late`, after the epochs of constant learning
+    rate, it weighs twice.
     """
     factor = LATE_SKIN if late else 1.0
     rendered_skin, skin = rendered * skin_mask, person * skin_mask
@@ -163,11 +184,13 @@ def skin_terms(
 class VGGLoss(nn.Module):
     """Perceptual distance of two pictures: weighted L1 between features of a frozen VGG19, up to relu5_1.
 
-    `weights`: 'imagenet' takes torchvision's, downloaded once into torch's hub cache; a path takes a file in torchvision's
-    format, of the whole VGG19 or of its `features`; None leaves them random. `vgg` has the parameter names of torchvision's
-    `vgg19().features`; it holds nothing after relu5_1, and passes over later layers in a state dict.
+    `weights`: 'imagenet' takes torchvision's, downloaded once into torch's hub cache; a path takes a file in
+    torchvision's format, of the whole VGG19 or of its `features`; None leaves them random. `vgg` has the
+    parameter names of torchvision's `vgg19().features`; it holds nothing after relu5_1, and passes over later
+    layers in a state dict.
 
-    Raises one line: `MissingFileError`; `CheckpointError` for a file that does not fit; `UserError` for a failed download.
+    Raises one line: `MissingFileError`; `CheckpointError` for a file that does not fit; `UserError` for a
+    failed download.
     """
 
     def __init__(self, weights: str | Path | None = 'imagenet'):
@@ -183,7 +206,9 @@ class VGGLoss(nn.Module):
         self.vgg = nn.Sequential(*layers)
         self.vgg.register_load_state_dict_pre_hook(_ignore_last_convs)
         if weights is not None:
-            _load_vgg(self.vgg, *(_imagenet_weights() if weights == 'imagenet' else _weights_of_file(Path(weights))))
+            _load_vgg(
+                self.vgg, *(_imagenet_weights() if weights == 'imagenet' else _weights_of_file(Path(weights)))
+            )
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'VGGLoss':
@@ -191,7 +216,9 @@ class VGGLoss(nn.Module):
         return super().train(False)
 
     def features(self, picture: Tensor) -> list[Tensor]:
-        """The five maps after relu1_1, 2_1, 3_1, 4_1, 5_1 of a picture [N, 3, H, W] in [-1, 1], taken as it is."""
+        """The five maps after relu1_1, 2_1, 3_1, 4_1, 5_1 of a picture [N, 3, H, W] in [-1, 1], taken as it
+        is.
+        """
         maps, x = [], picture
         for place, layer in enumerate(self.vgg):
             x = layer(x)
@@ -200,11 +227,15 @@ class VGGLoss(nn.Module):
         return maps
 
     def forward(self, picture: Tensor, target: Tensor) -> Tensor:
-        """The distance of `picture` from `target`, [N, 3, H, W] in [-1, 1] each; no gradient flows into the target."""
+        """The distance of `picture` from `target`, [N, 3, H, W] in [-1, 1] each; no gradient flows into the
+        target.
+        """
         with torch.no_grad():
             wanted = self.features(target)
         weights = VGG19_WEIGHTS.values()
-        return total(weight * l1(x, y) for weight, x, y in zip(weights, self.features(picture), wanted, strict=True))
+        return total(
+            weight * l1(x, y) for weight, x, y in zip(weights, self.features(picture), wanted, strict=True)
+        )
 
 
 def _ignore_last_convs(vgg: nn.Module, state_dict: dict, prefix: str, *_) -> None:
@@ -219,9 +250,13 @@ def _imagenet_weights() -> tuple[dict[str, Tensor], str]:
     published = VGG19_Weights.IMAGENET1K_V1
     try:
         state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except Exception as error:  # network, proxy, disk, checksum, damaged cache: each has its own kind of error
+    except (
+        Exception
+    ) as error:  # network, proxy, disk, checksum, damaged cache: each has its own kind of error
         reason = first_line(error)
-        raise UserError(f"VGG19's weights could not be fetched from {published.url} ({reason}); {VGG_WAY_OUT}") from error
+        raise UserError(
+            f"VGG19's weights could not be fetched from {published.url} ({reason}); {VGG_WAY_OUT}"
+        ) from error
     return state, published.url
 
 
@@ -241,11 +276,14 @@ def _weights_of_file(path: Path) -> tuple[dict[str, Tensor], str]:
 def _load_vgg(vgg: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Load a whole vgg19 or its features, strictly."""
     if any(name.startswith('features.') for name in state):
-        state = {name.removeprefix('features.'): x for name, x in state.items() if name.startswith('features.')}
+        state = {
+            name.removeprefix('features.'): x for name, x in state.items() if name.startswith('features.')
+        }
     try:
         vgg.load_state_dict(state)
     except RuntimeError as error:
         faults = '; '.join(line.strip() for line in str(error).splitlines()[1:])
         raise CheckpointError(
-            f"{source} does not fit torchvision's vgg19 ({faults[:200]}); give its file, for example {VGG19_FILE}"
+            f"{source} does not fit torchvision's vgg19 ({faults[:200]}); give its file, for example "
+            f'{VGG19_FILE}'
         ) from error

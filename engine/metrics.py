@@ -25,7 +25,10 @@ from utils.paths import expand
 FID_DIMENSIONS = 2048
 FID_BATCH = 50  # the batch size of the published test script; no number depends on it in eval mode
 KEPT_FOLDERS = 2  # whose features are kept: photographs and try-ons
-KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # those of the paper; a subset is smaller where there are fewer pictures
+KID_SUBSETS, KID_SUBSET_SIZE = (
+    100,
+    1000,
+)  # those of the paper; a subset is smaller where there are fewer pictures
 PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
 
 
@@ -34,7 +37,8 @@ class WeightsUnavailable(Exception):
 
 
 def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """Read a picture file as [1, 3, H, W] in [-1, 1], as the pipeline sees it, resized (bicubic) to another `size` (H, W).
+    """Read a picture file as [1, 3, H, W] in [-1, 1], as the pipeline sees it, resized (bicubic) to another
+    `size` (H, W).
 
     Raises `DataError` for a file that is no picture.
     """
@@ -48,7 +52,9 @@ def check_file(path: str | Path, option: str) -> Path:
     """Return `path`, given as `option`, if a file is there; else raise `MissingFileError`."""
     path = expand(path)
     if not os.path.isfile(path):
-        raise MissingFileError(f'{option} {path}: no such file; give the weights as the library publishes them')
+        raise MissingFileError(
+            f'{option} {path}: no such file; give the weights as the library publishes them'
+        )
     return path
 
 
@@ -62,8 +68,12 @@ def _fetching(option: str, path: str | Path | None) -> Iterator[None]:
         if path is not None:
             raise CheckpointError(f'{option} {path}: not the weights that are needed ({reason})') from error
         if isinstance(error, OSError):  # no network, a full disk, a refused address
-            raise WeightsUnavailable(f'the weights cannot be downloaded ({error}); give them by {option} PATH') from error
-        raise WeightsUnavailable(f'the cached weights cannot be read ({reason}); give others by {option} PATH') from error
+            raise WeightsUnavailable(
+                f'the weights cannot be downloaded ({error}); give them by {option} PATH'
+            ) from error
+        raise WeightsUnavailable(
+            f'the cached weights cannot be read ({reason}); give others by {option} PATH'
+        ) from error
 
 
 @contextlib.contextmanager
@@ -97,25 +107,35 @@ class Inception:
     def __init__(self, network: nn.Module, *, device: torch.device):
         self.network = network.eval()
         self.device = device
-        self._known: dict[tuple, np.ndarray] = {}  # features of the folders seen last, by their files' sizes and times
+        self._known: dict[
+            tuple, np.ndarray
+        ] = {}  # features of the folders seen last, by their files' sizes and times
 
     def features(self, folder: Path) -> np.ndarray:
         """Features [N, 2048] of the pictures of a folder, by the library's own loading and its own pass.
 
-        Computed once for a folder that does not change, so that FID and KID, and validations of several epochs, share
-        them. Raises OSError for a file that is no picture and `ValueError` for fewer than two pictures.
+        Computed once for a folder that does not change, so that FID and KID, and validations of several
+        epochs, share them. Raises OSError for a file that is no picture and `ValueError` for fewer than two
+        pictures.
         """
         from pytorch_fid import fid_score
 
         files = picture_files(folder)
         if len(files) < 2:
-            raise ValueError(f'{folder} has {len(files)} picture(s); a distance of distributions needs two or more')
+            raise ValueError(
+                f'{folder} has {len(files)} picture(s); a distance of distributions needs two or more'
+            )
         key = tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
         features = self._known.pop(key, None)
         if features is None:
             # Pictures of several sizes do not fit in one batch.
             batch_size = min(FID_BATCH, len(files)) if len({_size_of(file) for file in files}) == 1 else 1
-            settings = {'batch_size': batch_size, 'dims': FID_DIMENSIONS, 'device': self.device, 'num_workers': 0}
+            settings = {
+                'batch_size': batch_size,
+                'dims': FID_DIMENSIONS,
+                'device': self.device,
+                'num_workers': 0,
+            }
             features = fid_score.get_activations(files, self.network, **settings)
             if len(self._known) >= KEPT_FOLDERS:
                 self._known.pop(next(iter(self._known)))  # the one that was not asked for the longest
@@ -127,15 +147,17 @@ class Inception:
         return frechet_distance(self.features(real), self.features(made))
 
     def kid(self, real: Path, made: Path) -> float:
-        """Kernel Inception Distance of two folders, unbiased, so slightly below 0 at times. Raises as `features`."""
+        """Kernel Inception Distance of two folders, unbiased, so slightly below 0 at times. Raises as
+        `features`.
+        """
         return kernel_distance(self.features(real), self.features(made))
 
 
 def create_inception(*, weights: str | Path | None = None, device: torch.device) -> Inception:
     """Return what measures FID and KID.
 
-    `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises `WeightsUnavailable` where
-    that fails, `MissingFileError` or `CheckpointError` for a wrong `weights`.
+    `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises
+    `WeightsUnavailable` where that fails, `MissingFileError` or `CheckpointError` for a wrong `weights`.
     """
     from pytorch_fid import inception
 
@@ -150,8 +172,8 @@ def create_inception(*, weights: str | Path | None = None, device: torch.device)
 def frechet_distance(real: np.ndarray, made: np.ndarray) -> float:
     """Frechet distance of the normal distributions of two sets of features [N, D] and [M, D].
 
-    The trace of the covariances' geometric mean is the sum of the roots of the eigenvalues of their product, as in
-    torchmetrics and clean-fid: pytorch-fid's matrix root needs an argument that SciPy has dropped.
+    The trace of the covariances' geometric mean is the sum of the roots of the eigenvalues of their product,
+    as in torchmetrics and clean-fid: pytorch-fid's matrix root needs an argument that SciPy has dropped.
     """
     difference = real.mean(axis=0) - made.mean(axis=0)
     first, second = (np.cov(features, rowvar=False) for features in (real, made))
@@ -160,7 +182,8 @@ def frechet_distance(real: np.ndarray, made: np.ndarray) -> float:
 
 
 def kernel_distance(real: np.ndarray, made: np.ndarray) -> float:
-    """Maximum mean discrepancy of two sets of features [N, D] and [M, D], torchmetrics' polynomial kernel of degree 3.
+    """Maximum mean discrepancy of two sets of features [N, D] and [M, D], torchmetrics' polynomial kernel of
+    degree 3.
 
     Mean over `KID_SUBSETS` random subsets, always the same ones, of at most `KID_SUBSET_SIZE` features.
     """
@@ -191,32 +214,39 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[..., float]:
-    """Return a function of two pictures [1, 3, H, W] in [-1, 1]: their LPIPS distance, VGG trunk, version 0.1.
+    """Return a function of two pictures [1, 3, H, W] in [-1, 1]: their LPIPS distance, VGG trunk, version
+    0.1.
 
-    The function takes a region, bool [1, 1, H, W], as an optional third: then it returns the mean over it of the library's map of
-    distances, in which each pixel still sees its surroundings. `weights` is torchvision's ImageNet VGG16 file; None fetches it by
-    torchvision's way. Raises as `create_inception`.
+    The function takes a region, bool [1, 1, H, W], as an optional third: then it returns the mean over it of
+    the library's map of distances, in which each pixel still sees its surroundings. `weights` is
+    torchvision's ImageNet VGG16 file; None fetches it by torchvision's way. Raises as `create_inception`.
     """
     import lpips
     from torchvision.models import VGG16_Weights
 
     path = None if weights is None else check_file(weights, '--lpips_weights')
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', module='torchvision')  # lpips says `pretrained=False` in torchvision's old words
+        warnings.filterwarnings(
+            'ignore', module='torchvision'
+        )  # lpips says `pretrained=False` in torchvision's old words
         network = lpips.LPIPS(net='vgg', version='0.1', pnet_rand=True, verbose=False)
     with _fetching('--lpips_weights', path):
         if path is None:
             trunk = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
         else:
             trunk = torch.load(path, map_location='cpu', weights_only=True)
-        state = network.net.state_dict()  # the same layers under 'slice1.0.weight' instead of 'features.0.weight'
+        state = (
+            network.net.state_dict()
+        )  # the same layers under 'slice1.0.weight' instead of 'features.0.weight'
         network.net.load_state_dict({key: trunk['features.' + key.split('.', 1)[1]] for key in state})
     network = network.to(device).eval()
 
     def distance(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
         network.spatial = region is not None  # the library reads it at each call
         with torch.no_grad():
-            distances = network(first.to(device), second.to(device))  # [1, 1, 1, 1]; with a region [1, 1, H, W]
+            distances = network(
+                first.to(device), second.to(device)
+            )  # [1, 1, 1, 1]; with a region [1, 1, H, W]
         return (distances if region is None else distances[region.to(device)]).mean().item()
 
     return distance
@@ -225,18 +255,21 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
 def ssim(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
     """Structural similarity of two pictures [1, 3, H, W] in [-1, 1]; 1 is identical.
 
-    With a `region`, bool [1, 1, H, W], the mean of the library's map over it. Each pixel of the map sees a window of 11 x 11.
+    With a `region`, bool [1, 1, H, W], the mean of the library's map over it. Each pixel of the map sees a
+    window of 11 x 11.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    # Defined for intensities from 0 on: around 0 its comparison of means falls apart. In float32 the variance of white is noise.
+    # Defined for intensities from 0 on: around 0 its comparison of means falls apart. In float32 the variance
+    # of white is noise.
     first, second = ((picture.double() + 1) / 2 for picture in (first, second))
     value, values = structural_similarity_index_measure(first, second, data_range=1.0, return_full_image=True)
     return (value if region is None else values[region.expand_as(values)].mean()).item()
 
 
 def psnr(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio, dB, of two pictures [1, 3, H, W] in [-1, 1], or of a `region`, bool [1, 1, H, W], of them.
+    """Peak signal-to-noise ratio, dB, of two pictures [1, 3, H, W] in [-1, 1], or of a `region`, bool [1, 1,
+    H, W], of them.
 
     At most `PSNR_CEILING`, which identical pictures get, so that a mean over pictures stays a number.
     """
@@ -248,7 +281,9 @@ def psnr(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
 
 
 def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Tensor], float]) -> float:
-    """Mean of `distance(picture, try-on)` over pairs of files; a picture of another size than its try-on is resized to it."""
+    """Mean of `distance(picture, try-on)` over pairs of files; a picture of another size than its try-on is
+    resized to it.
+    """
     values = []
     for picture, tryon in pairs:
         second = load_picture(tryon)

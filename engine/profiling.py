@@ -1,4 +1,6 @@
-"""Cost of a network: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
+"""Cost of a network: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR
+2023), table 1.
+"""
 
 import json
 import tempfile
@@ -59,17 +61,22 @@ def measure_runtime(
 ) -> Runtime:
     """Time `call(*inputs)` after ten calls to warm up, waiting for the device before and after each call.
 
-    Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three calls.
+    Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three
+    calls.
     """
-    (times,) = time_calls([lambda: call(*inputs)], device=device, repeats=calls, warm_up=WARM_UP_CALLS, seconds=seconds)
+    (times,) = time_calls(
+        [lambda: call(*inputs)], device=device, repeats=calls, warm_up=WARM_UP_CALLS, seconds=seconds
+    )
     milliseconds = torch.tensor(times, dtype=torch.float64) * 1000
     return Runtime(milliseconds.mean().item(), milliseconds.quantile(0.5).item(), len(times))
 
 
 class Timed:
-    """A pipeline that is timed in every call: the published protocol of the runtime is the mean over a whole list.
+    """A pipeline that is timed in every call: the published protocol of the runtime is the mean over a whole
+    list.
 
-    Inputs are moved to `device` before the clock starts, and the device is waited for before and after the call.
+    Inputs are moved to `device` before the clock starts, and the device is waited for before and after the
+    call.
     """
 
     def __init__(self, pipeline: Callable, *, device: torch.device):
@@ -95,10 +102,11 @@ class Timed:
 
 
 def peak_memory(call: Callable, *inputs: Any, device: torch.device) -> int:
-    """Most bytes that `call(*inputs)` has allocated at a time beyond what was there before, its result included.
+    """Most bytes that `call(*inputs)` has allocated at a time beyond what was there before, its result
+    included.
 
-    CUDA's allocator counts them itself. On the CPU PyTorch's profiler notes every allocation, which slows the call down; what
-    libraries take for themselves, such as a convolution's scratch memory, is not seen.
+    CUDA's allocator counts them itself. On the CPU PyTorch's profiler notes every allocation, which slows the
+    call down; what libraries take for themselves, such as a convolution's scratch memory, is not seen.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
@@ -110,7 +118,9 @@ def peak_memory(call: Callable, *inputs: Any, device: torch.device) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'trace.json'
         recorded.export_chrome_trace(str(path))
-        events = [event for event in json.loads(path.read_text())['traceEvents'] if event['name'] == '[memory]']
+        events = [
+            event for event in json.loads(path.read_text())['traceEvents'] if event['name'] == '[memory]'
+        ]
     held = peak = 0
     for event in sorted(events, key=lambda event: event['ts']):
         held += event['args']['Bytes']

@@ -95,7 +95,9 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
 
 
 def around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
-    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and what SSIM's windows of 11 x 11 see of it."""
+    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and what SSIM's windows of 11 x 11 see
+    of it.
+    """
     rows, columns = (region.any(dim=axis).flatten().nonzero().flatten().tolist() for axis in (3, 2))
     top, left = (max(0, places[0] - _REACH) for places in (rows, columns))
     bottom, right = rows[-1] + 1 + _REACH, columns[-1] + 1 + _REACH

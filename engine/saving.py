@@ -1,4 +1,6 @@
-"""Files of a training run: weights loaded into a stage's networks, and checkpoints that are replaced together."""
+"""Files of a training run: weights loaded into a stage's networks, and checkpoints that are replaced
+together.
+"""
 
 import contextlib
 import errno
@@ -40,7 +42,9 @@ def describe_network(name: str, families: Mapping[str, str]) -> Identity:
 
 
 def _check_size(stage: Stage, size: tuple[int, int]) -> None:
-    """Raise `UserError` unless all networks of a stage can take pictures of `size` (H, W), and its losses make sense on them."""
+    """Raise `UserError` unless all networks of a stage can take pictures of `size` (H, W), and its losses
+    make sense on them.
+    """
     if min(size) < SMALLEST_SIDE:
         raise UserError(f'--size {size[0]} {size[1]}: too small to train on; take {SMALLEST_SIDE} or more')
     for name, network in stage.networks.items():
@@ -54,10 +58,10 @@ def _check_size(stage: Stage, size: tuple[int, int]) -> None:
 def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
     """Load the checkpoints of the settings into a stage's networks; returns remarks to be shown.
 
-    A frozen network must have one. A trained one starts fresh without, which is worth a remark where the stage before is
-    meant to have trained it; in a run that is continued, the run's state brings it. Raises `UserError` for a missing
-    file and for a size that the networks do not take, and what `load_network` raises for a file of another part, family
-    or role.
+    A frozen network must have one. A trained one starts fresh without, which is worth a remark where the
+    stage before is meant to have trained it; in a run that is continued, the run's state brings it. Raises
+    `UserError` for a missing file and for a size that the networks do not take, and what `load_network`
+    raises for a file of another part, family or role.
     """
     _check_size(stage, settings.size)
     remarks: list[str] = []
@@ -72,17 +76,23 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
             stage.networks[name].load_state_dict(state)
             remarks += info.notes
         elif not trained:
-            raise UserError(f"--{name}_checkpoint is needed: {name} is the trained teacher's, which this stage learns from")
+            raise UserError(
+                f"--{name}_checkpoint is needed: {name} is the trained teacher's, which this stage learns "
+                'from'
+            )
         elif stage.lr_scale[name] < 1:
             remarks.append(
-                f'no --{name}_checkpoint: {name} starts untrained, though the recipe begins with the one that the stage before '
+                f'no --{name}_checkpoint: {name} starts untrained, though the recipe begins with the one '
+                'that the stage before '
                 'has trained'
             )
     return remarks
 
 
 def network_writer(stage: Stage, settings: TrainSettings) -> Callable[[Path, str, Mapping[str, Any]], None]:
-    """Return a function of a path, a network's name and what to keep beside it: writes a checkpoint that describes itself."""
+    """Return a function of a path, a network's name and what to keep beside it: writes a checkpoint that
+    describes itself.
+    """
 
     def write(path: Path, name: str, extra: Mapping[str, Any]) -> None:
         about = describe_network(name, settings.families)
@@ -117,11 +127,15 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
     except UserError:
         raise
     except OSError as error:
-        raise CheckpointError(f'{path} cannot be written ({error.strerror}); what was there before is untouched') from error
+        raise CheckpointError(
+            f'{path} cannot be written ({error.strerror}); what was there before is untouched'
+        ) from error
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write the state of a training run: tensors, numbers, words, and lists and dicts of them. Raises OSError."""
+    """Write the state of a training run: tensors, numbers, words, and lists and dicts of them. Raises
+    OSError.
+    """
     try:
         with open(path, 'wb') as file:
             torch.save({'state_version': STATE_VERSION, **state}, file)
@@ -140,16 +154,24 @@ def has_state(folder: Path) -> bool:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Read the state of the run in `folder`, onto the CPU. Raises `MissingFileError` or `CheckpointError` in one line."""
+    """Read the state of the run in `folder`, onto the CPU. Raises `MissingFileError` or `CheckpointError` in
+    one line.
+    """
     path = folder / 'weights' / STATE_FILE
     if not path.is_file():
-        raise MissingFileError(f'{path}: there is no such file, so {folder} cannot be continued; start it anew')
+        raise MissingFileError(
+            f'{path}: there is no such file, so {folder} cannot be continued; start it anew'
+        )
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything at all
-        raise CheckpointError(f'{path} is damaged or was not written by training; start from the weights beside it') from error
+        raise CheckpointError(
+            f'{path} is damaged or was not written by training; start from the weights beside it'
+        ) from error
     if not isinstance(state, dict) or state.get('state_version') != STATE_VERSION:
-        raise CheckpointError(f'{path} is no state that this version can continue from; start from the weights beside it')
+        raise CheckpointError(
+            f'{path} is no state that this version can continue from; start from the weights beside it'
+        )
     return state
 
 

@@ -1,4 +1,6 @@
-"""The optimiser and its learning rates over the epochs, as PF-AFN (Ge et al., CVPR 2021, section 4.2) trains."""
+"""The optimiser and its learning rates over the epochs, as PF-AFN (Ge et al., CVPR 2021, section 4.2)
+trains.
+"""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +19,8 @@ BETA2 = 0.999
 def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
     """Factor of every learning rate after `finished` epochs.
 
-    1 for the first `niter` epochs and the one after them, then down in equal steps; the next `niter_decay` epochs would end at 0.
+    1 for the first `niter` epochs and the one after them, then down in equal steps; the next `niter_decay`
+    epochs would end at 0.
     """
     late = max(0, finished - niter)
     return max(0.0, 1 - late / niter_decay) if niter_decay else float(late == 0)
@@ -26,22 +29,26 @@ def decay_factor(finished: int, *, niter: int, niter_decay: int) -> float:
 def cosine_factor(finished: float, *, niter: int, niter_decay: int) -> float:
     """Factor of every learning rate after `finished` epochs, which need not be whole ones.
 
-    1 for the first `niter` epochs, then half a cosine down to 0 at the end of `niter_decay` more (SGDR, Loshchilov & Hutter, ICLR
-    2017, without restarts).
+    1 for the first `niter` epochs, then half a cosine down to 0 at the end of `niter_decay` more (SGDR,
+    Loshchilov & Hutter, ICLR 2017, without restarts).
     """
     share = min(max(0.0, finished - niter) / niter_decay, 1.0) if niter_decay else 0.0
     return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def warm_up_factor(step: int, warm_up: int) -> float:
-    """Additional factor of the learning rate of a step, counted from 0: a linear rise over `warm_up` steps."""
+    """Additional factor of the learning rate of a step, counted from 0: a linear rise over `warm_up`
+    steps.
+    """
     return min(1.0, (step + 1) / warm_up) if warm_up else 1.0
 
 
 def rate_factor(
     epoch: int, share: float, step: int, *, schedule: str, warm_up: int, niter: int, niter_decay: int
 ) -> float:
-    """Factor of every learning rate after `epoch` epochs, the `share` of the next one and `step` steps in all."""
+    """Factor of every learning rate after `epoch` epochs, the `share` of the next one and `step` steps in
+    all.
+    """
     epochs = {'niter': niter, 'niter_decay': niter_decay}
     factor = cosine_factor(epoch + share, **epochs) if schedule == 'cosine' else decay_factor(epoch, **epochs)
     return factor * warm_up_factor(step, warm_up)
@@ -52,11 +59,17 @@ def create_optimizer(
 ) -> Optimizer:
     """Make an optimiser with one group of parameters a network, which learns with `lr` times its `lr_scale`.
 
-    `name` is one of `OPTIMIZERS`: Adam with beta1 = `momentum` and beta2 0.999, AdamW likewise and without weight decay, SGD with
-    Nesterov's `momentum`. Raises `UserError` for another name, and for SGD without momentum.
+    `name` is one of `OPTIMIZERS`: Adam with beta1 = `momentum` and beta2 0.999, AdamW likewise and without
+    weight decay, SGD with Nesterov's `momentum`. Raises `UserError` for another name, and for SGD without
+    momentum.
     """
     groups = [
-        {'params': list(network.parameters()), 'lr': lr * lr_scale[key], 'full_lr': lr * lr_scale[key], 'name': key}
+        {
+            'params': list(network.parameters()),
+            'lr': lr * lr_scale[key],
+            'full_lr': lr * lr_scale[key],
+            'name': key,
+        }
         for key, network in networks.items()
     ]
     if name == 'Adam':
@@ -71,15 +84,21 @@ def create_optimizer(
 
 
 def set_learning_rates(optimizer: Optimizer, factor: float) -> dict[str, float]:
-    """Give each group `factor` times its full learning rate; returns the rates by the names of the networks."""
+    """Give each group `factor` times its full learning rate; returns the rates by the names of the
+    networks.
+    """
     for group in optimizer.param_groups:
         group['lr'] = group['full_lr'] * factor
     return {group['name']: group['lr'] for group in optimizer.param_groups}
 
 
 def load_optimizer(optimizer: Optimizer, state: dict) -> None:
-    """Continue from a `state_dict()` of an optimiser, with the settings (learning rate, momentum) that `optimizer` has now."""
-    settings = [{key: value for key, value in group.items() if key != 'params'} for group in optimizer.param_groups]
+    """Continue from a `state_dict()` of an optimiser, with the settings (learning rate, momentum) that
+    `optimizer` has now.
+    """
+    settings = [
+        {key: value for key, value in group.items() if key != 'params'} for group in optimizer.param_groups
+    ]
     optimizer.load_state_dict(state)
     for group, values in zip(optimizer.param_groups, settings, strict=True):
         group.update(values)

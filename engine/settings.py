@@ -1,7 +1,7 @@
 """The settings of a training run: one dataclass, each field with its default and its effect.
 
-The fields make the command line (`opt.train_opt`), are stored as the run's `opt.yaml`, and are what the trainer and its
-helpers get.
+The fields make the command line (`opt.train_opt`), are stored as the run's `opt.yaml`, and are what the
+trainer and its helpers get.
 """
 
 import dataclasses
@@ -24,7 +24,9 @@ DATA, OPTIMISATION, RUN = 'data and networks', 'optimisation', 'run'
 
 
 def option(default: Any, effect: str, *, group: str | None = None, **parsing: Any) -> Any:
-    """A field that is an option of the command line; `parsing` are arguments of argparse, or `switch=True`."""
+    """A field that is an option of the command line; `parsing` are arguments of argparse, or
+    `switch=True`.
+    """
     return field(default=default, metadata={'help': effect, 'group': group, **parsing})
 
 
@@ -42,7 +44,9 @@ class TrainSettings:
     stage: str  # key of `engine.stages.STAGES`
     run: str | None = None  # folder of the run to be continued
     place: str | None = None  # folder of a run that ended before it saved anything, to start anew in
-    begun: dict[str, str] = field(default_factory=dict)  # checkpoints of the published code to be continued, by network
+    begun: dict[str, str] = field(
+        default_factory=dict
+    )  # checkpoints of the published code to be continued, by network
 
     project: str = option('runs/train', 'folder in which run folders are made')
     name: str = option('exp', 'run folder: project/name, or name-1, name-2 if it exists', type=run_name)
@@ -50,23 +54,39 @@ class TrainSettings:
     batch_size: int = option(32, 'records a step', type=whole_number(1))
     workers: int = option(8, 'processes that load records', type=whole_number(0))
 
-    dataroot: str | None = option(None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)', group=DATA)
-    valroot: str | None = option(None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA)
+    dataroot: str | None = option(
+        None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)', group=DATA
+    )
+    valroot: str | None = option(
+        None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA
+    )
     size: tuple[int, int] = option(
-        (256, 192), 'pictures are resized to this', group=DATA, nargs=2, type=whole_number(1), metavar=('H', 'W')
+        (256, 192),
+        'pictures are resized to this',
+        group=DATA,
+        nargs=2,
+        type=whole_number(1),
+        metavar=('H', 'W'),
     )
     teacher: str = option('fs_vton', 'family of the parser-based networks, or WARP+GEN', group=DATA)
     student: str = option('dm_vton', 'family of the parser-free networks, or WARP+GEN', group=DATA)
-    warp: str | None = option(None, "warp network of the trained role in place of its family's", group=DATA, choices=list(WARPS))
-    gen: str | None = option(None, "generator of the trained role in place of its family's", group=DATA, choices=list(GENERATORS))
-    align_corners: bool = option(False, 'how flows sample; published weights were trained with it', group=DATA, switch=True)
+    warp: str | None = option(
+        None, "warp network of the trained role in place of its family's", group=DATA, choices=list(WARPS)
+    )
+    gen: str | None = option(
+        None, "generator of the trained role in place of its family's", group=DATA, choices=list(GENERATORS)
+    )
+    align_corners: bool = option(
+        False, 'how flows sample; published weights were trained with it', group=DATA, switch=True
+    )
     pb_warp_checkpoint: str | None = weights_of('pb_warp')
     pb_gen_checkpoint: str | None = weights_of('pb_gen')
     pf_warp_checkpoint: str | None = weights_of('pf_warp')
     pf_gen_checkpoint: str | None = weights_of('pf_gen')
     vgg_weights: str = option(
         'imagenet',
-        "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none, which trains without these terms",
+        "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none, which trains "
+        'without these terms',
         group=DATA,
         metavar='imagenet|PATH|none',
     )
@@ -78,7 +98,10 @@ class TrainSettings:
         'Adam', 'AdamW has no weight decay, SGD is Nesterov', group=OPTIMISATION, choices=list(OPTIMIZERS)
     )
     lr: float = option(
-        5e-5, 'learning rate; a fine-tuned warp network gets a fifth', group=OPTIMISATION, type=positive_number
+        5e-5,
+        'learning rate; a fine-tuned warp network gets a fifth',
+        group=OPTIMISATION,
+        type=positive_number,
     )
     momentum: float = option(0.5, 'beta1 of Adam and AdamW, momentum of SGD', group=OPTIMISATION, type=share)
     niter: int = option(50, 'epochs at the full learning rate', group=OPTIMISATION, type=whole_number(0))
@@ -86,10 +109,17 @@ class TrainSettings:
         50, 'epochs after them, while it decays towards 0', group=OPTIMISATION, type=whole_number(0)
     )
     schedule: str = option(
-        'linear', 'shape of the decay: linear changes by epoch, cosine by step', group=OPTIMISATION, choices=list(SCHEDULES)
+        'linear',
+        'shape of the decay: linear changes by epoch, cosine by step',
+        group=OPTIMISATION,
+        choices=list(SCHEDULES),
     )
     warm_up: int = option(
-        0, 'steps in which the learning rate rises to its full value', group=OPTIMISATION, type=whole_number(0), metavar='N'
+        0,
+        'steps in which the learning rate rises to its full value',
+        group=OPTIMISATION,
+        type=whole_number(0),
+        metavar='N',
     )
     ema: float | None = option(
         None,
@@ -102,16 +132,26 @@ class TrainSettings:
         1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'
     )
     grad_clip: float | None = option(
-        None, "cut the gradient's norm to this; None: never", group=OPTIMISATION, type=positive_number, metavar='NORM'
+        None,
+        "cut the gradient's norm to this; None: never",
+        group=OPTIMISATION,
+        type=positive_number,
+        metavar='NORM',
     )
     max_steps: int | None = option(
-        None, 'save and stop after N optimiser steps in all', group=OPTIMISATION, type=whole_number(1), metavar='N'
+        None,
+        'save and stop after N optimiser steps in all',
+        group=OPTIMISATION,
+        type=whole_number(1),
+        metavar='N',
     )
     seed: int = option(
         0, 'of new weights, the order of records, drawn garments', group=OPTIMISATION, type=whole_number(0)
     )
     amp: str = option('off', 'mixed precision; fp16 scales the loss', group=OPTIMISATION, choices=list(AMP))
-    compile: bool = option(False, 'run the trained networks through torch.compile', group=OPTIMISATION, switch=True)
+    compile: bool = option(
+        False, 'run the trained networks through torch.compile', group=OPTIMISATION, switch=True
+    )
     channels_last: bool = option(
         False, 'keep channels last in memory, which suits tensor cores', group=OPTIMISATION, switch=True
     )
@@ -119,10 +159,18 @@ class TrainSettings:
         False, 'share batch norm statistics among processes (CUDA, torchrun)', group=OPTIMISATION, switch=True
     )
 
-    print_step: int = option(100, 'log every N steps; 0: epochs only', group=RUN, type=whole_number(0), metavar='N')
-    sample_step: int = option(100, 'pictures every N steps; 0: never', group=RUN, type=whole_number(0), metavar='N')
-    save_period: int = option(20, 'keep weights of every Nth epoch', group=RUN, type=whole_number(1), metavar='N')
-    verbose: bool = option(False, 'also log all options and the layers of the networks', group=RUN, action='store_true')
+    print_step: int = option(
+        100, 'log every N steps; 0: epochs only', group=RUN, type=whole_number(0), metavar='N'
+    )
+    sample_step: int = option(
+        100, 'pictures every N steps; 0: never', group=RUN, type=whole_number(0), metavar='N'
+    )
+    save_period: int = option(
+        20, 'keep weights of every Nth epoch', group=RUN, type=whole_number(1), metavar='N'
+    )
+    verbose: bool = option(
+        False, 'also log all options and the layers of the networks', group=RUN, action='store_true'
+    )
 
     def __post_init__(self):
         object.__setattr__(self, 'size', tuple(self.size))  # a list where it comes from a parser or a file
@@ -144,7 +192,9 @@ class TrainSettings:
 
     @property
     def families(self) -> dict[str, str]:
-        """Family, or pair `warp+generator`, of 'teacher' and 'student'. Raises ValueError for an unknown one."""
+        """Family, or pair `warp+generator`, of 'teacher' and 'student'. Raises ValueError for an unknown
+        one.
+        """
         names = {'teacher': self.teacher, 'student': self.student}
         if self.warp or self.gen:
             role = self.trained_role
@@ -170,7 +220,8 @@ class TrainSettings:
         """Raise `UserError` for settings that the process's device cannot follow."""
         if self.sync_bn and process.world > 1 and process.device.type != 'cuda':
             raise UserError(
-                f'--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on {process.device}; leave it out'
+                '--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on '
+                f'{process.device}; leave it out'
             )
 
 

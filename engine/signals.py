@@ -8,7 +8,8 @@ from typing import Any
 class StopSignals:
     """Between entering and leaving, Ctrl-C and SIGTERM are noted in `received` instead of ending the program.
 
-    A second Ctrl-C raises KeyboardInterrupt where `impatient`. Threads other than the main one receive no signals.
+    A second Ctrl-C raises KeyboardInterrupt where `impatient`. Threads other than the main one receive no
+    signals.
     """
 
     def __init__(self, *, impatient: bool):
@@ -18,7 +19,9 @@ class StopSignals:
 
     def __enter__(self) -> 'StopSignals':
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {
+                number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)
+            }
         return self
 
     def __exit__(self, *_) -> None:
@@ -32,6 +35,8 @@ class StopSignals:
 
 
 def outlive_signals(_worker: int) -> None:
-    """In a process that loads records: leave Ctrl-C and the first SIGTERM, which a whole group may get, to the trainer."""
+    """In a process that loads records: leave Ctrl-C and the first SIGTERM, which a whole group may get, to
+    the trainer.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))

@@ -1,9 +1,10 @@
-"""The frozen teacher and the training stages, side by side: the four published ones, and one that the truth teaches.
+"""The frozen teacher and the training stages, side by side: the four published ones, and one that the truth
+teaches.
 
-PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3. Parser-based stages (pb) train
-the teacher. Parser-free stages (pf) train the student, who never sees a parsing: the teacher puts another garment on the
-person, and the student must restore the real picture from this fake one. A warp stage trains the warp network alone, an
-end-to-end stage (e2e) both networks.
+PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3.
+Parser-based stages (pb) train the teacher. Parser-free stages (pf) train the student, who never sees a
+parsing: the teacher puts another garment on the person, and the student must restore the real picture from
+this fake one. A warp stage trains the warp network alone, an end-to-end stage (e2e) both networks.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,15 @@ from torch import Tensor, nn
 
 from data.batch import TrainingInputs, derive_keepable, derive_masks
 from engine.augment import augment, own_inputs, truth_inputs
-from engine.losses import Perceptual, distillation_terms, generator_terms, is_closer, skin_terms, total, warp_terms
+from engine.losses import (
+    Perceptual,
+    distillation_terms,
+    generator_terms,
+    is_closer,
+    skin_terms,
+    total,
+    warp_terms,
+)
 from engine.panels import derived_panels, mask_panel
 from engine.truth_losses import curvature_term, truth_picture_terms, truth_warp_terms
 from models import WarpOutput, compose, create_generator, create_warp
@@ -46,8 +55,12 @@ class StepResult(NamedTuple):
     """Result of a training step."""
 
     loss: Tensor  # a scalar to call backward() on
-    terms: dict[str, Tensor]  # detached scalars: 'warp' and in e2e stages 'gen' before their factors, and their terms
-    panels: dict[str, Tensor]  # detached pictures [N, 3, H, W] in [-1, 1] for a sample sheet, in the order to show them
+    terms: dict[
+        str, Tensor
+    ]  # detached scalars: 'warp' and in e2e stages 'gen' before their factors, and their terms
+    panels: dict[
+        str, Tensor
+    ]  # detached pictures [N, 3, H, W] in [-1, 1] for a sample sheet, in the order to show them
 
 
 class Supervision(NamedTuple):
@@ -55,11 +68,15 @@ class Supervision(NamedTuple):
 
     fake_person: Tensor  # [N, 3, H, W] in [-1, 1], the person in the unpaired garment
     fake_edge: Tensor  # [N, 1, H, W] in [0, 1], where the fake person wears that garment
-    warped: WarpOutput  # the paired garment on the person, with levels: what the student's warp is compared with
+    warped: (
+        WarpOutput  # the paired garment on the person, with levels: what the student's warp is compared with
+    )
 
 
 class Teacher(nn.Module):
-    """A trained parser-based warp network and generator, frozen: without gradients and always in eval mode."""
+    """A trained parser-based warp network and generator, frozen: without gradients and always in eval
+    mode.
+    """
 
     def __init__(self, warp: WarpNetwork, generator: nn.Module):
         super().__init__()
@@ -89,19 +106,26 @@ class Teacher(nn.Module):
 class Stage:
     """Base of all stages: their networks, frozen or trained.
 
-    `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save. `modules` are the
-    trained ones as a step calls them, once each and by their forward: `wrap` puts something like DistributedDataParallel
-    around one. `lr_scale` is the share of the learning rate that each trained one gets.
+    `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save.
+    `modules` are the trained ones as a step calls them, once each and by their forward: `wrap` puts something
+    like DistributedDataParallel around one. `lr_scale` is the share of the learning rate that each trained
+    one gets.
     """
 
-    lr_scale: ClassVar[Mapping[str, float]]  # of every network that the stage trains; below 1: the stage before has trained it
-    frozen: ClassVar[tuple[str, ...]] = ()  # the trained teacher that the stage learns from, warp network first
+    lr_scale: ClassVar[
+        Mapping[str, float]
+    ]  # of every network that the stage trains; below 1: the stage before has trained it
+    frozen: ClassVar[
+        tuple[str, ...]
+    ] = ()  # the trained teacher that the stage learns from, warp network first
     has_perceptual_terms: ClassVar[bool] = True
     validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
 
     @classmethod
     def network_names(cls) -> tuple[str, ...]:
-        """Names of the networks that the stage has: the frozen ones, which it must be given, and those that it trains."""
+        """Names of the networks that the stage has: the frozen ones, which it must be given, and those that
+        it trains.
+        """
         return (*cls.frozen, *cls.lr_scale)
 
     def __init__(self, networks: dict[str, nn.Module], *, niter: int, perceptual: Perceptual | None):
@@ -123,7 +147,9 @@ class Stage:
         return self._teacher
 
     def wrap(self, name: str, wrapper: Callable[[nn.Module], nn.Module]) -> None:
-        """Put `wrapper(module)` in place of the trained `modules[name]`; `networks[name]` stays the bare network."""
+        """Put `wrapper(module)` in place of the trained `modules[name]`; `networks[name]` stays the bare
+        network.
+        """
         name = choose('trained network', name, self._modules)
         self._modules[name] = wrapper(self._modules[name])
 
@@ -143,7 +169,8 @@ class Stage:
         return self
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
-        """Compute the loss of a batch, as the train loader yields it, on the networks' device; epochs count from 1.
+        """Compute the loss of a batch, as the train loader yields it, on the networks' device; epochs count
+        from 1.
 
         Raises ValueError for a batch that lacks an entry, and for pictures that the networks cannot take.
         """
@@ -156,7 +183,8 @@ class Stage:
         height, width = inputs.person.shape[2:]
         if min(height, width) < SMALLEST_SIDE:
             raise ValueError(
-                f'pictures are {height} x {width} (H x W), too small to train on; both sides must be {SMALLEST_SIDE} or more'
+                f'pictures are {height} x {width} (H x W), too small to train on; both sides must be '
+                f'{SMALLEST_SIDE} or more'
             )
         return inputs
 
@@ -201,7 +229,9 @@ class PBEndToEnd(Stage):
         warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
 
         bare_arms = inputs.arms * (1 - inputs.person_cloth_mask)
-        generated = self.modules['pb_gen'](torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1))
+        generated = self.modules['pb_gen'](
+            torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1)
+        )
         tryon = compose(warped, generated, inputs.preserved)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
@@ -223,7 +253,9 @@ class PBEndToEnd(Stage):
 
 
 class PFWarp(Stage):
-    """The student learns from the fake person to warp as the real picture, and the teacher where it is better, show."""
+    """The student learns from the fake person to warp as the real picture, and the teacher where it is
+    better, show.
+    """
 
     lr_scale = {'pf_warp': 1.0}
     frozen = ('pb_warp', 'pb_gen')
@@ -264,7 +296,9 @@ class PFEndToEnd(Stage):
 
         warped = self.modules['pf_warp'](supervision.fake_person, inputs.cloth, inputs.edge, keep_levels=True)
 
-        generated = self.modules['pf_gen'](torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1))
+        generated = self.modules['pf_gen'](
+            torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1)
+        )
         tryon = compose(warped, generated, supervision.fake_person)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
@@ -272,7 +306,9 @@ class PFEndToEnd(Stage):
         terms |= distillation_terms(supervision.warped.levels, warped.levels, gate)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
         skin_mask = supervision.fake_edge * (1 - inputs.person_cloth_mask)
-        gen_terms |= skin_terms(tryon.rendered, inputs.person, skin_mask, self.perceptual, late=epoch > self.niter)
+        gen_terms |= skin_terms(
+            tryon.rendered, inputs.person, skin_mask, self.perceptual, late=epoch > self.niter
+        )
         warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PF_E2E_WARP_FACTOR * warp + gen
 
@@ -287,7 +323,9 @@ class PFEndToEnd(Stage):
             **derived_panels(inputs),
             'skin_mask': mask_panel(skin_mask),
         }
-        return self.result(loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels)
+        return self.result(
+            loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels
+        )
 
 
 class PFTruth(Stage):
@@ -329,9 +367,9 @@ class PFTruth(Stage):
 class PBTruth(Stage):
     """The teacher learns both its networks from people in their own garments, in one stage.
 
-    Not part of the published recipe. Where a set has true flows (drawings), they teach the warp; on photographs the worn garment
-    and the smoothness of the flow do. What the teacher sees of the person, and keeps, includes the background
-    (`data.batch.derive_keepable`).
+    Not part of the published recipe. Where a set has true flows (drawings), they teach the warp; on
+    photographs the worn garment and the smoothness of the flow do. What the teacher sees of the person, and
+    keeps, includes the background (`data.batch.derive_keepable`).
     """
 
     lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
@@ -382,15 +420,18 @@ def create_stage(
     niter: int = 50,
     perceptual: Perceptual | None = None,
 ) -> Stage:
-    """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call `to(device)`.
+    """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call
+    `to(device)`.
 
-    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based stages have
-    no student). After `niter` epochs, those of constant learning rate, the skin weighs more. `perceptual` is a distance
-    of two pictures such as `VGGLoss()`; None drops its terms. Raises ValueError for an unknown stage, and for a family
-    unknown or without the role.
+    `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based
+    stages have no student). After `niter` epochs, those of constant learning rate, the skin weighs more.
+    `perceptual` is a distance of two pictures such as `VGGLoss()`; None drops its terms. Raises ValueError
+    for an unknown stage, and for a family unknown or without the role.
     """
     recipe = STAGES[choose('stage', name, STAGES)]
-    families = {role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))}
+    families = {
+        role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))
+    }
     networks: dict[str, nn.Module] = {}
     for network in recipe.network_names():
         role, part = NETWORKS[network]

@@ -48,7 +48,13 @@ def create_subject(
 
     `files` are warp network and generator, or all files of a compared method.
     """
-    settings: dict[str, Any] = {'family': family, 'align_corners': align_corners, 'device': device, 'size': size, 'pairs': pairs}
+    settings: dict[str, Any] = {
+        'family': family,
+        'align_corners': align_corners,
+        'device': device,
+        'size': size,
+        'pairs': pairs,
+    }
     if family in BASELINES:
         return baseline_subject(dataroot, files=files, **settings)
     warp, gen = files
@@ -66,8 +72,12 @@ def student_subject(
     size: Sequence[int] | None,
     pairs: str | Path | None = None,
 ) -> Subject:
-    """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises `UserError`."""
-    pipeline = TryOnPipeline.from_checkpoints(warp=warp, gen=gen, family=family, align_corners=align_corners, device=device)
+    """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises
+    `UserError`.
+    """
+    pipeline = TryOnPipeline.from_checkpoints(
+        warp=warp, gen=gen, family=family, align_corners=align_corners, device=device
+    )
     dataset = VITONDataset(dataroot, 'test', size=_pair(size or pipeline.size), pairs=pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     return Subject(pipeline, dataset, student_inputs, {})

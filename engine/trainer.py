@@ -1,9 +1,11 @@
-"""Training, whatever the stage: epochs, optimiser steps, mixed precision, logging, checkpoints, resuming, several processes.
+"""Training, whatever the stage: epochs, optimiser steps, mixed precision, logging, checkpoints, resuming,
+several processes.
 
-Several processes (torchrun) train by distributed data parallel: each one takes its share of the records, and gradients are
-averaged. That equals one process with a batch as large as all theirs together where the loss is a mean over the batch and batch
-norm's statistics are shared (`sync_bn`) or frozen. The distillation of the student stages divides by the number of open gates,
-which each process counts in its own batch, so there the average differs slightly. Logged terms are the first process's.
+Several processes (torchrun) train by distributed data parallel: each one takes its share of the records, and
+gradients are averaged. That equals one process with a batch as large as all theirs together where the loss is
+a mean over the batch and batch norm's statistics are shared (`sync_bn`) or frozen. The distillation of the
+student stages divides by the number of open gates, which each process counts in its own batch, so there the
+average differs slightly. Logged terms are the first process's.
 """
 
 import contextlib
@@ -28,7 +30,15 @@ from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import STATE_FILE, Writer, is_disk_full, read_state, remove_leftovers, write_state, write_together
+from engine.saving import (
+    STATE_FILE,
+    Writer,
+    is_disk_full,
+    read_state,
+    remove_leftovers,
+    write_state,
+    write_together,
+)
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
@@ -45,13 +55,14 @@ def _groups(batches: Iterable, size: int) -> Iterator[list]:
 class Trainer:
     """Trains the networks of a stage in a run folder; `fit()` does it all.
 
-    `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a `engine.distributed.Share`.
-    `save_network(path, name, extra)` writes one of the stage's networks. The run's state, and with it everything that
-    continuing needs, is one file, `weights/state_last.pt`; the networks' own files beside it are for everyone else. With
-    `settings.run` training continues from the state in `folder`, with `settings.begun` from published checkpoints.
-    `validate(folder)` returns the score of the networks as they are, the lower the better, or None, and may leave files
-    in its folder; its `name`, if it has one, names the score, its `reason` says why there is none. Raises `UserError`
-    for settings that do not fit the state.
+    `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a
+    `engine.distributed.Share`. `save_network(path, name, extra)` writes one of the stage's networks. The
+    run's state, and with it everything that continuing needs, is one file, `weights/state_last.pt`; the
+    networks' own files beside it are for everyone else. With `settings.run` training continues from the state
+    in `folder`, with `settings.begun` from published checkpoints. `validate(folder)` returns the score of the
+    networks as they are, the lower the better, or None, and may leave files in its folder; its `name`, if it
+    has one, names the score, its `reason` says why there is none. Raises `UserError` for settings that do not
+    fit the state.
     """
 
     def __init__(
@@ -124,12 +135,14 @@ class Trainer:
         trained = list(self.stage.lr_scale)
         if list(state['networks']) != trained:
             raise UserError(
-                f'{self.folder} trains {", ".join(state["networks"])}, this stage trains {", ".join(trained)}; '
+                f'{self.folder} trains {", ".join(state["networks"])}, this stage trains '
+                f'{", ".join(trained)}; '
                 'continue it with the script that began it'
             )
         if state['optimizer_name'] != self.settings.optimizer:
             raise UserError(
-                f'{self.folder} was trained with {state["optimizer_name"]}, asked was {self.settings.optimizer}; '
+                f'{self.folder} was trained with {state["optimizer_name"]}, asked was '
+                f'{self.settings.optimizer}; '
                 f'continue with --optimizer {state["optimizer_name"]}'
             )
         try:
@@ -138,7 +151,8 @@ class Trainer:
             load_optimizer(self.optimizer, state['optimizer'])
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(
-                f'{self.folder}: its state does not fit the networks of this stage; give the families it was begun with'
+                f'{self.folder}: its state does not fit the networks of this stage; give the families it '
+                'was begun with'
             ) from error
         if self.scaler.is_enabled() and state['scaler']:
             self.scaler.load_state_dict(state['scaler'])
@@ -153,10 +167,11 @@ class Trainer:
     # ---- During
 
     def fit(self) -> int:
-        """Train until the last epoch, `max_steps` or a signal; returns 0, or 128 plus the signal's number, as shells count.
+        """Train until the last epoch, `max_steps` or a signal; returns 0, or 128 plus the signal's number, as
+        shells count.
 
-        A signal lets the step be finished and saves. Raises `DivergedError` for a loss that is not finite, `CheckpointError`
-        where a checkpoint cannot be written; the one before stays.
+        A signal lets the step be finished and saves. Raises `DivergedError` for a loss that is not finite,
+        `CheckpointError` where a checkpoint cannot be written; the one before stays.
         """
         try:
             with contextlib.ExitStack() as stack:
@@ -172,7 +187,8 @@ class Trainer:
             if isinstance(error, UserError) or not is_disk_full(error):
                 raise
             raise CheckpointError(
-                f'{self.folder}: the disk is full ({error.strerror}); the last checkpoint is untouched, make room and go on '
+                f'{self.folder}: the disk is full ({error.strerror}); the last checkpoint is untouched, '
+                'make room and go on '
                 f'with: {self.command}'
             ) from error
         return 128 + self.stop_signal if self.stop_signal else 0
@@ -187,7 +203,10 @@ class Trainer:
             if self.settings.verbose:
                 self.journal.say(str(network))
         if self.step:
-            self.journal.say(f'continuing after step {self.step}, in epoch {min(self.epoch + 1, self.epochs)} of {self.epochs}')
+            self.journal.say(
+                f'continuing after step {self.step}, in epoch {min(self.epoch + 1, self.epochs)} of '
+                f'{self.epochs}'
+            )
         self._validate()
         while self.epoch < self.epochs and not self._is_over():
             if self._train_epoch():
@@ -197,7 +216,9 @@ class Trainer:
         self.journal.say(self._farewell())
 
     def _is_over(self) -> bool:
-        return bool(self.stop_signal) or (self.settings.max_steps is not None and self.step >= self.settings.max_steps)
+        return bool(self.stop_signal) or (
+            self.settings.max_steps is not None and self.step >= self.settings.max_steps
+        )
 
     def _train_epoch(self) -> bool:
         """Train on what is left of an epoch; returns whether it is complete."""
@@ -207,7 +228,9 @@ class Trainer:
         left = len(self.loader)
         self.stage.train()
         self.journal.lap()
-        steps, done = (math.ceil(count / self.settings.accumulate) for count in (self.batches, self.batches - left))
+        steps, done = (
+            math.ceil(count / self.settings.accumulate) for count in (self.batches, self.batches - left)
+        )
         with self.journal.progress(f'epoch {epoch}/{self.epochs}', total=steps, done=done) as progress:
             for batches in _groups(self.loader, self.settings.accumulate):
                 rates = self._set_learning_rates(self.batches - left)
@@ -248,9 +271,11 @@ class Trainer:
         return result
 
     def backward(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
-        """Leave the mean gradient of some batches, and of all processes, in the parameters; returns the last batch's result.
+        """Leave the mean gradient of some batches, and of all processes, in the parameters; returns the last
+        batch's result.
 
-        With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is not finite.
+        With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is
+        not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[float] = []
@@ -262,7 +287,9 @@ class Trainer:
                     result = self.stage.step(self._to_device(batch), epoch)
                 losses.append(result.loss.item())
                 # Before the backward pass: that of a sampling at NaN reads anywhere in memory on a CPU.
-                diverged, self.stop_signal = self.process.highest(not math.isfinite(losses[-1]), self.signals.received)
+                diverged, self.stop_signal = self.process.highest(
+                    not math.isfinite(losses[-1]), self.signals.received
+                )
                 if diverged:
                     where = f'step {self.step + 1}, epoch {epoch}'
                     raise diverged_error(where, losses[-1], result, batch)
@@ -313,22 +340,31 @@ class Trainer:
         (self.stop_signal,) = self.process.highest(self.signals.received)
 
     def _validate(self) -> None:
-        """Score the last complete epoch, unless that has been done; keep the networks if they are the best so far."""
+        """Score the last complete epoch, unless that has been done; keep the networks if they are the best so
+        far.
+        """
         if self.validate is None or self.records or self.validated == self.epoch:
             return
-        for name in self.stage.lr_scale:  # running statistics of batch norm, which each process has of its own records
+        for name in (
+            self.stage.lr_scale
+        ):  # running statistics of batch norm, which each process has of its own records
             self.process.copy_from_first(self.stage.networks[name].buffers())
         score = self.validate(self.folder / 'validation')
         self.validated = self.epoch
         if score is None:
             reason = getattr(self.validate, 'reason', None) or 'no reason given'
-            self.journal.say(f'epoch {self.epoch}: the validation gave no score ({reason}), so it keeps no best networks')
+            self.journal.say(
+                f'epoch {self.epoch}: the validation gave no score ({reason}), so it keeps no best networks'
+            )
             return
         better = self.best is None or score < self.best
         self.best = score if better else self.best
         name = getattr(self.validate, 'name', 'score')
         self.journal.curves('val', {name: score}, self.step)
-        self.journal.say(f'epoch {self.epoch}: {name} {score:.4f}{", the best so far" if better else f" (best {self.best:.4f})"}')
+        self.journal.say(
+            f'epoch {self.epoch}: {name} '
+            f'{score:.4f}{", the best so far" if better else f" (best {self.best:.4f})"}'
+        )
         if better:
             self._save('last', 'best')
 
@@ -382,5 +418,9 @@ class Trainer:
     def _farewell(self) -> str:
         if self.epoch >= self.epochs:
             return f'all {self.epochs} epochs are done: {self.folder / "weights"}'
-        why = signal.Signals(self.stop_signal).name if self.stop_signal else f'--max_steps {self.settings.max_steps}'
+        why = (
+            signal.Signals(self.stop_signal).name
+            if self.stop_signal
+            else f'--max_steps {self.settings.max_steps}'
+        )
         return f'stopped after step {self.step} ({why}), all is saved; go on with: {self.command}'

@@ -1,4 +1,5 @@
-"""Training records whose truth is known: those of `python -m synthetic --truths`, or what a teacher wrote in the same layout.
+"""Training records whose truth is known: those of `python -m synthetic --truths`, or what a teacher wrote in
+the same layout.
 
 The folder has, beside VITON's, `train_truths.txt` and `train_gt` (see `synthetic.dataset`).
 """
@@ -28,7 +29,9 @@ def read_truths(root: Path) -> dict[str, str]:
     """Read which garment each person's truth shows, by file names. Raises `MissingFileError`, `DataError`."""
     path = root / LIST
     if not path.is_file():
-        raise MissingFileError(f'{path}: no such file; draw a training set with truths: python -m synthetic --truths')
+        raise MissingFileError(
+            f'{path}: no such file; draw a training set with truths: python -m synthetic --truths'
+        )
     pairs = [line.split() for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
     if wrong := next((pair for pair in pairs if len(pair) != 2), None):
         raise DataError(f'{path}: {" ".join(wrong)[:80]!r}, expected a person and a garment a line')
@@ -38,14 +41,17 @@ def read_truths(root: Path) -> dict[str, str]:
 class TruthDataset(VITONDataset):
     """The persons of `train_truths.txt`, with what `VITONDataset` has of them, and the truth.
 
-    The other garment, `color_un`, is that of the truth. Beside it a record has, float32 [C, H, W]: `truth` [3] in [-1, 1] the
-    person in that garment; `truth_flow`, `own_flow` [2] the sampling grids (normalised x, y, NaN where no garment is seen) from
-    `truth` to `color_un` and from `image` to `color`; `truth_mask`, `truth_label` [1] the values of `data.labels`.
-    `is_made` is 1 where `truth` was made by a teacher, so that only `image` may be a target, else 0.
-    Raises `UserError` for a set that cannot be used; with `check` each file is looked at now.
+    The other garment, `color_un`, is that of the truth. Beside it a record has, float32 [C, H, W]: `truth`
+    [3] in [-1, 1] the person in that garment; `truth_flow`, `own_flow` [2] the sampling grids (normalised x,
+    y, NaN where no garment is seen) from `truth` to `color_un` and from `image` to `color`; `truth_mask`,
+    `truth_label` [1] the values of `data.labels`. `is_made` is 1 where `truth` was made by a teacher, so that
+    only `image` may be a target, else 0. Raises `UserError` for a set that cannot be used; with `check` each
+    file is looked at now.
     """
 
-    def __init__(self, root: str | Path, *, size: tuple[int, int] = (256, 192), seed: int = 0, check: bool = True):
+    def __init__(
+        self, root: str | Path, *, size: tuple[int, int] = (256, 192), seed: int = 0, check: bool = True
+    ):
         super().__init__(root, 'train', size=size, seed=seed, check=check)
         self.partners = read_truths(self.root)
         self.pairs = [pair for pair in self.pairs if pair.person in self.partners]
@@ -69,7 +75,10 @@ class TruthDataset(VITONDataset):
             own_flow = resize_flow(own_flow, self.size)
         label = ids_tensor(read_label(self.root / FOLDER / 'label' / f'{stem}.png'), self.size)
         record |= {'truth': truth, 'truth_flow': flow, 'truth_mask': mask, 'truth_label': label}
-        return record | {'own_flow': torch.from_numpy(np.ascontiguousarray(own_flow)), 'is_made': torch.tensor(self.is_made)}
+        return record | {
+            'own_flow': torch.from_numpy(np.ascontiguousarray(own_flow)),
+            'is_made': torch.tensor(self.is_made),
+        }
 
 
 def has_truths(dataroot: str | Path) -> bool:
@@ -78,9 +87,12 @@ def has_truths(dataroot: str | Path) -> bool:
 
 
 def create_truth_loader(settings: TrainSettings, process: Process) -> DataLoader:
-    """Return the loader of this process's share of the records with truths, in an order that depends on seed and epoch alone.
+    """Return the loader of this process's share of the records with truths, in an order that depends on seed
+    and epoch alone.
 
     Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
     """
     root, check = settings.dataroot or '', process.is_first
-    return loader_of(TruthDataset(root, size=settings.size, seed=settings.seed, check=check), settings, process)
+    return loader_of(
+        TruthDataset(root, size=settings.size, seed=settings.seed, check=check), settings, process
+    )

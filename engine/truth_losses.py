@@ -1,4 +1,6 @@
-"""Losses of the stage whose truth is known: flows, masks and pictures. Weights follow this project's own measurements."""
+"""Losses of the stage whose truth is known: flows, masks and pictures. Weights follow this project's own
+measurements.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -14,16 +16,23 @@ LEVEL_WEIGHTS = (0.2, 0.3, 0.5, 0.7, 1.0)  # coarse to fine; a network of fewer 
 REFERENCE_HEIGHT = 128  # distances count in pixels of pictures of this height
 WARPED_CLOTH, WARPED_EDGE = 0.5, 0.3
 PICTURE, GRADIENT, RENDERED = 2.0, 1.0, 1.0
-IN_KEPT, IN_GARMENT, REPAINTED = 0.1, 0.5, 5.0  # of the rendered picture, where it is hidden, half hidden, and shown
+IN_KEPT, IN_GARMENT, REPAINTED = (
+    0.1,
+    0.5,
+    5.0,
+)  # of the rendered picture, where it is hidden, half hidden, and shown
 MASK, MASK_PULL = 0.5, 0.1
 CURVATURE, CURVATURE_EPSILON = 0.01, 1e-4
-REACH = 8  # half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
+# half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
+REACH = 8
 
 
 def flow_distance(flow: Tensor, truth: Tensor) -> Tensor:
-    """Mean of (|dx| + |dy| + 0.01)^0.8, in pixels of pictures 128 high, between a level's flow and the truth where known.
+    """Mean of (|dx| + |dy| + 0.01)^0.8, in pixels of pictures 128 high, between a level's flow and the truth
+    where known.
 
-    `flow` [N, 2, h, w] and `truth` [N, 2, H, W] are sampling grids in normalised (x, y) of their own sizes; `truth` may be NaN.
+    `flow` [N, 2, h, w] and `truth` [N, 2, H, W] are sampling grids in normalised (x, y) of their own sizes;
+    `truth` may be NaN.
     """
     (height, width), (full_height, full_width) = flow.shape[2:], truth.shape[2:]
     factor = full_height // height
@@ -65,9 +74,14 @@ def hidden_region(garment: Tensor) -> Tensor:
 
 
 def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tensor]:
-    """The warp's losses: flows at every level, the warped cloth where the garment is seen, the warped edge."""
+    """The warp's losses: flows at every level, the warped cloth where the garment is seen, the warped
+    edge.
+    """
     weights = LEVEL_WEIGHTS[-len(warped.levels) :]
-    flow = total(weight * flow_distance(level.flow, inputs.flow) for weight, level in zip(weights, warped.levels, strict=True))
+    flow = total(
+        weight * flow_distance(level.flow, inputs.flow)
+        for weight, level in zip(weights, warped.levels, strict=True)
+    )
     assert warped.edge is not None, 'training gives an edge'
     decided = 1 - hidden_region(inputs.garment)
     return {
@@ -86,7 +100,8 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
         'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
         'garment_mask': MASK * F.binary_cross_entropy_with_logits(generated[:, 3:4], inputs.garment),
-        'garment_pull': MASK_PULL * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
+        'garment_pull': MASK_PULL
+        * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
     }
     if generated.shape[1] > 4:
         terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(generated[:, 4:5], inputs.kept)
@@ -94,7 +109,9 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
 
 
 def curvature_term(warped: WarpOutput) -> Tensor:
-    """A pull of all flows to be smooth, for photographs, whose flow nobody knows: second differences in pixels of height 128."""
+    """A pull of all flows to be smooth, for photographs, whose flow nobody knows: second differences in
+    pixels of height 128.
+    """
     total = warped.flow.new_zeros(())
     for weight, level in zip(LEVEL_WEIGHTS[-len(warped.levels) :], warped.levels, strict=True):
         height, width = level.flow.shape[2:]

@@ -1,4 +1,6 @@
-"""The networks of virtual try-on: PF-AFN, FS-VTON, RMGN and DM-VTON, by name, and the pipeline that dresses a person."""
+"""The networks of virtual try-on: PF-AFN, FS-VTON, RMGN and DM-VTON, by name, and the pipeline that dresses a
+person.
+"""
 
 from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpLevel, WarpOutput

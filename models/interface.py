@@ -11,8 +11,9 @@ from models.outputs import GarmentCode, PersonCode, TryOn
 class TryOnModel(Protocol):
     """Dresses persons in garments.
 
-    `TryOnPipeline`, `runtime.OptimizedPipeline` (also made of exported graphs) and `photo.steady.SteadyPipeline` are such
-    models. Pictures are [N, 3, H, W] in [-1, 1], edges [N, 1, H, W] in [0, 1]. A code can be read by the model that made it only.
+    `TryOnPipeline`, `runtime.OptimizedPipeline` (also made of exported graphs) and
+    `photo.steady.SteadyPipeline` are such models. Pictures are [N, 3, H, W] in [-1, 1], edges [N, 1, H, W] in
+    [0, 1]. A code can be read by the model that made it only.
     """
 
     @property
@@ -41,5 +42,9 @@ class TryOnModel(Protocol):
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
         """Compute once what any person needs of `cloth` with its mask `edge`."""
 
-    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
-        """Dress persons; codes may stand in the place of pictures, and one code goes with any number of the other kind."""
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
+        """Dress persons; codes may stand in the place of pictures, and one code goes with any number of the
+        other kind.
+        """

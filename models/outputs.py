@@ -6,10 +6,12 @@ from torch import Tensor
 
 
 class WarpLevel(NamedTuple):
-    """One level of the coarse-to-fine loop, kept for training. (h, w) is the level's feature size; level 0 is the coarsest.
+    """One level of the coarse-to-fine loop, kept for training. (h, w) is the level's feature size; level 0 is
+    the coarsest.
 
-    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by upsampling its flow. The last
-    level of the small model enlarges it to the picture's size. C is 256, of the small model 64.
+    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by
+    upsampling its flow. The last level of the small model enlarges it to the picture's size. C is 256, of the
+    small model 64.
     """
 
     cloth: Tensor  # [N, 3, 2h, 2w] in [-1, 1], the scaled cloth sampled at this level's flow
@@ -49,12 +51,15 @@ class TryOn(NamedTuple):
     """Result of a try-on."""
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
-    rendered: Tensor  # [N, 3, H, W] in [-1, 1], what is seen beside the cloth: the generator's picture, or what is kept
+    # [N, 3, H, W] in [-1, 1], what is seen beside the cloth: the generator's picture, or what is kept
+    rendered: Tensor
     mask: Tensor  # [N, 1, H, W] in [0, 1], 1 where the warped cloth is shown as it is
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
-    keep: Tensor | None = None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
+    keep: Tensor | None = (
+        None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
+    )
 
     @property
     def warped_on_white(self) -> Tensor:

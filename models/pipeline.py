@@ -1,4 +1,5 @@
-"""From a person, a cloth and its edge to the try-on: the composition and the pipeline around a warp network and a generator.
+"""From a person, a cloth and its edge to the try-on: the composition and the pipeline around a warp network
+and a generator.
 
 The composition follows PF-AFN (Ge et al., CVPR 2021), section 3.3.
 """
@@ -20,22 +21,27 @@ PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights wer
 
 
 def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
-    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H, W].
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H,
+    W].
 
-    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the preserved
-    picture for a teacher; only generators with a keep mask show it.
+    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the
+    preserved picture for a teacher; only generators with a keep mask show it.
     """
     assert warped.edge is not None, 'the garment came without an edge'
     rendered, mask, keep = activate(generated, kept)
     mask = mask * warped.edge
-    return TryOn(blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep)
+    return TryOn(
+        blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep
+    )
 
 
 def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask in [0, 1].
+    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask
+    in [0, 1].
 
-    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid). A fifth
-    channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
+    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid).
+    A fifth channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without
+    it the mask is 0.
     """
     rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
     if generated.shape[1] == 4:
@@ -58,7 +64,9 @@ def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
 def given(edge: Tensor | None) -> Tensor:
     """The edge of a garment that is no code. Raises ValueError where it is missing."""
     if edge is None:
-        raise UserError('there is no edge: give person, cloth and edge, or a person and what encode_garment returned')
+        raise UserError(
+            'there is no edge: give person, cloth and edge, or a person and what encode_garment returned'
+        )
     return edge
 
 
@@ -76,12 +84,17 @@ def check_inputs(
     edge: Tensor | None,
     check_size: Callable[[str, Tensor], None],
 ) -> None:
-    """Raise ValueError that says what came and what was expected, before any work; `check_size` is the warp network's.
+    """Raise ValueError that says what came and what was expected, before any work; `check_size` is the warp
+    network's.
 
-    Pictures must be of one batch. Where one side is a code, a single person or garment goes with any number of the other.
+    Pictures must be of one batch. Where one side is a code, a single person or garment goes with any number
+    of the other.
     """
     if isinstance(person, GarmentCode) or isinstance(cloth, PersonCode):
-        raise UserError('a garment code came as the person, or a person code as the garment; the person is the first argument')
+        raise UserError(
+            'a garment code came as the person, or a person code as the garment; the person is the first '
+            'argument'
+        )
     has_code = isinstance(person, PersonCode) or isinstance(cloth, GarmentCode)
     if isinstance(person, PersonCode):
         person = person.person
@@ -98,7 +111,9 @@ def check_inputs(
 
 
 def match_batch(person: PersonCode, garment: GarmentCode) -> tuple[PersonCode, GarmentCode]:
-    """Repeat the one of two codes that stands for a batch of one, as a view, for every sample of the other."""
+    """Repeat the one of two codes that stands for a batch of one, as a view, for every sample of the
+    other.
+    """
     count = max(person.person.shape[0], garment.cloth.shape[0])
     if person.person.shape[0] != count:
         person = PersonCode(_repeat(person.person, count), tuple(_repeat(x, count) for x in person.features))
@@ -115,11 +130,13 @@ def _repeat(x: Tensor, count: int) -> Tensor:
 class TryOnPipeline(nn.Module):
     """A student's warp network and generator: person, cloth and edge in, the try-on out.
 
-    What is computed of the garment alone, or of the person alone, can be kept: `code = pipeline.encode_garment(cloth, edge)`,
-    then `pipeline(person, code)` for every frame of a video. `runtime.optimize` makes the same pipeline fast.
+    What is computed of the garment alone, or of the person alone, can be kept: `code =
+    pipeline.encode_garment(cloth, edge)`, then `pipeline(person, code)` for every frame of a video.
+    `runtime.optimize` makes the same pipeline fast.
 
-    Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline is a plain
-    module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on it. Flows stay float32.
+    Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline
+    is a plain module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on
+    it. Flows stay float32.
     """
 
     mode = 'torch'
@@ -148,8 +165,12 @@ class TryOnPipeline(nn.Module):
         return self.warp.aflow_net.align_corners
 
     @classmethod
-    def untrained(cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu') -> 'TryOnPipeline':
-        """A pipeline with weights as initialised: right shapes, meaningless pictures. Unknown family: ValueError."""
+    def untrained(
+        cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu'
+    ) -> 'TryOnPipeline':
+        """A pipeline with weights as initialised: right shapes, meaningless pictures. Unknown family:
+        ValueError.
+        """
         parts = FAMILIES[choose('family', family, FAMILIES)]
         warp = create_warp(parts.warp, 'student', align_corners=align_corners)
         generator = create_generator(parts.generator, 'student')
@@ -167,34 +188,45 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given; a pair of networks that is no published family is
-        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file says, and True where
-        it says nothing, as published weights want. `size` is what the warp network's file says, else 256 x 192. Raises
-        `utils.errors.CheckpointError` or `MissingFileError` with one line.
+        `family` is recognised from the files where it is not given; a pair of networks that is no published
+        family is asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what
+        the file says, and True where it says nothing, as published weights want. `size` is what the warp
+        network's file says, else 256 x 192. Raises `utils.errors.CheckpointError` or `MissingFileError` with
+        one line.
         """
         warp_network, warp_info = load_network(
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
         )
-        generator, generator_info = load_network(gen, part='generator', family=family, role='student', device=device)
+        generator, generator_info = load_network(
+            gen, part='generator', family=family, role='student', device=device
+        )
         if family is None:
             family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
         notes = [*warp_info.notes, *generator_info.notes]
-        terms = {str(info.extra['license']) for info in (warp_info, generator_info) if 'license' in info.extra}
+        terms = {
+            str(info.extra['license']) for info in (warp_info, generator_info) if 'license' in info.extra
+        }
         notes += [f'licence of these weights: {term}' for term in sorted(terms)]
         if family not in FAMILIES:
             notes.append(f'{family}: this pair of networks is no published method')
         size = warp_info.size or PUBLISHED_SIZE
         assert isinstance(warp_network, WarpNetwork)
-        return cls(warp_network, generator, family=family, is_trained=is_trained, size=size, notes=tuple(notes)).eval()
+        return cls(
+            warp_network, generator, family=family, is_trained=is_trained, size=size, notes=tuple(notes)
+        ).eval()
 
     @torch.no_grad()
-    def forward(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
-        """Dress `person` [N, 3, H, W] in `cloth` [N, 3, H, W], both in [-1, 1], with mask `edge` [N, 1, H, W] in [0, 1].
+    def forward(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
+        """Dress `person` [N, 3, H, W] in `cloth` [N, 3, H, W], both in [-1, 1], with mask `edge` [N, 1, H, W]
+        in [0, 1].
 
-        What `encode_person` returned can stand in the person's place, and what `encode_garment` returned in that of cloth and
-        edge; then one of the two, person or garment, may be a single one for N of the other. Inputs are brought to the
-        pipeline's device and dtype. Raises ValueError where shapes do not fit each other or the network.
+        What `encode_person` returned can stand in the person's place, and what `encode_garment` returned in
+        that of cloth and edge; then one of the two, person or garment, may be a single one for N of the
+        other. Inputs are brought to the pipeline's device and dtype. Raises ValueError where shapes do not
+        fit each other or the network.
         """
         check_inputs(person, cloth, edge, self.warp.check_size)
         if not isinstance(person, PersonCode):
@@ -213,7 +245,9 @@ class TryOnPipeline(nn.Module):
 
     @torch.no_grad()
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
-        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W] in [0, 1]."""
+        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W]
+        in [0, 1].
+        """
         check_garment(cloth, edge)
         self.warp.check_size('cloth', cloth)
         cloth, edge = clean_garment(self._place(cloth), self._place(edge))
@@ -222,7 +256,9 @@ class TryOnPipeline(nn.Module):
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render encoded persons and garments of equal batch sizes."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        generated = self.generator(
+            torch.cat([person.person, warped.cloth, warped.edge], dim=1)
+        )  # [N, 4 or 5, H, W]
         return compose(warped, generated, person.person)
 
     @property

@@ -1,7 +1,7 @@
 """The networks by name: families of a warp network and a generator, in two roles.
 
-PF-AFN (Ge et al., CVPR 2021), FS-VTON (He et al., CVPR 2022), RMGN (Lin et al., IJCAI 2022), DM-VTON (Nguyen-Ngoc et al.,
-ISMAR 2023), and the small model of this project.
+PF-AFN (Ge et al., CVPR 2021), FS-VTON (He et al., CVPR 2022), RMGN (Lin et al., IJCAI 2022), DM-VTON
+(Nguyen-Ngoc et al., ISMAR 2023), and the small model of this project.
 """
 
 from typing import NamedTuple
@@ -21,11 +21,22 @@ from models.warp_modules.style_afwm import StyleAFWM
 ROLES = ('teacher', 'student')
 # teacher: 2 preserve masks + 25 DensePose parts + 18 pose maps; student: the person's picture
 CONDITION_CHANNELS = {'teacher': 45, 'student': 3}
-# preserved picture or person 3, warped cloth 3, warped edge 1, and for the teacher the DensePose preserve mask 1
+# preserved picture or person 3, warped cloth 3, warped edge 1, and for the teacher the DensePose preserve
+# mask 1
 GENERATOR_CHANNELS = {'teacher': 8, 'student': 7}
 
-WARPS: dict[str, type[WarpNetwork]] = {'afwm': AFWM, 'style_afwm': StyleAFWM, 'mobile_afwm': MobileAFWM, 'lite_afwm': LiteAFWM}
-GENERATORS: dict[str, type[nn.Module]] = {'res_unet': ResUnet, 'rmgn': RMGN, 'mobile_unet': MobileUnet, 'lite_unet': LiteUnet}
+WARPS: dict[str, type[WarpNetwork]] = {
+    'afwm': AFWM,
+    'style_afwm': StyleAFWM,
+    'mobile_afwm': MobileAFWM,
+    'lite_afwm': LiteAFWM,
+}
+GENERATORS: dict[str, type[nn.Module]] = {
+    'res_unet': ResUnet,
+    'rmgn': RMGN,
+    'mobile_unet': MobileUnet,
+    'lite_unet': LiteUnet,
+}
 
 
 class Family(NamedTuple):
@@ -70,7 +81,9 @@ def find_family(name: str, role: str | None = None) -> Family:
         family = FAMILIES[choose('family', name, FAMILIES)]
     if role is not None and role not in family.roles:
         there_is = ', '.join(name for name, family in FAMILIES.items() if role in family.roles)
-        raise ValueError(f'{name} has no {role}; choose from {there_is}, or a pair such as mobile_afwm+res_unet')
+        raise ValueError(
+            f'{name} has no {role}; choose from {there_is}, or a pair such as mobile_afwm+res_unet'
+        )
     return family
 
 
@@ -85,15 +98,18 @@ def family_of(warp: str, generator: str) -> Family:
 def roles_of(network: str) -> tuple[str, ...]:
     """The roles in which a warp network or a generator was published, by registry name."""
     return tuple(
-        role for role in ROLES if any(network in family[1:3] and role in family.roles for family in FAMILIES.values())
+        role
+        for role in ROLES
+        if any(network in family[1:3] and role in family.roles for family in FAMILIES.values())
     )
 
 
 def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetwork:
     """Make a warp network, newly initialised, in training mode.
 
-    `name` is a key of `WARPS`, `role` 'teacher' (condition of 45 channels) or 'student' (3). `align_corners` is honoured by every
-    sampling; published weights were trained with it on. Raises ValueError for an unknown name or role, listing the known ones.
+    `name` is a key of `WARPS`, `role` 'teacher' (condition of 45 channels) or 'student' (3). `align_corners`
+    is honoured by every sampling; published weights were trained with it on. Raises ValueError for an unknown
+    name or role, listing the known ones.
     """
     network = WARPS[choose('warp network', name, WARPS)]
     role = choose(f'role of {name}', role, roles_of(name))
@@ -101,7 +117,8 @@ def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetw
 
 
 def create_generator(name: str, role: str) -> nn.Module:
-    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4 or 5, H, W].
+    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4
+    or 5, H, W].
 
     Rendered picture 3, composite mask 1 and, of the small model, keep mask 1, as `compose` takes them.
     Raises ValueError for an unknown name or role, listing the known ones.

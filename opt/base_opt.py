@@ -19,7 +19,13 @@ class Obsolete(argparse.Action):
 
     def __init__(self, option_strings, dest, *, why: str, nargs: int | None = 0, **settings):
         settings |= {'default': argparse.SUPPRESS}  # no setting, so nothing of it in the run's records
-        super().__init__(option_strings, dest, nargs=nargs, help=f'kept for old scripts, changes nothing: {why}', **settings)
+        super().__init__(
+            option_strings,
+            dest,
+            nargs=nargs,
+            help=f'kept for old scripts, changes nothing: {why}',
+            **settings,
+        )
         self.why = why
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -28,15 +34,23 @@ class Obsolete(argparse.Action):
 
 def add_align_corners(parser, *, default: bool | None, explanation: str) -> None:
     """Add --align_corners and its opposite, spelt with a hyphen or an underscore."""
-    parser.add_argument('--align_corners', action=argparse.BooleanOptionalAction, default=default, help=explanation)
     parser.add_argument(
-        '--no_align_corners', action='store_false', dest='align_corners', default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        '--align_corners', action=argparse.BooleanOptionalAction, default=default, help=explanation
+    )
+    parser.add_argument(
+        '--no_align_corners',
+        action='store_false',
+        dest='align_corners',
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
     )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add --device, which `utils.device.select_device` reads."""
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    parser.add_argument(
+        '--device', default='', help="'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps"
+    )
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +60,20 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=whole_number(1),
         metavar=('H', 'W'),
-        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says nothing (published weights)',
+        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says '
+        'nothing (published weights)',
     )
 
 
 def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
     """Add the options that every script has; names and defaults are those of the published scripts."""
     parser.add_argument('--project', default=project, help='folder in which run folders are made')
-    parser.add_argument('--name', default='exp', type=run_name, help='run folder: project/name, or name-1, name-2 if it exists')
+    parser.add_argument(
+        '--name',
+        default='exp',
+        type=run_name,
+        help='run folder: project/name, or name-1, name-2 if it exists',
+    )
     add_device_option(parser)
     parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
     parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')

@@ -12,38 +12,61 @@ from utils.errors import UserError
 
 def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of test.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser('Dress the persons of a test list with a student or a compared method, and measure the result.')
+    parser = OptionParser(
+        'Dress the persons of a test list with a student or a compared method, and measure the result.'
+    )
     add_base_options(parser, project='runs/test')
-    parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)')
+    parser.add_argument(
+        '--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)'
+    )
     parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
-    parser.add_argument('--pairs', help='list of pairs, such as test_pairs_own.txt; None: test_pairs.txt of the data root')
+    parser.add_argument(
+        '--pairs', help='list of pairs, such as test_pairs_own.txt; None: test_pairs.txt of the data root'
+    )
     parser.add_argument('--pf_warp_checkpoint', help="the student's warp network, published or own")
     parser.add_argument('--pf_gen_checkpoint', help="the student's generator, published or own")
-    parser.add_argument('--checkpoint', nargs='+', metavar='FILE', help='all files of a compared method, in any order')
+    parser.add_argument(
+        '--checkpoint', nargs='+', metavar='FILE', help='all files of a compared method, in any order'
+    )
     parser.add_argument(
         '--family',
         choices=[*FAMILIES, *BASELINES],
-        help=f'refuse weights of another family; None: recognise it; to be given for a compared method: {", ".join(BASELINES)}',
+        help='refuse weights of another family; None: recognise it; to be given for a compared method: '
+        f'{", ".join(BASELINES)}',
     )
-    parser.add_argument('--warp', choices=list(WARPS), help='warp network of a pair that is no published family')
-    parser.add_argument('--gen', choices=list(GENERATORS), help='generator of a pair that is no published family')
-    samples = 'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
+    parser.add_argument(
+        '--warp', choices=list(WARPS), help='warp network of a pair that is no published family'
+    )
+    parser.add_argument(
+        '--gen', choices=list(GENERATORS), help='generator of a pair that is no published family'
+    )
+    samples = (
+        'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
+    )
     add_align_corners(parser, default=None, explanation=samples)
     add_size_option(parser)
-    parser.add_argument('--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing')
+    parser.add_argument(
+        '--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing'
+    )
     parser.add_argument(
         '--gt',
         action=argparse.BooleanOptionalAction,
-        help='compare with the true results in test_gt of the data root, whatever --metrics says; None: where there are some',
+        help='compare with the true results in test_gt of the data root, whatever --metrics says; None: '
+        'where there are some',
     )
     parser.add_argument(
         '--real',
         action=argparse.BooleanOptionalAction,
-        help='score on photographs by parsing and own garments (test_label, test_pairs_own.txt in the data root), which '
+        help='score on photographs by parsing and own garments (test_label, test_pairs_own.txt in the '
+        'data root), which '
         'dresses each person up to three times; None: where there are some',
     )
-    parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed")
-    parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed")
+    parser.add_argument(
+        '--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed"
+    )
+    parser.add_argument(
+        '--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed"
+    )
     parser.add_argument('--save_img', action=Obsolete, why='pictures are always saved')
     options = parser.parse_args(arguments)
     _check_files(options)
@@ -61,7 +84,10 @@ def _check_files(options: argparse.Namespace) -> None:
     if options.family in BASELINES:
         given += [f'--{name}' for name in ('warp', 'gen', 'real') if getattr(options, name)]
         if given:
-            raise UserError(f'{", ".join(given)}: for families; {options.family} is none, give --checkpoint FILE ... alone')
+            raise UserError(
+                f'{", ".join(given)}: for families; {options.family} is none, give --checkpoint FILE ... '
+                'alone'
+            )
         if not options.checkpoint:
             way = 'bash scripts/download.sh baselines names them'
             raise UserError(f'--family {options.family}: give --checkpoint FILE ...; {way}')
@@ -73,7 +99,9 @@ def _check_files(options: argparse.Namespace) -> None:
 
 
 def _family_of(options: argparse.Namespace) -> str | None:
-    """The family asked for: of `--warp` and `--gen` where they are given, each in place of that of `--family`."""
+    """The family asked for: of `--warp` and `--gen` where they are given, each in place of that of
+    `--family`.
+    """
     if not (options.warp or options.gen):
         return options.family
     family = None if options.family is None else FAMILIES[options.family]

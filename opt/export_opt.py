@@ -14,7 +14,9 @@ WEB = 'web'
 
 def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of export.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser('Write a try-on as files that run without Python, and compare them with the pipeline.')
+    parser = OptionParser(
+        'Write a try-on as files that run without Python, and compare them with the pipeline.'
+    )
     parser.add_argument(
         '--format',
         choices=(*FORMATS, WEB),
@@ -22,12 +24,18 @@ def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespa
         help='ONNX, which many programs read, that of OpenVINO, or a page for any static web server',
     )
     parser.add_argument(
-        '--out', required=True, help='folder for the files, with a folder for each precision in it, or for the page'
+        '--out',
+        required=True,
+        help='folder for the files, with a folder for each precision in it, or for the page',
     )
     add_checkpoint_option(parser, weights=DRAWINGS)
-    parser.add_argument('--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write')
+    parser.add_argument(
+        '--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write'
+    )
     add_size_option(parser)
-    parser.add_argument('--dataroot', help='compare on this test set in the VITON layout; None: on drawn pictures')
+    parser.add_argument(
+        '--dataroot', help='compare on this test set in the VITON layout; None: on drawn pictures'
+    )
     options = parser.parse_args(arguments)
     if not options.out.strip():
         raise UserError('--out: an empty name; give a folder')

@@ -31,13 +31,15 @@ def add_resume(parser) -> None:
         const=True,
         default=False,
         metavar=f'RUN|{AUTO}',
-        help='continue a run in its own folder, with its options where none are given: RUN, or the newest of project/name; '
+        help='continue a run in its own folder, with its options where none are given: RUN, or the newest '
+        'of project/name; '
         f'{AUTO}: that one if it has saved something, else start anew, in its folder if there is one',
     )
 
 
 class Source(NamedTuple):
-    """Source of a continued training: a run of ours in its folder, or checkpoints of the published code in a new one.
+    """Source of a continued training: a run of ours in its folder, or checkpoints of the published code in a
+    new one.
 
     `place` is the folder of a run that ended before it saved anything, to start anew in.
     """
@@ -48,7 +50,8 @@ class Source(NamedTuple):
 
 
 def find_source(arguments: list[str], stage: str) -> Source:
-    """Find the source that `--resume` names, before the other options are read: they take the run's settings as defaults.
+    """Find the source that `--resume` names, before the other options are read: they take the run's settings
+    as defaults.
 
     Raises `UserError` in one line for a run or file that cannot be continued.
     """
@@ -88,15 +91,21 @@ def runs_of(project: str | Path, name: str) -> list[Path]:
 
 
 def newest_run(project: str | Path, name: str) -> Path:
-    """Return the folder `project/name`, `project/name-1`, ... with the highest number; raises `MissingFileError` without any."""
+    """Return the folder `project/name`, `project/name-1`, ... with the highest number; raises
+    `MissingFileError` without any.
+    """
     runs = runs_of(project, name)
     if not runs:
-        raise MissingFileError(f'--resume: there is no run {name} in {project}; give its folder by --resume PATH')
+        raise MissingFileError(
+            f'--resume: there is no run {name} in {project}; give its folder by --resume PATH'
+        )
     return runs[-1]
 
 
 def _source_of_run(run: Path, stage: str) -> Source:
-    """A run folder, which must have a state; else the published checkpoints in it. Raises `UserError` with the way to go on."""
+    """A run folder, which must have a state; else the published checkpoints in it. Raises `UserError` with
+    the way to go on.
+    """
     if has_state(run):
         return Source(run)
     if begun := published_files(run, STAGES[stage].lr_scale):
@@ -107,14 +116,19 @@ def _source_of_run(run: Path, stage: str) -> Source:
     left = [f'--{name}_checkpoint {file}' for name, file in files.items() if file.is_file()]
     if left:
         raise MissingFileError(
-            f'--resume: {run} has lost weights/{STATE_FILE}, and with it epoch and optimiser; go on from its weights in a new '
+            f'--resume: {run} has lost weights/{STATE_FILE}, and with it epoch and optimiser; go on from '
+            'its weights in a new '
             f'run: leave --resume out and give {" ".join(left)}'
         )
-    raise MissingFileError(f'--resume: {run} has no weights/{STATE_FILE}, so it ended before it saved anything; start anew')
+    raise MissingFileError(
+        f'--resume: {run} has no weights/{STATE_FILE}, so it ended before it saved anything; start anew'
+    )
 
 
 def _source_of_path(path: Path, stage: str) -> Source:
-    """Find the source of a path: a run, its weights folder, its last checkpoint, or a published checkpoint."""
+    """Find the source of a path: a run, its weights folder, its last checkpoint, or a published
+    checkpoint.
+    """
     if path.is_dir():
         return _source_of_run(path.parent if path.name == 'weights' else path, stage)
     if not path.exists():
@@ -127,19 +141,30 @@ def _source_of_path(path: Path, stage: str) -> Source:
     if in_run:
         names = [name for name in NETWORKS if path.name.startswith(name)] or ['<network>']
         run = path.parent.parent
-        raise UserError(f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}')
-    raise UserError(f'--resume {path}: expected a run folder, a file in its weights folder, or a published training checkpoint')
+        raise UserError(
+            f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}'
+        )
+    raise UserError(
+        f'--resume {path}: expected a run folder, a file in its weights folder, or a published training '
+        'checkpoint'
+    )
 
 
 def _with_siblings(path: Path, stage: str) -> dict[str, Path]:
-    """A published checkpoint and those of the stage's other networks, whose files differ in the network's name alone."""
+    """A published checkpoint and those of the stage's other networks, whose files differ in the network's
+    name alone.
+    """
     names = list(STAGES[stage].lr_scale)
     own = next((name for name in names if name in path.name), names[0])
     files = {name: path.with_name(path.name.replace(own, name)) for name in names}
-    missing = [name for name, file in files.items() if not is_published(file) or (name != own and file == path)]
+    missing = [
+        name for name, file in files.items() if not is_published(file) or (name != own and file == path)
+    ]
     if missing:
         beside = files[missing[0]].name
-        raise UserError(f'--resume {path}: {stage} trains {missing[0]}, too; put its checkpoint beside, as {beside}')
+        raise UserError(
+            f'--resume {path}: {stage} trains {missing[0]}, too; put its checkpoint beside, as {beside}'
+        )
     return files
 
 
@@ -170,6 +195,8 @@ def saved_options(run: Path, stage: str) -> dict[str, Any]:
     """
     saved = _read_settings(run)
     if saved.get('stage', stage) != stage:
-        raise UserError(f'{run} is a run of train_{saved["stage"]}.py; continue it with that, or name another run')
+        raise UserError(
+            f'{run} is a run of train_{saved["stage"]}.py; continue it with that, or name another run'
+        )
     known = {field.name for field in options_of()} - set(NOT_KEPT)
     return {name: value for name, value in saved.items() if name in known}

@@ -1,4 +1,6 @@
-"""The command line of the training scripts, made from the fields of `engine.settings.TrainSettings`; the run folder."""
+"""The command line of the training scripts, made from the fields of `engine.settings.TrainSettings`; the run
+folder.
+"""
 
 import argparse
 import dataclasses
@@ -20,8 +22,12 @@ from utils.paths import increment_path
 
 
 def create_parser(stage: str) -> OptionParser:
-    """The parser of `train_<stage>.py`: an option for each field that has a help text, in the fields' groups."""
-    parser = OptionParser(f'Training, stage {stage}; torchrun --nproc_per_node=N trains on N GPUs, each with its own batches.')
+    """The parser of `train_<stage>.py`: an option for each field that has a help text, in the fields'
+    groups.
+    """
+    parser = OptionParser(
+        f'Training, stage {stage}; torchrun --nproc_per_node=N trains on N GPUs, each with its own batches.'
+    )
     groups: dict[str | None, argparse._ActionsContainer] = {None: parser}
     for field in options_of():
         parsing = dict(field.metadata)
@@ -69,7 +75,8 @@ def _check(settings: TrainSettings) -> None:
     frozen = settings.recipe.frozen
     if missing := [f'--{name}_checkpoint' for name in frozen if not settings.checkpoint(name)]:
         raise UserError(
-            f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher, whose weights stay as they are'
+            f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher, whose '
+            'weights stay as they are'
         )
     if settings.epochs == 0:
         raise UserError('--niter 0 --niter_decay 0: no epoch to train; give at least one of them')
@@ -92,20 +99,27 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     if settings.begun:
         texts.append(f'continuing a run of the published code: {", ".join(settings.begun.values())}')
     if settings.recipe.has_perceptual_terms and settings.vgg_weights == 'none':
-        texts.append('--vgg_weights none: training without the perceptual terms, which is not the published recipe')
+        texts.append(
+            '--vgg_weights none: training without the perceptual terms, which is not the published recipe'
+        )
     if settings.amp == 'fp16' and process.device.type == 'cpu':
-        texts.append('--amp fp16: a CPU computes in 16 bits many times slower than in 32; --amp off is faster there')
+        texts.append(
+            '--amp fp16: a CPU computes in 16 bits many times slower than in 32; --amp off is faster there'
+        )
     if process.world == 1 and settings.sync_bn:
         texts.append('--sync_bn changes nothing: there is one process')
     if process.world == 1 and ',' in settings.device:
-        texts.append(f'--device {settings.device}: one process uses one GPU; torchrun --nproc_per_node=N uses N')
+        texts.append(
+            f'--device {settings.device}: one process uses one GPU; torchrun --nproc_per_node=N uses N'
+        )
     if process.world > 1:
         texts.append(f'{process.world} processes with {settings.batch_size} records a step each')
     return texts
 
 
 def open_run(settings: TrainSettings, process: Process, notes: Iterable[str] = ()) -> Path:
-    """Make the run folder, or take that of the run to be continued, with log.txt and the options; returns it in all processes.
+    """Make the run folder, or take that of the run to be continued, with log.txt and the options; returns it
+    in all processes.
 
     `notes` are logged together with the `remarks` on the options.
     """

@@ -20,24 +20,39 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
     parser.add_argument('--person', help='photographs of people, or folders of them', **several)
     parser.add_argument('--video', metavar='FILE', help='a video of a person, in the place of photographs')
-    parser.add_argument('--garment', required=True, help='photographs of garments on a plain background, or folders', **several)
-    parser.add_argument('--out', required=True, help='the result, a picture or video file; for several a folder')
-    parser.add_argument('--person_mask', help='a mask for each person, or their folder; None: as --background says', **several)
-    parser.add_argument('--garment_mask', help='a mask for each garment, or their folder; None: by the background', **several)
+    parser.add_argument(
+        '--garment',
+        required=True,
+        help='photographs of garments on a plain background, or folders',
+        **several,
+    )
+    parser.add_argument(
+        '--out', required=True, help='the result, a picture or video file; for several a folder'
+    )
+    parser.add_argument(
+        '--person_mask', help='a mask for each person, or their folder; None: as --background says', **several
+    )
+    parser.add_argument(
+        '--garment_mask', help='a mask for each garment, or their folder; None: by the background', **several
+    )
     parser.add_argument(
         '--background',
         choices=BACKGROUNDS,
         default='auto',
-        help='what the networks see behind people: auto replaces one that is not plain, keep none, the others any by that tool; '
+        help='what the networks see behind people: auto replaces one that is not plain, keep none, the '
+        'others any by that tool; '
         'the result keeps its own',
     )
     parser.add_argument(
         '--skip_bad',
         action='store_true',
         default=None,
-        help='go on without pictures that cannot be used, and end with status 1; None: where a folder is given',
+        help='go on without pictures that cannot be used, and end with status 1; None: where a folder is '
+        'given',
     )
-    parser.add_argument('--no_skip_bad', dest='skip_bad', action='store_false', default=None, help='end at such a picture')
+    parser.add_argument(
+        '--no_skip_bad', dest='skip_bad', action='store_false', default=None, help='end at such a picture'
+    )
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
@@ -45,14 +60,23 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     if options.video is None and options.person is None:
         raise UserError('the following arguments are required: --person, or --video for a video of a person')
     if options.video is not None and (options.person is not None or options.person_mask is not None):
-        raise UserError('--video: not together with --person or --person_mask; dress photographs and videos one after the other')
+        raise UserError(
+            '--video: not together with --person or --person_mask; dress photographs and videos one after '
+            'the other'
+        )
     for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []
-        if any(not value.strip() and name != 'device' for value in ([values] if isinstance(values, str) else values)):
+        if any(
+            not value.strip() and name != 'device'
+            for value in ([values] if isinstance(values, str) else values)
+        ):
             raise UserError(f'--{name}: an empty name; give a path')
     if options.skip_bad is None:
         options.skip_bad = any(expand(path).is_dir() for path in (*(options.person or ()), *options.garment))
     options.size = checked_size(options.size)
     if options.size and max(options.size) > LARGEST_SIZE:
-        raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is large anyway')
+        raise UserError(
+            f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is '
+            'large anyway'
+        )
     return options

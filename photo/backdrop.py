@@ -1,6 +1,7 @@
 """A plain background: what colour it has behind every pixel, and what stands out from it.
 
-Not part of any paper. Colours are CIE Lab, distances are Euclidean in it: 1 is about the least difference that an eye sees.
+Not part of any paper. Colours are CIE Lab, distances are Euclidean in it: 1 is about the least difference
+that an eye sees.
 """
 
 from typing import NamedTuple
@@ -11,12 +12,19 @@ import numpy as np
 RING = 0.025  # of the shorter side: the border from which the background is told
 AGREES = 10.0  # a pixel of the border this near to the middle one may be background
 LEAST_SHARE = 0.6  # of the border that a plain background takes; the garment may touch the rest
-MOST_NOISE = 3.5  # distance of the typical pixel from the fitted colour: cloth, wood or a wall of bricks have more
+MOST_NOISE = (
+    3.5  # distance of the typical pixel from the fitted colour: cloth, wood or a wall of bricks have more
+)
 LEAST_TOLERANCE, MOST_TOLERANCE = 1.3, 8.0
 NOISE_FACTOR = 3.5  # a tolerance this many times the noise is hardly ever passed by chance
 CONTRAST_SHARE = 0.07  # of the contrast nearby that shadows and the halos of JPEG may have
-PALE, PALE_SHARE, PALE_TOLERANCE = (1.5, 12.0), 0.06, 3.0  # distances of pale cloth; share of it that counts; tolerance then
-# A shadow beside the garment: only photographs are large enough to tell its soft rim from an edge of cloth. Lab, and Lab a pixel.
+PALE, PALE_SHARE, PALE_TOLERANCE = (
+    (1.5, 12.0),
+    0.06,
+    3.0,
+)  # distances of pale cloth; share of it that counts; tolerance then
+# A shadow beside the garment: only photographs are large enough to tell its soft rim from an edge of cloth.
+# Lab, and Lab a pixel.
 SHADOW_SIDE, SHADOW_BLUR, SHADOW_SLOPE, DARKEST_SHADOW = 384, 2.0, 0.8, 30.0
 LARGEST_CORNER = 0.002  # of the picture
 CUT_OUT = 99.5  # a brighter background was made white by hand, without shadows
@@ -50,7 +58,9 @@ def to_lab(picture: np.ndarray) -> np.ndarray:
 
 
 def border(shape: tuple[int, int], *, bottom: bool = True) -> np.ndarray:
-    """Mask of the border: bool [H, W]. Without `bottom` the lower third is left out, since people reach down to it."""
+    """Mask of the border: bool [H, W]. Without `bottom` the lower third is left out, since people reach down
+    to it.
+    """
     width = max(2, round(RING * min(shape)))
     ring = np.ones(shape, bool)
     ring[width:-width, width:-width] = False
@@ -60,7 +70,8 @@ def border(shape: tuple[int, int], *, bottom: bool = True) -> np.ndarray:
 
 
 def find_backdrop(lab: np.ndarray, *, bottom: bool = True) -> Backdrop:
-    """Fit a colour that changes evenly over the picture (a plane in each channel) to the border of `lab` [H, W, 3].
+    """Fit a colour that changes evenly over the picture (a plane in each channel) to the border of `lab` [H,
+    W, 3].
 
     Whatever lies on the border but is of another colour is left out of the fit.
     """
@@ -91,9 +102,11 @@ def disk(radius: int) -> np.ndarray:
 
 
 def flood(free: np.ndarray, start: np.ndarray, radius: int) -> np.ndarray:
-    """Flood fill of `free` from `start`, bool [H, W], with a disk brush of `radius` pixels: narrower gaps block it.
+    """Flood fill of `free` from `start`, bool [H, W], with a disk brush of `radius` pixels: narrower gaps
+    block it.
 
-    It does not pass through gaps narrower than itself, so an outline that is broken here and there still holds.
+    It does not pass through gaps narrower than itself, so an outline that is broken here and there still
+    holds.
     """
     brush = disk(radius)
     # beyond the picture there is background, too
@@ -116,8 +129,9 @@ def _into_corners(free: np.ndarray, around: np.ndarray) -> np.ndarray:
 def stand_out(lab: np.ndarray, backdrop: Backdrop, *, bottom: bool = True) -> Foreground:
     """Complement of the flood fill from the border. Its outline has a rim of pixels that are half background.
 
-    The tolerance is what the background's noise asks for, and more near things that differ much from it: beside dark cloth a
-    faint shadow or the halo of JPEG is background; where much of the cloth is pale itself, it may well be cloth.
+    The tolerance is what the background's noise asks for, and more near things that differ much from it:
+    beside dark cloth a faint shadow or the halo of JPEG is background; where much of the cloth is pale
+    itself, it may well be cloth.
     """
     distance = backdrop.distance
     scale = min(distance.shape) / 192
@@ -142,16 +156,27 @@ def stand_out(lab: np.ndarray, backdrop: Backdrop, *, bottom: bool = True) -> Fo
 def _may_be_shadow(lab: np.ndarray, backdrop: Backdrop, tolerance: np.ndarray) -> np.ndarray:
     """Mask of shadowed background, bool [H, W]: darker, of the same hue, without edges."""
     even = cv2.GaussianBlur(lab, (0, 0), SHADOW_BLUR)
-    slope = np.hypot(cv2.Sobel(even[..., 0], -1, 1, 0, scale=1 / 8), cv2.Sobel(even[..., 0], -1, 0, 1, scale=1 / 8))
+    slope = np.hypot(
+        cv2.Sobel(even[..., 0], -1, 1, 0, scale=1 / 8), cv2.Sobel(even[..., 0], -1, 0, 1, scale=1 / 8)
+    )
     darker, hue = (backdrop.colour - even)[..., 0], np.linalg.norm((backdrop.colour - even)[..., 1:], axis=2)
-    return (darker > 0) & (darker < DARKEST_SHADOW) & (hue < np.maximum(tolerance, 0.3 * darker)) & (slope < SHADOW_SLOPE)
+    return (
+        (darker > 0)
+        & (darker < DARKEST_SHADOW)
+        & (hue < np.maximum(tolerance, 0.3 * darker))
+        & (slope < SHADOW_SLOPE)
+    )
 
 
 def _pale_share(lab: np.ndarray, backdrop: Backdrop, mask: np.ndarray, scale: float) -> float:
-    """Share of a mask [H, W] whose colour is near the background's but not it. The halos of JPEG, up and down, average out."""
+    """Share of a mask [H, W] whose colour is near the background's but not it. The halos of JPEG, up and
+    down, average out.
+    """
     side = 2 * round(2 * scale) + 1
     evened = np.linalg.norm(cv2.blur(lab - backdrop.colour, (side, side)), axis=2)
     low, high = PALE
     pale = mask & (evened > low) & (evened < high)
-    beside = cv2.dilate((backdrop.distance > 1.25 * high).astype(np.uint8), disk(max(1, round(3 * scale)))) > 0
+    beside = (
+        cv2.dilate((backdrop.distance > 1.25 * high).astype(np.uint8), disk(max(1, round(3 * scale)))) > 0
+    )
     return float((pale & ~beside).sum() / max(1, mask.sum()))

@@ -1,7 +1,7 @@
 """Video files: upright RGB frames with their times in, a file of the same size, pace and sound out.
 
-Not part of any paper. PyAV does it where it is installed (`pip install av`), OpenCV otherwise, which keeps no sound, writes
-even sizes only, and gives every frame the same duration.
+Not part of any paper. PyAV does it where it is installed (`pip install av`), OpenCV otherwise, which keeps no
+sound, writes even sizes only, and gives every frame the same duration.
 """
 
 import os
@@ -35,8 +35,8 @@ def choose_library(library: str | None = None) -> str:
 def open_clip(path: str | Path, *, library: str | None = None) -> ClipReader:
     """Open a video file of any container that PyAV or OpenCV reads; its first frame is decoded at once.
 
-    Raises `MissingFileError` or `UserError` with one line: no such file, no video, a picture, no frames, a size that no person
-    can be seen in.
+    Raises `MissingFileError` or `UserError` with one line: no such file, no video, a picture, no frames, a
+    size that no person can be seen in.
     """
     path = expand(path)
     _check_file(path)
@@ -53,7 +53,8 @@ def open_clip(path: str | Path, *, library: str | None = None) -> ClipReader:
     if min(info.width, info.height) < SMALLEST_SIDE or info.width * info.height > MOST_PIXELS:
         reader.close()
         raise UserError(
-            f'{path}: frames of {info.width} x {info.height} pixels (width x height); expected at least {SMALLEST_SIDE} a side '
+            f'{path}: frames of {info.width} x {info.height} pixels (width x height); expected at least '
+            f'{SMALLEST_SIDE} a side '
             f'and at most {MOST_PIXELS // 10**6} million'
         )
     return reader
@@ -62,7 +63,8 @@ def open_clip(path: str | Path, *, library: str | None = None) -> ClipReader:
 def create_clip(path: Path, info: ClipInfo, *, sound: bool = True, library: str | None = None) -> ClipWriter:
     """Begin a video file whose format the suffix of `path` says, with the size and pace of `info`.
 
-    With `sound` that of the file `info.path` is copied as it is, where PyAV is installed and the container takes it.
+    With `sound` that of the file `info.path` is copied as it is, where PyAV is installed and the container
+    takes it.
     """
     if choose_library(library) == 'pyav':
         from photo.clip_pyav import PyavWriter
@@ -91,7 +93,9 @@ def _check_file(path: Path) -> None:
         raise MissingFileError(f'{path}: no such file; give the path of a video') from None
     except (OSError, ValueError) as error:
         reason = getattr(error, 'strerror', None) or str(error)
-        raise UserError(f'{str(path)[:120]!r}: cannot be read ({reason}); give the path of a video') from error
+        raise UserError(
+            f'{str(path)[:120]!r}: cannot be read ({reason}); give the path of a video'
+        ) from error
     if stat.S_ISDIR(mode):
         raise UserError(f'{path}: a folder, expected a video; give one of its files')
     if not stat.S_ISREG(mode):

@@ -31,7 +31,9 @@ class OpencvReader:
             raise UserError(f'{path}: a video without frames; give another file')
         known = Fraction(rate).limit_denominator(1001) if 0 < rate < FASTEST else USUAL_RATE
         height, width = self._first.shape[:2]
-        self.info = ClipInfo(path, width, height, rate=known, count=count if count > 0 else None, has_sound=None)
+        self.info = ClipInfo(
+            path, width, height, rate=known, count=count if count > 0 else None, has_sound=None
+        )
 
     def frames(self) -> Iterator[Frame]:
         """All frames, evenly in time."""

@@ -89,7 +89,10 @@ class PyavReader:
             try:
                 frame = next(self._decoded, None)
             except av.error.FFmpegError as error:
-                self.notes.append(f'{self.info.path}: damaged after {count} frames ({error.strerror}); the result ends there')
+                self.notes.append(
+                    f'{self.info.path}: damaged after {count} frames ({error.strerror}); the result ends '
+                    'there'
+                )
                 frame = None
 
     def close(self) -> None:
@@ -108,7 +111,8 @@ class PyavWriter:
         self._packets: Any = None
         self._stream = self._container.add_stream(codec, rate=info.rate, options=dict(options))
         is_odd = info.width % 2 or info.height % 2
-        # Colours of half the resolution, which every player takes, come in pairs of pixels; VP9 has no such bounds.
+        # Colours of half the resolution, which every player takes, come in pairs of pixels; VP9 has no such
+        # bounds.
         self._format = 'yuv444p' if is_odd and codec == 'libx264' else 'yuv420p'
         context = self._stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._format

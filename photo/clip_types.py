@@ -26,7 +26,8 @@ class ClipInfo(NamedTuple):
     width: int  # of the upright picture
     height: int
     rate: Fraction  # frames a second, on average
-    # frames, as the container says, which may be a few off; None: it says nothing. A tuple has a method of this name.
+    # frames, as the container says, which may be a few off; None: it says nothing. A tuple has a method of
+    # this name.
     count: int | None  # type: ignore[assignment]
     has_sound: bool | None  # None: the library cannot tell
     aspect: Fraction = Fraction(1)  # of a pixel, width to height, before it is turned upright

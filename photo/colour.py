@@ -1,6 +1,8 @@
-"""Colour profiles: photographs become sRGB, which the networks know, and results go back to the colours of the photograph.
+"""Colour profiles: photographs become sRGB, which the networks know, and results go back to the colours of
+the photograph.
 
-Not part of any paper. Little CMS converts, colours that both spaces have are kept as they are (relative colorimetric).
+Not part of any paper. Little CMS converts, colours that both spaces have are kept as they are (relative
+colorimetric).
 """
 
 import io
@@ -17,8 +19,12 @@ _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB'))
 class Coloured(NamedTuple):
     """A picture in sRGB, and what it was before."""
 
-    picture: Image.Image  # RGB, sRGB; `info` holds at most `icc_profile`, that of a picture which was sRGB already
-    own: Image.Image | None  # RGB in its own space, `info` holds `icc_profile`; None: it is sRGB, or cannot be written as RGB
+    picture: (
+        Image.Image
+    )  # RGB, sRGB; `info` holds at most `icc_profile`, that of a picture which was sRGB already
+    own: (
+        Image.Image | None
+    )  # RGB in its own space, `info` holds `icc_profile`; None: it is sRGB, or cannot be written as RGB
     note: str | None  # what is wrong with the profile
 
 
@@ -34,14 +40,20 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Coloured:
         if picture.mode == 'L' and space == 'RGB':  # grey that was saved with the profile of a screen
             picture = plain
         if space != SPACES[picture.mode]:
-            return Coloured(plain, None, f'its colour profile is for {space}, the picture is {picture.mode}; taken as sRGB')
+            return Coloured(
+                plain,
+                None,
+                f'its colour profile is for {space}, the picture is {picture.mode}; taken as sRGB',
+            )
         converted = _convert(picture, parsed, _SRGB)
         if picture.mode != 'RGB':
             return Coloured(converted, None, None)
         plain.info = {'icc_profile': profile}
         if _is_srgb(parsed):
             return Coloured(plain, None, None)
-        _convert(plain.resize((1, 1)), _SRGB, parsed)  # some profiles only lead to other spaces, and none back
+        _convert(
+            plain.resize((1, 1)), _SRGB, parsed
+        )  # some profiles only lead to other spaces, and none back
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         plain.info = {}
         return Coloured(plain, None, f'its colour profile cannot be used ({str(error)[:80]}); taken as sRGB')
@@ -49,7 +61,9 @@ def to_srgb(picture: Image.Image, profile: bytes | None) -> Coloured:
 
 
 def to_own(picture: Image.Image, own: Image.Image, region: Image.Image) -> Image.Image:
-    """The sRGB `picture` in the space of `own` where `region` (L) is above 0; elsewhere the pixels of `own` themselves."""
+    """The sRGB `picture` in the space of `own` where `region` (L) is above 0; elsewhere the pixels of `own`
+    themselves.
+    """
     result, box = own.copy(), region.getbbox()
     if box is not None:
         parsed = ImageCms.ImageCmsProfile(io.BytesIO(own.info['icc_profile']))
@@ -67,7 +81,9 @@ def shown(picture: Image.Image) -> Image.Image:
     return coloured
 
 
-def _convert(picture: Image.Image, source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile) -> Image.Image:
+def _convert(
+    picture: Image.Image, source: ImageCms.ImageCmsProfile, target: ImageCms.ImageCmsProfile
+) -> Image.Image:
     converted = ImageCms.profileToProfile(
         picture,
         source,

@@ -1,8 +1,9 @@
-"""The composition at the photograph's resolution: the garment itself is warped once more, by the upsampled flow.
+"""The composition at the photograph's resolution: the garment itself is warped once more, by the upsampled
+flow.
 
-The networks work on small pictures. Their flow and composite mask vary smoothly, so they survive being enlarged; print and
-texture do not, but the garment's photograph still has them. The formula is that of `models.pipeline.compose` (PF-AFN, Ge et
-al., CVPR 2021, section 3.3).
+The networks work on small pictures. Their flow and composite mask vary smoothly, so they survive being
+enlarged; print and texture do not, but the garment's photograph still has them. The formula is that of
+`models.pipeline.compose` (PF-AFN, Ge et al., CVPR 2021, section 3.3).
 """
 
 from typing import NamedTuple
@@ -31,10 +32,12 @@ class GarmentPhoto(NamedTuple):
 
 
 def enlarging(count: int, scale: float, start: int, stop: int, *, cubic: bool = True) -> Tensor:
-    """Weights [stop - start, count] that interpolate `count` values at the pixels start..stop of a line `scale` times as long.
+    """Weights [stop - start, count] that interpolate `count` values at the pixels start..stop of a line
+    `scale` times as long.
 
-    Both lines begin and end at the same borders, as where pictures are resized. Catmull-Rom's curve if `cubic`, else linear,
-    which never leaves the range of the values; beyond the outermost values they are repeated.
+    Both lines begin and end at the same borders, as where pictures are resized. Catmull-Rom's curve if
+    `cubic`, else linear, which never leaves the range of the values; beyond the outermost values they are
+    repeated.
     """
     place = (torch.arange(start, stop, dtype=torch.float64) + 0.5) / scale - 0.5
     first = place.floor()
@@ -52,7 +55,9 @@ def enlarging(count: int, scale: float, start: int, stop: int, *, cubic: bool = 
 
 
 def enlarge(maps: Tensor, window: Window, box: Box, *, cubic: bool = True) -> Tensor:
-    """Maps [C, h, w] of the networks' picture at the pixels of `box`, which counts from the window's corner: [C, H, W]."""
+    """Maps [C, h, w] of the networks' picture at the pixels of `box`, which counts from the window's corner:
+    [C, H, W].
+    """
     height, width = maps.shape[1:]
     rows = enlarging(height, window.height / height, box.top, box.bottom, cubic=cubic)
     columns = enlarging(width, window.width / width, box.left, box.right, cubic=cubic)
@@ -74,7 +79,9 @@ class Layers(NamedTuple):
 
     garment: np.ndarray  # [H, W, 3], colours times cover
     cover: np.ndarray  # [H, W, 1], how much of the pixel the garment takes
-    drawn: np.ndarray  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
+    drawn: (
+        np.ndarray
+    )  # [H, W, 3], what the generator drew (skin, hair, wall) times the share of it that is seen
     keep: np.ndarray  # [H, W, 1], the rest of that share: the photograph itself
 
     def over(self, ground: np.ndarray, share: np.ndarray | float = 1.0) -> np.ndarray:
@@ -85,8 +92,9 @@ class Layers(NamedTuple):
 class Composition:
     """The try-on of one person and garment, at any part of the window that the person was seen through.
 
-    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled. `person`
-    [1, 3, h, w] is what the networks saw; without it, nothing of the photograph itself is kept within the try-on.
+    `result` is what the pipeline returned, of a batch of one; `align_corners` says how its flow is sampled.
+    `person` [1, 3, h, w] is what the networks saw; without it, nothing of the photograph itself is kept
+    within the try-on.
     """
 
     def __init__(
@@ -98,13 +106,17 @@ class Composition:
         align_corners: bool,
         person: Tensor | None = None,
     ):
-        self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow))
+        self.mask, self.edge, flow = (
+            part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow)
+        )
         self.drawn, self.keep = (part[0].detach().float().cpu() for part in drawn_alone(result, person))
         self.window = window
         height, width = flow.shape[1:]
         places = sampled_pixels(flow, align_corners=align_corners)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
-        self.offset = places - torch.stack([x, y])  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
+        self.offset = places - torch.stack(
+            [x, y]
+        )  # [2, h, w] in pixels; unlike the flow it has no slope to lose at the border
         step = magnification(places, self.mask[0] > 0.5) * garment.window.height / window.height
         self.tile = tile_of(garment, min(1.0, 1 / step))
 
@@ -113,14 +125,17 @@ class Composition:
         scale = self.window.height / self.mask.shape[1]
         x = (torch.arange(box.left, box.right) + 0.5) / scale
         y = (torch.arange(box.top, box.bottom) + 0.5) / scale
-        grid = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))])  # [2, H, W], pixels from the border
+        grid = torch.stack(
+            [x.expand(len(y), -1), y[:, None].expand(-1, len(x))]
+        )  # [2, H, W], pixels from the border
         grid = grid + enlarge(self.offset, self.window, box)
         sides = torch.tensor([self.mask.shape[2], self.mask.shape[1]])[:, None, None]
         flow = (2 * grid / sides - 1)[None]
         warped = sample(self.tile, flow, align_corners=False, padding_mode='zeros')[0]  # [4, H, W]
         mask, edge, drawn = (enlarge(part, self.window, box) for part in (self.mask, self.edge, self.drawn))
         keep = enlarge(self.keep, self.window, box).clamp(0, 1)
-        # The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
+        # The mask is that of the network times the small edge; here the sharp edge takes the small one's
+        # place.
         shown = (mask / edge.clamp(min=0.05)).clamp(0, 1)
         parts = warped[:3] * shown, warped[3:] * shown, drawn.clamp(0, 1), keep
         return Layers(*(part.permute(1, 2, 0).numpy() for part in parts))
@@ -129,7 +144,8 @@ class Composition:
 def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
     """The rendered picture [N, 3, H, W] in [0, 1] times its visible share, and the keep mask [N, 1, H, W].
 
-    The rendered picture holds the pixels of `person` [N, 3, H, W] that are kept, too; at full resolution the photograph has them.
+    The rendered picture holds the pixels of `person` [N, 3, H, W] that are kept, too; at full resolution the
+    photograph has them.
     """
     if result.keep is None or person is None:
         return (result.rendered + 1) / 2, torch.zeros_like(result.mask)
@@ -137,9 +153,11 @@ def drawn_alone(result: TryOn, person: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def tile_of(garment: GarmentPhoto, factor: float) -> Tensor:
-    """The garment in its window as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by `factor`.
+    """The garment in its window as [1, 4, h, w] in [0, 1]: colours times alpha, and alpha; made smaller by
+    `factor`.
 
-    A garment with more pixels than the person's photograph can show is made smaller first, or its texture would flicker.
+    A garment with more pixels than the person's photograph can show is made smaller first, or its texture
+    would flicker.
     """
     picture = cut(garment.picture, garment.window, (0, 0, 0))
     picture.putalpha(cut(garment.mask, garment.window, 0))
@@ -153,7 +171,9 @@ def tile_of(garment: GarmentPhoto, factor: float) -> Tensor:
 
 
 def _clean_rim(tile: np.ndarray) -> np.ndarray:
-    """Give the soft rim of a tile [h, w, 4] the colour just inside it: its own is half that of the background."""
+    """Give the soft rim of a tile [h, w, 4] the colour just inside it: its own is half that of the
+    background.
+    """
     side = 2 * max(2, round(RIM * min(tile.shape[:2]))) + 1
     inner = (tile[..., 3] > OPAQUE).astype(np.float32)
     weight = cv2.blur(inner, (side, side))
@@ -165,4 +185,6 @@ def _clean_rim(tile: np.ndarray) -> np.ndarray:
 def strips(box: Box) -> list[Box]:
     """A box as strips of at most STRIP_PIXELS, from top to bottom."""
     rows = max(1, STRIP_PIXELS // max(1, box.right - box.left))
-    return [box._replace(top=top, bottom=min(top + rows, box.bottom)) for top in range(box.top, box.bottom, rows)]
+    return [
+        box._replace(top=top, bottom=min(top + rows, box.bottom)) for top in range(box.top, box.bottom, rows)
+    ]

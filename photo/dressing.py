@@ -35,7 +35,9 @@ class PreparedPerson(NamedTuple):
     window: Window
     view: Image.Image  # RGB, what the networks see, before it is made small
     tensor: Tensor  # [1, 3, H, W] in [-1, 1], the same
-    silhouette: Image.Image | None  # L, of the photograph's size: where skin and wall may be drawn; None: anywhere
+    silhouette: (
+        Image.Image | None
+    )  # L, of the photograph's size: where skin and wall may be drawn; None: anywhere
     code: PersonCode
     notes: tuple[str, ...]
 
@@ -51,7 +53,9 @@ class PreparedGarment(NamedTuple):
 class DressedPhoto(NamedTuple):
     """A person wearing a garment."""
 
-    picture: Image.Image  # of the photograph's size and in its colours, RGB, or RGBA where it is transparent in places
+    picture: (
+        Image.Image
+    )  # of the photograph's size and in its colours, RGB, or RGBA where it is transparent in places
     region: Image.Image  # L, 0 where the picture is the photograph's own
     result: TryOn  # what the networks made
     notes: tuple[str, ...]
@@ -68,13 +72,23 @@ def prepare_person(
 ) -> PreparedPerson:
     """Read, check, frame and encode a person. The options are those of `try_on`."""
     size = _size(pipeline, size)
-    return encode_person(pipeline, look_at_person(person, size=size, mask=mask, background=background, name=name), size)
+    return encode_person(
+        pipeline, look_at_person(person, size=size, mask=mask, background=background, name=name), size
+    )
 
 
 def encode_person(pipeline: TryOnModel, seen: SeenPerson, size: tuple[int, int]) -> PreparedPerson:
     """What the networks make of a person who was looked at for `size` (H, W)."""
     tensor = picture_tensor(seen.view, size)[None]
-    return PreparedPerson(seen.photo, seen.window, seen.view, tensor, seen.silhouette, pipeline.encode_person(tensor), seen.notes)
+    return PreparedPerson(
+        seen.photo,
+        seen.window,
+        seen.view,
+        tensor,
+        seen.silhouette,
+        pipeline.encode_person(tensor),
+        seen.notes,
+    )
 
 
 def prepare_garment(
@@ -102,7 +116,9 @@ def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment
     """Dress a prepared person in a prepared garment; both were prepared with this pipeline and one size."""
     result = pipeline(person.code, garment.code)
     weight = change_weight(person.tensor, result)
-    composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor)
+    composition = Composition(
+        result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor
+    )
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
     doubts = _doubts(person, result)
     if region.getextrema()[1] == 0:
@@ -134,13 +150,15 @@ def try_on(
     background: str = 'auto',
     size: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """Return the photograph of `person` with `garment` on, of the photograph's size; where nothing changed it is the same.
+    """Return the photograph of `person` with `garment` on, of the photograph's size; where nothing changed it
+    is the same.
 
-    `person` and `garment` are files, their bytes, open files, Pillow pictures, arrays [H, W, 3] or tensors [3, H, W] (see
-    `photo.sources.array_picture`), masks also arrays of bool or floating-point numbers [H, W]. Of a garment that lies on a plain
-    background, or is transparent around it, no mask is needed. `background` is what the networks see behind the person: 'auto'
-    replaces one that is not plain (GrabCut), 'keep' none, 'grabcut', 'mediapipe' and 'rembg' any, each by that segmenter. `size`
-    (H, W) is that of the networks' pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one line.
+    `person` and `garment` are files, their bytes, open files, Pillow pictures, arrays [H, W, 3] or tensors
+    [3, H, W] (see `photo.sources.array_picture`), masks also arrays of bool or floating-point numbers [H, W].
+    Of a garment that lies on a plain background, or is transparent around it, no mask is needed. `background`
+    is what the networks see behind the person: 'auto' replaces one that is not plain (GrabCut), 'keep' none,
+    'grabcut', 'mediapipe' and 'rembg' any, each by that segmenter. `size` (H, W) is that of the networks'
+    pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one line.
     """
     prepared = prepare_garment(pipeline, garment, mask=garment_mask, size=size)
     somebody = prepare_person(pipeline, person, mask=person_mask, background=background, size=size)

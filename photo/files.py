@@ -24,7 +24,8 @@ MOST_COLUMNS, MOST_ROWS = 13, 40  # of the sheet; a longer list shows its beginn
 def find_pictures(paths: Sequence[str | Path], option: str) -> list[Path]:
     """The pictures that files and folders mean, each once; a folder's in the order of their names.
 
-    A file is taken whatever its name is, since reading it says best what is wrong. Raises `UserError` for a folder without any.
+    A file is taken whatever its name is, since reading it says best what is wrong. Raises `UserError` for a
+    folder without any.
     """
     Image.init()
     found: list[Path] = []
@@ -32,15 +33,20 @@ def find_pictures(paths: Sequence[str | Path], option: str) -> list[Path]:
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if _is_picture(file))
             if not inside:
-                raise UserError(f'{option} {path}: no picture in this folder; give one that holds JPEG or PNG files')
+                raise UserError(
+                    f'{option} {path}: no picture in this folder; give one that holds JPEG or PNG files'
+                )
             found += inside
         else:
             found.append(path)
     return list(dict.fromkeys(found))
 
 
-def match_masks(pictures: Sequence[Path], masks: Sequence[str | Path] | None, option: str) -> list[Path | None]:
-    """The mask of each picture: one each in their order, or those of the same name (but for the suffix) in a folder.
+def match_masks(
+    pictures: Sequence[Path], masks: Sequence[str | Path] | None, option: str
+) -> list[Path | None]:
+    """The mask of each picture: one each in their order, or those of the same name (but for the suffix) in a
+    folder.
 
     Raises `UserError` where the numbers differ or a folder has none for a picture.
     """
@@ -51,24 +57,35 @@ def match_masks(pictures: Sequence[Path], masks: Sequence[str | Path] | None, op
         by_name = {file.stem: file for file in sorted(paths[0].iterdir()) if _is_picture(file)}
         for picture in pictures:
             if picture.stem not in by_name:
-                raise MissingFileError(f'{option} {paths[0]}: no mask named {picture.stem}, for {picture}; add it')
+                raise MissingFileError(
+                    f'{option} {paths[0]}: no mask named {picture.stem}, for {picture}; add it'
+                )
         return [by_name[picture.stem] for picture in pictures]
     if len(paths) != len(pictures):
-        raise UserError(f'{option}: {len(paths)} mask(s) for {len(pictures)} picture(s); give one each, or a folder of them')
+        raise UserError(
+            f'{option}: {len(paths)} mask(s) for {len(pictures)} picture(s); give one each, or a folder '
+            'of them'
+        )
     return list(paths)
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in Image.registered_extensions() and not file.name.startswith('.') and file.is_file()
+    return (
+        file.suffix.lower() in Image.registered_extensions()
+        and not file.name.startswith('.')
+        and file.is_file()
+    )
 
 
 def name_results(
     out: str | Path, persons: Sequence[Path], garments: Sequence[Path], *, suffixes: Sequence[str] = WRITABLE
 ) -> list[list[Path]]:
-    """Paths of the results of each person (row) and garment (column): `out` itself, or `<person>__<garment>.png` in it.
+    """Paths of the results of each person (row) and garment (column): `out` itself, or
+    `<person>__<garment>.png` in it.
 
-    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results get the first.
-    Names that would be equal get a number. Raises `UserError` where it is neither, and where nothing can be written there.
+    `out` is a file for one result, whose suffix is one of `suffixes`, and a folder for several, whose results
+    get the first. Names that would be equal get a number. Raises `UserError` where it is neither, and where
+    nothing can be written there.
     """
     out, count = expand(out), len(persons) * len(garments)
     is_folder = out.is_dir() or not out.suffix
@@ -90,11 +107,15 @@ def name_results(
 
 
 def check_results(results: Sequence[Path], sources: Sequence[Path | None]) -> None:
-    """Raise `UserError` where a result would replace one of the files that were given, by whatever name or link."""
+    """Raise `UserError` where a result would replace one of the files that were given, by whatever name or
+    link.
+    """
     given = {os.path.realpath(path) for path in sources if path is not None}
     for path in results:
         if os.path.realpath(path) in given:
-            raise UserError(f'--out: the result {path} would replace a picture that was given; choose another name')
+            raise UserError(
+                f'--out: the result {path} would replace a picture that was given; choose another name'
+            )
 
 
 def _check_writable(folder: Path) -> None:
@@ -108,7 +129,9 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:  # some folders of the system seem writable, and take no files
-        raise UserError(f'--out {folder}: cannot write in {there} ({first_line(error)}); choose another place') from error
+        raise UserError(
+            f'--out {folder}: cannot write in {there} ({first_line(error)}); choose another place'
+        ) from error
 
 
 def _short(path: Path) -> str:
@@ -131,7 +154,9 @@ def sheet_path(results: Sequence[Sequence[Path]], out: str | Path) -> Path:
 
 
 def save_result(picture: Image.Image, path: Path) -> None:
-    """Write a picture without loss, JPEG with little, and with its colour profile; JPEG and BMP show transparency as white."""
+    """Write a picture without loss, JPEG with little, and with its colour profile; JPEG and BMP show
+    transparency as white.
+    """
     suffix = path.suffix.lower()
     options = {**LOSSLESS.get(suffix, {}), **FULL_COLOUR.get(suffix, {})}
     if profile := picture.info.get('icc_profile'):
@@ -153,14 +178,18 @@ def cell(picture: Image.Image) -> Image.Image:
     return view
 
 
-def build_sheet(garments: Sequence[Image.Image], rows: Sequence[Sequence[Image.Image]], *, note: str) -> Image.Image:
+def build_sheet(
+    garments: Sequence[Image.Image], rows: Sequence[Sequence[Image.Image]], *, note: str
+) -> Image.Image:
     """The sheet of cells: garments above, a row for each person: the person and the try-ons.
 
     A single try-on is one row: person, garment, try-on.
     """
     if len(rows) == 1 and len(garments) == 1:
         person, dressed = rows[0]
-        return contact_sheet([panel_row([person, garments[0], dressed])], titles=('person', 'garment', 'try-on'), note=note)
+        return contact_sheet(
+            [panel_row([person, garments[0], dressed])], titles=('person', 'garment', 'try-on'), note=note
+        )
     shown = [list(row)[:MOST_COLUMNS] for row in rows][:MOST_ROWS]
     head = [Image.new('RGB', CELL, 'white'), *garments][:MOST_COLUMNS]
     titles = ('person', *(f'garment {number}' for number in range(1, len(head))))

@@ -1,7 +1,8 @@
 """The windows of a clip: the same framing throughout, following the person slowly.
 
-Not part of any paper. The person is looked for a few times a second; boxes are evened out forward and backward in time, so that
-the window neither shakes nor lags, and a window that would hardly move does not move at all.
+Not part of any paper. The person is looked for a few times a second; boxes are evened out forward and
+backward in time, so that the window neither shakes nor lags, and a window that would hardly move does not
+move at all.
 """
 
 from collections.abc import Sequence
@@ -40,19 +41,24 @@ def windows(
 ) -> list[Window]:
     """A window (height : width as in `size`) for each of `times`, of frames of (width, height) `frame`.
 
-    `boxes` tell where the person was at `seconds`, in order. Where the person fills most of the frame, or was never found, the
-    window stands still, as that of a photograph.
+    `boxes` tell where the person was at `seconds`, in order. Where the person fills most of the frame, or was
+    never found, the window stands still, as that of a photograph.
     """
     known = [(second, box) for second, box in zip(seconds, boxes, strict=True) if box is not None]
     if not known:
         return [frame_person(frame, size)] * len(times)
-    at, found = np.array([second for second, _ in known]), np.array([box for _, box in known], float)  # [K], [K, 4]
+    at, found = (
+        np.array([second for second, _ in known]),
+        np.array([box for _, box in known], float),
+    )  # [K], [K, 4]
     usual = Box(*np.rint(np.median(found, axis=0)).astype(int).tolist())
     still = frame_person(frame, size, usual)
     if still != close_window(frame, size, usual):
         return [still] * len(times)
     reach = AROUND // 2
-    middle = np.stack([np.median(found[max(0, k - reach) : k + reach + 1], axis=0) for k in range(len(found))])
+    middle = np.stack(
+        [np.median(found[max(0, k - reach) : k + reach + 1], axis=0) for k in range(len(found))]
+    )
     smooth = _even_out(at, middle, np.asarray(times, float))  # [T, 4]
     if np.ptp(smooth, axis=0).max() < STILL * still.height:
         return [still] * len(times)
@@ -60,9 +66,11 @@ def windows(
 
 
 def _even_out(at: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Values [K, C] at moments `at` [K], evened out at `times` [T]: a straight line fitted around each, [T, C].
+    """Values [K, C] at moments `at` [K], evened out at `times` [T]: a straight line fitted around each, [T,
+    C].
 
-    Unlike an average a line does not fall behind somebody who walks, where there is nothing further on to average with.
+    Unlike an average a line does not fall behind somebody who walks, where there is nothing further on to
+    average with.
     """
     distance = times[:, None] - at  # [T, K]
     weights = np.exp(-((distance / SLOWNESS) ** 2) / 2) + 1e-9 / (1 + distance**2)

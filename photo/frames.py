@@ -1,7 +1,7 @@
 """One frame of a camera or a clip dressed at the frame's own resolution, fast enough for thirty a second.
 
-The formulas are those of `photo.composition` and `photo.paste`, which are written for single large photographs; here OpenCV's
-own loops enlarge and sample, all of a frame at once. The tests compare the two.
+The formulas are those of `photo.composition` and `photo.paste`, which are written for single large
+photographs; here OpenCV's own loops enlarge and sample, all of a frame at once. The tests compare the two.
 """
 
 from collections.abc import Callable
@@ -47,8 +47,11 @@ class FrameDresser:
         self.steady = SteadyPipeline(pipeline) if steady else None
         self._tiles = TileSizes()
 
-    def look(self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None) -> View:
-        """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never moves.
+    def look(
+        self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None
+    ) -> View:
+        """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never
+        moves.
 
         `picture` is what the networks see in the frame's place, such as the person before another background.
         """
@@ -57,8 +60,12 @@ class FrameDresser:
         tensor = picture_tensor(cut(picture, window, border_colour(picture)), self.size)[None]
         return View(window, tensor, self.pipeline.encode_person(tensor))
 
-    def __call__(self, frame: np.ndarray, garment: PreparedGarment, window: Window | None = None) -> np.ndarray:
-        """Return a frame uint8 [H, W, 3] RGB with the garment on; where nothing changed, the pixels are the same."""
+    def __call__(
+        self, frame: np.ndarray, garment: PreparedGarment, window: Window | None = None
+    ) -> np.ndarray:
+        """Return a frame uint8 [H, W, 3] RGB with the garment on; where nothing changed, the pixels are the
+        same.
+        """
         return self.dress(frame, self.look(frame, window), garment)
 
     @torch.no_grad()
@@ -71,12 +78,20 @@ class FrameDresser:
         """Put what the pipeline said of a frame into it."""
         weight = change_weight(view.tensor, result)
         return paste_frame(
-            frame, view, result, weight, garment.garment, align_corners=self.pipeline.align_corners, tiles=self._tiles
+            frame,
+            view,
+            result,
+            weight,
+            garment.garment,
+            align_corners=self.pipeline.align_corners,
+            tiles=self._tiles,
         )
 
 
 class TileSizes:
-    """A garment at the few sizes that frames need, each made once; the size stays while it nearly fits, or it would flicker."""
+    """A garment at the few sizes that frames need, each made once; the size stays while it nearly fits, or it
+    would flicker.
+    """
 
     def __init__(self):
         self._garment: GarmentPhoto | None = None
@@ -84,7 +99,9 @@ class TileSizes:
         self._step = 0
 
     def __call__(self, garment: GarmentPhoto, factor: float) -> np.ndarray:
-        """float32 [h, w, 4] in [0, 1], colours times alpha, and alpha; about `factor` times as large as the picture."""
+        """float32 [h, w, 4] in [0, 1], colours times alpha, and alpha; about `factor` times as large as the
+        picture.
+        """
         wanted = min(0.0, STEPS * log2(factor))
         if garment is not self._garment:
             self._garment, self._tiles, self._step = garment, {}, round(wanted)
@@ -106,7 +123,9 @@ def paste_frame(
     align_corners: bool,
     tiles: TileSizes,
 ) -> np.ndarray:
-    """Put a try-on into a frame uint8 [H, W, 3] by `weight` [h, w], as `photo.paste.paste` puts it into a photograph."""
+    """Put a try-on into a frame uint8 [H, W, 3] by `weight` [h, w], as `photo.paste.paste` puts it into a
+    photograph.
+    """
     window = view.window
     box = reach(weight, window, frame.shape[1::-1])
     if box is None:
@@ -117,12 +136,16 @@ def paste_frame(
     def enlarged(part: np.ndarray, how: int = cv2.INTER_LINEAR) -> np.ndarray:
         return cv2.resize(part, shape[::-1], interpolation=how)[inner]
 
-    flow, mask, edge = (part[0].detach().float().cpu() for part in (result.flow, result.mask, result.warped_edge))
+    flow, mask, edge = (
+        part[0].detach().float().cpu() for part in (result.flow, result.mask, result.warped_edge)
+    )
     drawn, keep = (part[0].detach().float().cpu() for part in drawn_alone(result, view.tensor))
     places = sampled_pixels(flow, align_corners=align_corners)
     step = magnification(places, mask[0] > 0.5) * garment.window.height / window.height
     cloth = tiles(garment, min(1.0, 1 / step))
-    sampled = cv2.remap(cloth, _places_of_frame(places.numpy(), cloth, shape, box, enlarged), None, cv2.INTER_LINEAR)
+    sampled = cv2.remap(
+        cloth, _places_of_frame(places.numpy(), cloth, shape, box, enlarged), None, cv2.INTER_LINEAR
+    )
     small = torch.cat([mask, edge.clamp(min=0.05), keep, torch.from_numpy(weight)[None]])
     masks = enlarged(small.permute(1, 2, 0).numpy())
     share = masks[..., 3:]
@@ -144,12 +167,20 @@ def paste_frame(
 
 
 def _places_of_frame(
-    places: np.ndarray, cloth: np.ndarray, shape: tuple[int, int], box: Box, enlarged: Callable[..., np.ndarray]
+    places: np.ndarray,
+    cloth: np.ndarray,
+    shape: tuple[int, int],
+    box: Box,
+    enlarged: Callable[..., np.ndarray],
 ) -> np.ndarray:
-    """Positions in `cloth` [h, w, 4] of the pixels of `box`, float32 [H, W, 2]; `places` [2, h, w] are the networks'."""
+    """Positions in `cloth` [h, w, 4] of the pixels of `box`, float32 [H, W, 2]; `places` [2, h, w] are the
+    networks'.
+    """
     height, width = places.shape[1:]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    offset = enlarged(np.dstack([places[0] - x, places[1] - y]), cv2.INTER_CUBIC)  # without a slope to lose at the border
+    offset = enlarged(
+        np.dstack([places[0] - x, places[1] - y]), cv2.INTER_CUBIC
+    )  # without a slope to lose at the border
     column = (np.arange(box.left, box.right, dtype=np.float32) + 0.5) * (width / shape[1])
     row = (np.arange(box.top, box.bottom, dtype=np.float32) + 0.5) * (height / shape[0])
     offset[..., 0] = (offset[..., 0] + column) * (cloth.shape[1] / width) - 0.5

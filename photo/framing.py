@@ -11,12 +11,15 @@ from PIL import Image
 
 from utils.errors import UserError
 
-# VITON's garments fill the picture but for 7 of 256 rows or 7 of 192 columns on either side, whichever binds: four samples have
-# left and right margins of 7+7, 7+7, 11+12, 4+4 columns and upper and lower ones of 7+49, 8+27, 7+7, 13+21 rows.
+# VITON's garments fill the picture but for 7 of 256 rows or 7 of 192 columns on either side, whichever binds:
+# four samples have left and right margins of 7+7, 7+7, 11+12, 4+4 columns and upper and lower ones of 7+49,
+# 8+27, 7+7, 13+21 rows.
 GARMENT_MARGINS = (7 / 256, 7 / 192)
 # VITON's people reach from 0 to 8 rows below the upper rim down to the lower one.
 HEAD_MARGIN = 0.02
-FULL_LENGTH_SHARE = 0.6  # of a body with feet: from the crown to the middle of the thigh, where VITON's pictures end
+FULL_LENGTH_SHARE = (
+    0.6  # of a body with feet: from the crown to the middle of the thigh, where VITON's pictures end
+)
 SIDE_MARGIN = 1.1  # times the person's width
 CROP_FROM = 1.35  # a window this many times as high as the person would need is clearly too large
 WIDE = 1.0  # a photograph wider than high whose person is not known is cropped at both sides
@@ -34,9 +37,11 @@ class Box(NamedTuple):
 
 
 class Window(NamedTuple):
-    """The part of a photograph that a network's picture shows, in its pixels. It may reach beyond the photograph.
+    """The part of a photograph that a network's picture shows, in its pixels. It may reach beyond the
+    photograph.
 
-    A point (x, y) of the network's picture, 0..1 from border to border, is (left + x * width, top + y * height) here.
+    A point (x, y) of the network's picture, 0..1 from border to border, is (left + x * width, top + y *
+    height) here.
     """
 
     left: int
@@ -66,7 +71,9 @@ def box_of(mask: np.ndarray) -> Box:
 
 
 def _shape(least: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
-    """The smallest (height, width) of exactly the shape of `size` (H, W) that is not below `least` (height, width)."""
+    """The smallest (height, width) of exactly the shape of `size` (H, W) that is not below `least` (height,
+    width).
+    """
     unit = gcd(*size)
     high, wide = size[0] // unit, size[1] // unit
     count = max(1, ceil(max(least[0] / high, least[1] / wide) - 1e-9))
@@ -74,7 +81,9 @@ def _shape(least: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]
 
 
 def frame_garment(box: Box, size: tuple[int, int]) -> Window:
-    """The window (height : width as in `size`) that shows a garment in the middle, with the margins of VITON."""
+    """The window (height : width as in `size`) that shows a garment in the middle, with the margins of
+    VITON.
+    """
     high, wide = GARMENT_MARGINS
     with_margins = (box.bottom - box.top) / (1 - 2 * high), (box.right - box.left) / (1 - 2 * wide)
     height, width = _shape(with_margins, size)
@@ -82,12 +91,14 @@ def frame_garment(box: Box, size: tuple[int, int]) -> Window:
 
 
 def frame_person(photo: tuple[int, int], size: tuple[int, int], box: Box | None = None) -> Window:
-    """The window (height : width as in `size`) that shows a person as VITON does: upright, from the head to the hips.
+    """The window (height : width as in `size`) that shows a person as VITON does: upright, from the head to
+    the hips.
 
-    `photo` is the photograph's (width, height), `box` where the person is in it, if that is known. The whole photograph is
-    shown, padded above or at both sides, unless the person would be clearly smaller than in VITON: then the window is the
-    person's, down to the thigh of somebody who is seen to the feet. Where the person is not known, a photograph that is wider
-    than high is cropped at both sides, since its middle is the best guess.
+    `photo` is the photograph's (width, height), `box` where the person is in it, if that is known. The whole
+    photograph is shown, padded above or at both sides, unless the person would be clearly smaller than in
+    VITON: then the window is the person's, down to the thigh of somebody who is seen to the feet. Where the
+    person is not known, a photograph that is wider than high is cropped at both sides, since its middle is
+    the best guess.
     """
     width, height = photo
     whole_height, whole_width = _shape((height, width), size)
@@ -102,7 +113,9 @@ def frame_person(photo: tuple[int, int], size: tuple[int, int], box: Box | None 
 
 
 def close_window(photo: tuple[int, int], size: tuple[int, int], box: Box) -> Window:
-    """The window of `frame_person` for a person who is small in the photograph, however large the person is."""
+    """The window of `frame_person` for a person who is small in the photograph, however large the person
+    is.
+    """
     width, height = photo
     reaches_down = box.bottom >= 0.98 * height
     shown = height - box.top if reaches_down else (box.bottom - box.top) * FULL_LENGTH_SHARE

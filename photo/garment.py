@@ -1,7 +1,7 @@
 """The mask of a garment that lies, or hangs, before a plain background.
 
-Not part of any paper; VITON's own masks are the model: the inside of the back, seen through the neck opening, belongs to the
-garment, and so does a white print.
+Not part of any paper; VITON's own masks are the model: the inside of the back, seen through the neck opening,
+belongs to the garment, and so does a white print.
 """
 
 import cv2
@@ -12,7 +12,9 @@ from photo.backdrop import Backdrop, border, disk, find_backdrop, stand_out, to_
 from photo.loading import Photo
 from utils.errors import UserError
 
-WORK_SIDE = 1024  # a longer picture is looked at at this size; finer detail of an outline is in the rim's alpha
+WORK_SIDE = (
+    1024  # a longer picture is looked at at this size; finer detail of an outline is in the rim's alpha
+)
 OPAQUE = 128  # alpha from which a pixel belongs to the garment
 LEAST_FILL, MOST_FILL = 0.02, 0.97  # share of the picture that a garment takes
 LEAST_PART = 0.02  # of the largest part: what is smaller is a speck, a label or a hook
@@ -23,12 +25,13 @@ NECK_SHARE = 0.12  # of the garment's height: a hole in its middle is one only i
 
 
 def garment_mask(photo: Photo, *, name: str = 'the garment') -> Image.Image:
-    """Return the garment's mask, grey [0, 255] of the photograph's size, soft at its rim; 128 and more is inside.
+    """Return the garment's mask, grey [0, 255] of the photograph's size, soft at its rim; 128 and more is
+    inside.
 
-    Taken from the alpha channel if there is one, else by a flood from the border: everything that the background's colour does
-    not reach, so that white prints stay, and white garments as far as an outline of shade holds. Holes through which the
-    background is seen are holes. Raises `UserError` with the reason where the background is not plain, and where the garment
-    fills nothing or everything.
+    Taken from the alpha channel if there is one, else by a flood from the border: everything that the
+    background's colour does not reach, so that white prints stay, and white garments as far as an outline of
+    shade holds. Holes through which the background is seen are holes. Raises `UserError` with the reason
+    where the background is not plain, and where the garment fills nothing or everything.
     """
     if photo.alpha is not None:
         check_fill(np.asarray(photo.alpha) >= OPAQUE, name)
@@ -42,7 +45,8 @@ def garment_mask(photo: Photo, *, name: str = 'the garment') -> Image.Image:
     backdrop = find_backdrop(lab)
     if not backdrop.is_plain:
         raise UserError(
-            f'{name}: the background is not plain ({backdrop.share:.0%} of the border agrees, noise {backdrop.noise:.1f}); '
+            f'{name}: the background is not plain ({backdrop.share:.0%} of the border agrees, noise '
+            f'{backdrop.noise:.1f}); '
             'photograph the garment on one colour, or give a mask'
         )
     seen = stand_out(lab, backdrop)
@@ -67,14 +71,18 @@ def check_fill(mask: np.ndarray, name: str) -> None:
             'photograph it larger or on another colour, or give a mask'
         )
     if fill > MOST_FILL:
-        raise UserError(f'{name}: the garment fills everything ({fill:.0%} of the picture); leave background around it')
+        raise UserError(
+            f'{name}: the garment fills everything ({fill:.0%} of the picture); leave background around it'
+        )
 
 
 def rim_alpha(lab: np.ndarray, backdrop: Backdrop, mask: np.ndarray) -> np.ndarray:
-    """Garment's share of each pixel: float32 [H, W] in [0, 1], fractional only near the outline of `mask` [H, W].
+    """Garment's share of each pixel: float32 [H, W] in [0, 1], fractional only near the outline of `mask` [H,
+    W].
 
-    At the outline a pixel is a mixture of the garment's colour just inside and the background's; the share is the projection
-    of its colour onto the line between the two. Where those are alike, white on white, the mask is left as it is.
+    At the outline a pixel is a mixture of the garment's colour just inside and the background's; the share is
+    the projection of its colour onto the line between the two. Where those are alike, white on white, the
+    mask is left as it is.
     """
     width = max(1, round(min(mask.shape) / 192))
     solid = mask.astype(np.uint8)
@@ -95,14 +103,18 @@ def _parts(mask: np.ndarray) -> np.ndarray:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0
-    return np.isin(labels, np.flatnonzero(areas >= max(1.0, LEAST_PART * areas.max()))) & mask if count > 1 else mask
+    return (
+        np.isin(labels, np.flatnonzero(areas >= max(1.0, LEAST_PART * areas.max()))) & mask
+        if count > 1
+        else mask
+    )
 
 
 def _pierce(mask: np.ndarray, distance: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """Open the holes through which the background is seen: between a sleeve and the body, or under a strap.
 
-    White prints and lights on white cloth look like it; a hole lies aside or at the neck, is no speck, has the background's very
-    colour, and all around it the garment's colour begins at once.
+    White prints and lights on white cloth look like it; a hole lies aside or at the neck, is no speck, has
+    the background's very colour, and all around it the garment's colour begins at once.
     """
     height, width = mask.shape
     brush = disk(max(1, round(min(mask.shape) / 192)))
@@ -116,7 +128,10 @@ def _pierce(mask: np.ndarray, distance: np.ndarray, tolerance: np.ndarray) -> np
         if label == 0 or area < LEAST_HOLE * height * width or not (is_aside or top < neck):
             continue
         hole = labels == label
-        around = cv2.dilate(hole.astype(np.uint8), brush, iterations=3) - cv2.dilate(hole.astype(np.uint8), brush) > 0
+        around = (
+            cv2.dilate(hole.astype(np.uint8), brush, iterations=3) - cv2.dilate(hole.astype(np.uint8), brush)
+            > 0
+        )
         begins = np.percentile(distance[around], 15) > RIM_CONTRAST
         if begins and np.median(distance[hole]) <= HOLE_SHARE * np.median(tolerance[hole]):
             mask &= ~hole

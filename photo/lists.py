@@ -1,4 +1,6 @@
-"""Several people in several garments: all are looked at before anybody is dressed, and what is computed of each is kept."""
+"""Several people in several garments: all are looked at before anybody is dressed, and what is computed of
+each is kept.
+"""
 
 import contextlib
 import sys
@@ -18,7 +20,9 @@ from photo.dressing import PreparedGarment, dress, encode_garment, encode_person
 from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
 from utils.errors import UserError
 
-KEPT_PEOPLE = 4  # photographs that are kept from the look at all of them until their turn; others are read twice
+KEPT_PEOPLE = (
+    4  # photographs that are kept from the look at all of them until their turn; others are read twice
+)
 Seen = TypeVar('Seen')
 
 
@@ -42,14 +46,23 @@ class Looked(NamedTuple):
     @property
     def possible(self) -> int:
         """How many results there can be."""
-        return sum(person is not None for person in self.people) * sum(garment is not None for garment in self.garments)
+        return sum(person is not None for person in self.people) * sum(
+            garment is not None for garment in self.garments
+        )
 
 
 def look_at_all(task: Task, *, size: tuple[int, int], background: str = 'auto') -> Looked:
     """Look at every photograph and mask before any is dressed, for networks that see `size` (H, W)."""
     faults: list[str] = []
     total = len(task.persons) + len(task.garments)
-    with tqdm(total=total, desc='looking', disable=True if total <= 2 else None, unit='picture', leave=False, delay=1) as bar:
+    with tqdm(
+        total=total,
+        desc='looking',
+        disable=True if total <= 2 else None,
+        unit='picture',
+        leave=False,
+        delay=1,
+    ) as bar:
 
         def attempt(look: Callable[[], Seen]) -> Seen | None:
             try:
@@ -82,7 +95,9 @@ def _later(path: Path, **options: Any) -> Callable[[], SeenPerson]:
 
 
 def report_faults(looked: Looked, task: Task, *, skip_bad: bool) -> None:
-    """Say what cannot be used, a line each on stderr. Raises `UserError` unless the good ones are enough to go on with."""
+    """Say what cannot be used, a line each on stderr. Raises `UserError` unless the good ones are enough to
+    go on with.
+    """
     faults, total = looked.faults, len(task.persons) + len(task.garments)
     if not faults:
         return
@@ -110,18 +125,25 @@ def dress_every_pair(
 ) -> tuple[list[str], list[str]]:
     """Write every result that `looked` has the photographs for, and the sheet, with `remark` below it.
 
-    Returns notes for the user, each once, and what went bad since the look at it; without `skip_bad` that raises `UserError`.
-    The sheet shows what there is, also where the work ends early.
+    Returns notes for the user, each once, and what went bad since the look at it; without `skip_bad` that
+    raises `UserError`. The sheet shows what there is, also where the work ends early.
     """
     columns = [column for column, seen in enumerate(looked.garments) if seen is not None]
     garments = [encode_garment(pipeline, seen, size) for seen in looked.garments if seen is not None]
     notes = [note for garment in garments for note in garment.notes]
     faults: list[str] = []
     rows: list[list[Image.Image]] = []
-    people = [(look, names) for look, names in zip(looked.people, task.results, strict=True) if look is not None]
+    people = [
+        (look, names) for look, names in zip(looked.people, task.results, strict=True) if look is not None
+    ]
     with (
         _written_in_the_end(rows, garments, sheet, remark),
-        tqdm(total=looked.possible, desc='dressing', disable=True if looked.possible == 1 else None, unit='picture') as bar,
+        tqdm(
+            total=looked.possible,
+            desc='dressing',
+            disable=True if looked.possible == 1 else None,
+            unit='picture',
+        ) as bar,
     ):
         for look, names in people:
             try:
@@ -145,7 +167,9 @@ def dress_every_pair(
 
 @contextlib.contextmanager
 def _written_in_the_end(rows: list, garments: Iterable[PreparedGarment], sheet: Path, remark: str):
-    """Write the sheet of `rows` when the block ends, also where it ends early; then of what is there, and without a word."""
+    """Write the sheet of `rows` when the block ends, also where it ends early; then of what is there, and
+    without a word.
+    """
     pictures = [files.cell(garment.garment.picture) for garment in garments]
     try:
         yield
@@ -176,7 +200,10 @@ def end(task: Task, looked: Looked, faults: Sequence[str], *, out: str, sheet: P
     """Say where the results are, and what was left out: then the exit status is 1."""
     for fault in faults:
         print(f'bad: {fault}', file=sys.stderr)
-    skipped, garments = len(looked.faults) + len(faults), sum(garment is not None for garment in looked.garments)
+    skipped, garments = (
+        len(looked.faults) + len(faults),
+        sum(garment is not None for garment in looked.garments),
+    )
     count = looked.possible - garments * len(faults)
     print(f'results: {count}, {out}; side by side: {sheet}')
     if skipped:

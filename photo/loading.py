@@ -37,16 +37,20 @@ class Photo(NamedTuple):
     picture: Image.Image  # RGB, sRGB, 8 bits, upright; `info` holds at most `icc_profile`
     alpha: Image.Image | None  # L, 255 where the picture is opaque; None where it is so everywhere
     notes: tuple[str, ...]  # what was done to it that its owner may want to know
-    own: Image.Image | None = None  # the same in the colours of its file, whose `icc_profile` is in `info`; None: as `picture`
+    own: Image.Image | None = (
+        None  # the same in the colours of its file, whose `icc_profile` is in `info`; None: as `picture`
+    )
 
 
 def load_photo(source: Source, *, name: str = 'the picture') -> Photo:
-    """Read a photograph of any format that Pillow decodes itself: EXIF turned, sRGB, alpha kept beside, 16 bits scaled to 8.
+    """Read a photograph of any format that Pillow decodes itself: EXIF turned, sRGB, alpha kept beside, 16
+    bits scaled to 8.
 
-    `source` is a file, its bytes or an open one, a Pillow picture, an array [H, W, 3 or 4] RGB or [H, W] grey, or a tensor
-    [3, H, W]; see `photo.sources.array_picture` for their values. `name` is what messages call a picture that is no file. Of a
-    file with several frames the first is taken, and a note says so. Raises `MissingFileError` or `UserError` with one line: not
-    a picture, damaged, smaller than SMALLEST_SIDE, more than MOST_PIXELS, all transparent.
+    `source` is a file, its bytes or an open one, a Pillow picture, an array [H, W, 3 or 4] RGB or [H, W]
+    grey, or a tensor [3, H, W]; see `photo.sources.array_picture` for their values. `name` is what messages
+    call a picture that is no file. Of a file with several frames the first is taken, and a note says so.
+    Raises `MissingFileError` or `UserError` with one line: not a picture, damaged, smaller than
+    SMALLEST_SIDE, more than MOST_PIXELS, all transparent.
     """
     photo = _load(source, name)
     picture, name = photo.picture, _name(source, name)
@@ -56,15 +60,19 @@ def load_photo(source: Source, *, name: str = 'the picture') -> Photo:
             f'give a picture of at least {SMALLEST_SIDE} pixels a side'
         )
     if photo.alpha is not None and not photo.alpha.getbbox():
-        raise UserError(f'{name}: transparent everywhere, so there is nothing to see; give a picture with something in it')
+        raise UserError(
+            f'{name}: transparent everywhere, so there is nothing to see; give a picture with something in it'
+        )
     return photo
 
 
 def load_mask(source: Source, size: tuple[int, int], *, name: str = 'the mask') -> Image.Image:
-    """Read a mask, grey [0, 255] of `size` (width, height): its alpha if it has one that says something, else its brightness.
+    """Read a mask, grey [0, 255] of `size` (width, height): its alpha if it has one that says something, else
+    its brightness.
 
-    A mask of another size but the same shape is resized; one of 0 and 1 is read as 0 and 255. `source` is as for `load_photo`.
-    Raises as that, and for a mask of another shape, an inverted one and one with nothing inside.
+    A mask of another size but the same shape is resized; one of 0 and 1 is read as 0 and 255. `source` is as
+    for `load_photo`. Raises as that, and for a mask of another shape, an inverted one and one with nothing
+    inside.
     """
     photo, name = _load(source, name, as_mask=True), _name(source, name)
     grey = photo.picture.convert('L')
@@ -75,7 +83,8 @@ def load_mask(source: Source, size: tuple[int, int], *, name: str = 'the mask') 
     if mask.size != size:
         if abs(mask.width * size[1] - mask.height * size[0]) > 0.02 * mask.width * size[1]:
             raise UserError(
-                f'{name}: {mask.width} x {mask.height} pixels (width x height), but its picture is {size[0]} x {size[1]}; '
+                f'{name}: {mask.width} x {mask.height} pixels (width x height), but its picture is '
+                f'{size[0]} x {size[1]}; '
                 'give a mask as large as the picture'
             )
         mask = full_scale(mask).resize(size, Image.Resampling.BILINEAR)
@@ -108,7 +117,9 @@ def _load(source: Source, name: str, *, as_mask: bool = False) -> Photo:
     else:
         source = encoded_bytes(source, name)
     with _reading(name), warnings.catch_warnings():
-        warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit here is lower, and an error
+        warnings.simplefilter(
+            'ignore', Image.DecompressionBombWarning
+        )  # the limit here is lower, and an error
         try:
             picture = Image.open(source, formats=_formats())
         except Image.UnidentifiedImageError:
@@ -143,7 +154,9 @@ def _check_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         too_long = isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
         shown = f'{str(path)[:LONGEST_REASON]}...' if too_long else repr(str(path))
-        raise UserError(f'{shown}: cannot be read ({first_line(error)}); give the path of a picture') from error
+        raise UserError(
+            f'{shown}: cannot be read ({first_line(error)}); give the path of a picture'
+        ) from error
     if kind == 'folder':
         raise UserError(f'{path}: a folder, expected a picture; give one of its files')
     if kind != 'file':
@@ -177,11 +190,15 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _too_many(name: str | Path, count: str) -> str:
-    return f'{name}: {count} pixels, at most {MOST_PIXELS // 10**6} million are taken; make the picture smaller'
+    return (
+        f'{name}: {count} pixels, at most {MOST_PIXELS // 10**6} million are taken; make the picture smaller'
+    )
 
 
 def _decode(picture: Image.Image, name: str, *, as_mask: bool) -> Photo:
-    """The frame that is open, upright, as sRGB and alpha; levels of a mask stay as they are. `picture` is not changed."""
+    """The frame that is open, upright, as sRGB and alpha; levels of a mask stay as they are. `picture` is not
+    changed.
+    """
     if 0 in picture.size:
         raise UserError(f'{name}: {picture.width} x {picture.height} pixels; there is nothing to see')
     if picture.width * picture.height > MOST_PIXELS:  # known before a pixel is unpacked
@@ -222,5 +239,8 @@ def _eight_bits(picture: Image.Image, name: str) -> Image.Image:
     if picture.mode.startswith('I'):
         limit = 65535.0 if picture.mode != 'I' or high > 255 else 255.0
     if limit is None or not low >= 0 or high > limit:
-        raise UserError(f'{name}: values from {low:g} to {high:g} are no brightnesses; save the picture with 8 bits a channel')
+        raise UserError(
+            f'{name}: values from {low:g} to {high:g} are no brightnesses; save the picture with 8 bits a '
+            'channel'
+        )
     return Image.fromarray(np.rint(values * (255 / limit)).astype(np.uint8))

@@ -1,11 +1,22 @@
-"""What can be told of a photograph before any network sees it: who or what is on it, whether that can be dressed, the window."""
+"""What can be told of a photograph before any network sees it: who or what is on it, whether that can be
+dressed, the window.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from photo.framing import Window, border_colour, box_of, check_aspect, check_garment_box, cut, frame_garment, frame_person
+from photo.framing import (
+    Window,
+    border_colour,
+    box_of,
+    check_aspect,
+    check_garment_box,
+    cut,
+    frame_garment,
+    frame_person,
+)
 from photo.garment import OPAQUE, check_fill, garment_mask
 from photo.loading import Photo, flatten, load_mask, load_photo
 from photo.person import GROUND, check_somebody, find_person, person_box, replace_background, silhouette
@@ -22,7 +33,9 @@ class SeenPerson(NamedTuple):
     photo: Photo
     window: Window
     view: Image.Image  # RGB, what the networks see, before it is made small
-    silhouette: Image.Image | None  # L, of the photograph's size: where skin and wall may be drawn; None: anywhere
+    silhouette: (
+        Image.Image | None
+    )  # L, of the photograph's size: where skin and wall may be drawn; None: anywhere
     notes: tuple[str, ...]
 
 
@@ -40,11 +53,14 @@ def look_at_person(
 ) -> SeenPerson:
     """Read, check and frame a person for networks that see `size` (H, W); the rest is as for `photo.try_on`.
 
-    A mask, or transparency, says who is meant: then nothing is checked but the picture. Raises `UserError` with one line.
+    A mask, or transparency, says who is meant: then nothing is checked but the picture. Raises `UserError`
+    with one line.
     """
     photo, name = load_photo(person, name=name), name_of(person, name)
     check_aspect(photo.picture.size, name)
-    given = photo.alpha if mask is None else load_mask(mask, photo.picture.size, name='the mask of the person')
+    given = (
+        photo.alpha if mask is None else load_mask(mask, photo.picture.size, name='the mask of the person')
+    )
     looked_at = flatten(photo, GROUND)
     if given is None:
         found, replaced, box, notes = _find_one(looked_at, background=background, name=name)
@@ -78,8 +94,12 @@ def _find_one(picture: Image.Image, *, background: str, name: str):
     return whole, replaced, person_box(whole) or somebody.box, (*somebody.notes, *notes)
 
 
-def look_at_garment(garment: Source, *, size: tuple[int, int], mask: Source | None, name: str = 'the garment') -> SeenGarment:
-    """Read, check, mask and frame a garment; as `look_at_person`. A mask says what is meant: then its place alone is checked."""
+def look_at_garment(
+    garment: Source, *, size: tuple[int, int], mask: Source | None, name: str = 'the garment'
+) -> SeenGarment:
+    """Read, check, mask and frame a garment; as `look_at_person`. A mask says what is meant: then its place
+    alone is checked.
+    """
     photo, name = load_photo(garment, name=name), name_of(garment, name)
     notes = photo.notes
     if mask is None:

@@ -11,9 +11,9 @@ from utils.errors import UserError
 
 INSIDE = 128  # level from which a pixel is inside
 LOOKED_AT = 256  # pixels of the longer side at which a mask is judged
-# Of VITON's test set, 395 masks of garments and 208 of people, the upper and side borders are inside by at most 0.21 where the
-# mask is not everything, and where they are (by 0.79) the middle is by more. Of the same masks inverted the borders are inside by
-# at least 0.79, and the middle by at least 0.014 less.
+# Of VITON's test set, 395 masks of garments and 208 of people, the upper and side borders are inside by at
+# most 0.21 where the mask is not everything, and where they are (by 0.79) the middle is by more. Of the same
+# masks inverted the borders are inside by at least 0.79, and the middle by at least 0.014 less.
 INVERTED_BORDER, LEAST_DIFFERENCE = 0.6, 0.01
 
 
@@ -23,12 +23,17 @@ def full_scale(mask: Image.Image) -> Image.Image:
 
 
 def check_mask(mask: Image.Image, name: str, *, what: str = 'the garment or the person') -> None:
-    """Raise `UserError` for a mask (L) with nothing inside, one of labels, and one that is black where it should be white."""
+    """Raise `UserError` for a mask (L) with nothing inside, one of labels, and one that is black where it
+    should be white.
+    """
     brightest = int(np.asarray(mask).max())
     if brightest == 0:
         raise UserError(f'{name}: a mask that is black everywhere; paint {what} white (255)')
     if brightest < INSIDE:
-        raise UserError(f'{name}: a mask whose brightest level is {brightest}, so nothing is inside; make {what} 255, the rest 0')
+        raise UserError(
+            f'{name}: a mask whose brightest level is {brightest}, so nothing is inside; make {what} 255, '
+            'the rest 0'
+        )
     if is_inverted(mask):
         raise UserError(f'{name}: an inverted mask, white around {what}; invert it, so that {what} is white')
 

@@ -1,6 +1,7 @@
 """Paste-back: the try-on goes into the photograph only where the clothes or newly visible skin are.
 
-Not part of any paper: a generator renders face, hair and background anew, a little off everywhere; the photograph has them right.
+Not part of any paper: a generator renders face, hair and background anew, a little off everywhere; the
+photograph has them right.
 """
 
 import cv2
@@ -16,8 +17,13 @@ from photo.framing import Box, Window, bounding_box
 
 SHOWN = 0.5  # composite mask from which the garment certainly is there
 TOUCHED = 0.05  # composite mask from which there may be some of it
-CHANGE, MOST_CHANGE = 0.07, 0.25  # difference of the try-on to the person, of 1: what may, and what must be a change
-HEAD_PERCENTILE = 95  # of the differences above the garment, where nothing changes: those are the generator's errors
+CHANGE, MOST_CHANGE = (
+    0.07,
+    0.25,
+)  # difference of the try-on to the person, of 1: what may, and what must be a change
+HEAD_PERCENTILE = (
+    95  # of the differences above the garment, where nothing changes: those are the generator's errors
+)
 LEAST_HEAD = 0.03  # of the rows: fewer above the garment tell nothing
 LEAST_PART = 0.05  # of the largest part, where no garment is shown at all
 
@@ -25,9 +31,10 @@ LEAST_PART = 0.05  # of the largest part, where no garment is shown at all
 def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
     """Weight of the try-on at each pixel of the networks' picture: float32 [h, w] in [0, 1], soft at the rim.
 
-    `person` [1, 3, h, w] in [-1, 1] is what the pipeline saw, `result` what it returned. 1 where the garment is shown and where
-    the picture changed in one piece with it: old clothes that went, skin that came; 0 elsewhere. What counts as a change is told
-    by the head, which a generator renders anew but nothing changes.
+    `person` [1, 3, h, w] in [-1, 1] is what the pipeline saw, `result` what it returned. 1 where the garment
+    is shown and where the picture changed in one piece with it: old clothes that went, skin that came; 0
+    elsewhere. What counts as a change is told by the head, which a generator renders anew but nothing
+    changes.
     """
     mask = result.mask[0, 0].detach().float().cpu().numpy()
     difference = (result.image.detach().float().cpu() - person.detach().float().cpu())[0].abs().amax(dim=0)
@@ -39,7 +46,9 @@ def change_weight(person: Tensor, result: TryOn) -> np.ndarray:
     top = int(np.argmax(seeds.any(axis=1)))
     error = np.percentile(change[:top], HEAD_PERCENTILE) if top >= LEAST_HEAD * len(change) else 0.0
     # Thin bridges, such as the outline of a chin, lead to places that did not change.
-    changed = cv2.morphologyEx((change > np.clip(error, CHANGE, MOST_CHANGE)).astype(np.uint8), cv2.MORPH_OPEN, disk(wide))
+    changed = cv2.morphologyEx(
+        (change > np.clip(error, CHANGE, MOST_CHANGE)).astype(np.uint8), cv2.MORPH_OPEN, disk(wide)
+    )
     changed = _parts(changed | (mask > TOUCHED).astype(np.uint8), seeds)
     changed = cv2.morphologyEx(changed, cv2.MORPH_CLOSE, disk(2 * wide))
     changed = cv2.dilate(changed, disk(wide)).astype(np.float32)
@@ -61,18 +70,21 @@ def _parts(changed: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 def paste(
     photo: Image.Image, composition: Composition, weight: np.ndarray, *, silhouette: Image.Image | None = None
 ) -> tuple[Image.Image, Image.Image]:
-    """Put a composition into a photograph (RGB) by `weight` [h, w]; returns the picture and the region that changed (L).
+    """Put a composition into a photograph (RGB) by `weight` [h, w]; returns the picture and the region that
+    changed (L).
 
-    What is rendered stays within `silhouette` (L, of the photograph's size), where that is known: new skin, and the wall behind
-    old clothes, are where the person was. What the network keeps is not drawn anew. The garment may reach beyond. Every pixel
-    where the region is 0 is the photograph's own, bit by bit.
+    What is rendered stays within `silhouette` (L, of the photograph's size), where that is known: new skin,
+    and the wall behind old clothes, are where the person was. What the network keeps is not drawn anew. The
+    garment may reach beyond. Every pixel where the region is 0 is the photograph's own, bit by bit.
     """
     window, weights = composition.window, torch.from_numpy(weight)[None]
     pixels, taken = np.array(photo), np.zeros((photo.height, photo.width), np.uint8)
     allowed = None if silhouette is None else np.asarray(silhouette)
     box = reach(weight, window, photo.size)
     for strip in strips(box) if box else []:
-        share = enlarge(weights, window, strip, cubic=False)[0, ..., None].numpy()  # [H, W, 1], exactly 0 away from the change
+        share = enlarge(weights, window, strip, cubic=False)[
+            0, ..., None
+        ].numpy()  # [H, W, 1], exactly 0 away from the change
         place = (
             slice(strip.top + window.top, strip.bottom + window.top),
             slice(strip.left + window.left, strip.right + window.left),
@@ -89,7 +101,9 @@ def paste(
 
 
 def reach(weight: np.ndarray, window: Window, size: tuple[int, int]) -> Box | None:
-    """The box of the photograph that a weight reaches, counted from the window's corner; None where it reaches nothing."""
+    """The box of the photograph that a weight reaches, counted from the window's corner; None where it
+    reaches nothing.
+    """
     box = bounding_box(weight > 0)
     if box is None:
         return None

@@ -1,7 +1,8 @@
 """Segmentation of the person in a photograph, and replacement of the background by a plain one.
 
-Not part of any paper. Published weights know people before a bright, plain wall; GrabCut (Rother et al., SIGGRAPH 2004) cuts
-the person out of any other, unless a mask is given or one of the segmenters MediaPipe and rembg is installed with its model.
+Not part of any paper. Published weights know people before a bright, plain wall; GrabCut (Rother et al.,
+SIGGRAPH 2004) cuts the person out of any other, unless a mask is given or one of the segmenters MediaPipe and
+rembg is installed with its model.
 """
 
 import os
@@ -27,10 +28,15 @@ FLAT = 3.0  # levels of 255: a picture whose colours spread less shows nothing
 
 
 def check_somebody(picture: Image.Image, name: str) -> None:
-    """Raise `UserError` for a picture of one colour: the one case in which nobody can be told without knowing people."""
+    """Raise `UserError` for a picture of one colour: the one case in which nobody can be told without knowing
+    people.
+    """
     small = np.asarray(picture.resize((64, 64), Image.Resampling.BOX), np.float32)
     if small.reshape(-1, 3).std(axis=0).max() < FLAT:
-        raise UserError(f'{name}: a picture of one colour, there is no person in it; give a photograph of somebody upright')
+        raise UserError(
+            f'{name}: a picture of one colour, there is no person in it; give a photograph of somebody '
+            'upright'
+        )
 
 
 def small_picture(picture: Image.Image) -> np.ndarray:
@@ -52,14 +58,17 @@ def plain_person(picture: Image.Image, name: str) -> Image.Image | None:
     mask = _largest(stand_out(lab, backdrop, bottom=False).mask)
     if mask.mean() < LEAST_FILL:
         raise UserError(
-            f'{name}: no person found, only {mask.mean():.1%} of the picture stands out from the plain background; '
+            f'{name}: no person found, only {mask.mean():.1%} of the picture stands out from the plain '
+            'background; '
             'give a photograph of somebody upright, or a mask'
         )
     return _full_size(mask, picture.size)
 
 
 def grabcut(picture: Image.Image) -> Image.Image:
-    """The person's mask (L) by GrabCut, which knows no people: whoever is in the middle and differs from the borders."""
+    """The person's mask (L) by GrabCut, which knows no people: whoever is in the middle and differs from the
+    borders.
+    """
     small = np.ascontiguousarray(small_picture(picture)[..., ::-1])
     height, width = small.shape[:2]
     labels = np.full((height, width), cv2.GC_PR_BGD, np.uint8)
@@ -77,12 +86,15 @@ def grabcut(picture: Image.Image) -> Image.Image:
 
 
 def mediapipe(picture: Image.Image) -> Image.Image:
-    """The person's mask (L) by MediaPipe's selfie segmentation, in those of its releases that hold the model."""
+    """The person's mask (L) by MediaPipe's selfie segmentation, in those of its releases that hold the
+    model.
+    """
     try:
         from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
     except ImportError:
         raise UserError(
-            'MediaPipe with its selfie model is not installed; `pip install "mediapipe<0.10.22"`, or choose grabcut'
+            'MediaPipe with its selfie model is not installed; `pip install "mediapipe<0.10.22"`, or '
+            'choose grabcut'
         ) from None
     with SelfieSegmentation(model_selection=0) as segmenter:
         found = segmenter.process(np.asarray(picture)).segmentation_mask
@@ -93,7 +105,9 @@ def rembg(picture: Image.Image) -> Image.Image:
     """The person's mask (L) by rembg, with a model that lies where rembg keeps it; nothing is downloaded."""
     if find_spec('rembg') is None:
         raise UserError('rembg is not installed; `pip install rembg`, or choose grabcut')
-    folder = Path(os.environ.get('U2NET_HOME') or Path(os.environ.get('XDG_DATA_HOME') or Path.home()) / '.u2net')
+    folder = Path(
+        os.environ.get('U2NET_HOME') or Path(os.environ.get('XDG_DATA_HOME') or Path.home()) / '.u2net'
+    )
     model = next((name for name in REMBG_MODELS if (folder / f'{name}.onnx').is_file()), None)
     if model is None:
         names = ', '.join(f'{name}.onnx' for name in REMBG_MODELS)
@@ -104,18 +118,24 @@ def rembg(picture: Image.Image) -> Image.Image:
 
 
 REMBG_MODELS = ('u2net_human_seg', 'u2net', 'isnet-general-use', 'silueta', 'u2netp')
-SEGMENTERS: dict[str, Callable[[Image.Image], Image.Image]] = {'grabcut': grabcut, 'mediapipe': mediapipe, 'rembg': rembg}
+SEGMENTERS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    'grabcut': grabcut,
+    'mediapipe': mediapipe,
+    'rembg': rembg,
+}
 BACKGROUNDS = ('auto', 'keep', *SEGMENTERS)
 
 
 def find_person(
     picture: Image.Image, *, mask: Image.Image | None, background: str, name: str
 ) -> tuple[Image.Image | None, bool, tuple[str, ...]]:
-    """Return the person's mask (L) or None where nobody can tell, whether to replace the background, and notes about both.
+    """Return the person's mask (L) or None where nobody can tell, whether to replace the background, and
+    notes about both.
 
-    A `mask` that is given is taken. Else the background is looked at: a plain one stays, and tells the person. Another one is
-    replaced as `background` says: by a segmenter of that name, 'auto' by GrabCut where what it finds may be a person, 'keep' not
-    at all. A segmenter that is named is used on plain backgrounds, too. Raises `UserError` where nobody is found.
+    A `mask` that is given is taken. Else the background is looked at: a plain one stays, and tells the
+    person. Another one is replaced as `background` says: by a segmenter of that name, 'auto' by GrabCut where
+    what it finds may be a person, 'keep' not at all. A segmenter that is named is used on plain backgrounds,
+    too. Raises `UserError` where nobody is found.
     """
     if background not in BACKGROUNDS:
         raise UserError(f'background {background!r}: unknown, choose from {", ".join(BACKGROUNDS)}')
@@ -131,10 +151,21 @@ def find_person(
     fill = float((np.asarray(found) >= 128).mean())
     if LEAST_FILL <= fill <= MOST_FILL:
         how = 'GrabCut' if segmenter is grabcut else background
-        return found, True, (f'{name}: the background is not plain; the networks see a plain one, cut out by {how}',)
+        return (
+            found,
+            True,
+            (f'{name}: the background is not plain; the networks see a plain one, cut out by {how}',),
+        )
     if background == 'auto':
-        return None, False, (f'{name}: the background is not plain and the person could not be cut out; a mask would help',)
-    raise UserError(f'{name}: no person found, {background} marks {fill:.0%} of the picture; give a mask, or keep the background')
+        return (
+            None,
+            False,
+            (f'{name}: the background is not plain and the person could not be cut out; a mask would help',),
+        )
+    raise UserError(
+        f'{name}: no person found, {background} marks {fill:.0%} of the picture; give a mask, or keep the '
+        'background'
+    )
 
 
 def person_box(mask: Image.Image) -> Box | None:
@@ -143,7 +174,9 @@ def person_box(mask: Image.Image) -> Box | None:
 
 
 def silhouette(mask: Image.Image) -> Image.Image:
-    """The region where a person with this mask (L) may be redrawn: slightly beyond it and in small holes, soft at the rim (L)."""
+    """The region where a person with this mask (L) may be redrawn: slightly beyond it and in small holes,
+    soft at the rim (L).
+    """
     wide = cv2.dilate(_fill(small_picture(mask) >= 128).astype(np.uint8), disk(SILHOUETTE_MARGIN))
     return _full_size(cv2.blur(wide.astype(np.float32), (3, 3)), mask.size)
 
@@ -166,4 +199,6 @@ def _fill(mask: np.ndarray) -> np.ndarray:
 
 
 def _full_size(mask: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    return Image.fromarray(np.rint(mask * np.float32(255)).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    return Image.fromarray(np.rint(mask * np.float32(255)).astype(np.uint8)).resize(
+        size, Image.Resampling.BILINEAR
+    )

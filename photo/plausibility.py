@@ -1,7 +1,7 @@
 """Whether a photograph shows what it was given for: somebody to dress, or one top.
 
-What is surely something else is refused, what may be is noted. Not part of any paper. The numbers are measured on
-VITON's test set: its 208 people and the 395 pictures of its garments.
+What is surely something else is refused, what may be is noted. Not part of any paper. The numbers are
+measured on VITON's test set: its 208 people and the 395 pictures of its garments.
 """
 
 from collections.abc import Sequence
@@ -15,24 +15,30 @@ from photo.faces import Face, can_find_faces, find_faces, find_profiles
 from photo.framing import Box, bounding_box, box_of
 from utils.errors import UserError
 
-# Of a person. VITON's faces take at most 0.30 of the width and have at least 3.0 of their sides below the chin.
+# Of a person. VITON's faces take at most 0.30 of the width and have at least 3.0 of their sides below the
+# chin.
 LEAST_BELOW_CHIN, FEW_BELOW_CHIN = 0.75, 2.0
-# Of the 49 upright people without a frontal face the turned search finds one in four, the surest of which scores 55.4.
+# Of the 49 upright people without a frontal face the turned search finds one in four, the surest of which
+# scores 55.4.
 SURE_FACE = 56.0
 SECOND_FACE = 0.55  # of the largest face's side: a smaller one is far behind; VITON has no second one aside
-# Nobody of VITON stands free of all borders; of its garments 89 in 100 do, 95 in 100 of these lower than 1.68 times their width.
+# Nobody of VITON stands free of all borders; of its garments 89 in 100 do, 95 in 100 of these lower than 1.68
+# times their width.
 FREE_MARGIN, SQUAT, LANKY = 0.01, 1.5, 2.0
-# Of a garment. VITON's largest second part is 0.07 of the first, and its highest garment 2.27 times as high as wide.
+# Of a garment. VITON's largest second part is 0.07 of the first, and its highest garment 2.27 times as high
+# as wide.
 SECOND_GARMENT, LONG_GARMENT = 0.25, 2.3
-# Two equally wide parts a row reach at most 0.28 of the height up from the hem: sleeves that hang below a short body.
+# Two equally wide parts a row reach at most 0.28 of the height up from the hem: sleeves that hang below a
+# short body.
 LEGS_HEIGHT, LEAST_LEG, ALIKE = 0.4, 0.05, 0.6
 HEM = 0.1  # of the height: where legs may end at different heights
-# The cut edge of a garment that somebody wears: 391 of 395 touch the upper border by less, and what touches more is worn.
+# The cut edge of a garment that somebody wears: 391 of 395 touch the upper border by less, and what touches
+# more is worn.
 CUT_TOP = 0.1
 HEAD_WIDTH = 2.2  # of a face's side: what is wider around a face is no head, but a shirt with a face on it
 
-# Of the try-on, measured with the weights that come with the project: the garment takes 0.13 to 0.33 of the networks' picture,
-# and at least 0.96 of it lies on the person.
+# Of the try-on, measured with the weights that come with the project: the garment takes 0.13 to 0.33 of the
+# networks' picture, and at least 0.96 of it lies on the person.
 LEAST_SHOWN, LEAST_ON_BODY, SHOWN = 0.05, 0.7, 0.5
 
 
@@ -46,7 +52,8 @@ class Somebody(NamedTuple):
 
 
 def check_person(picture: Image.Image, name: str) -> Somebody:
-    """Look for faces in a photograph of somebody; raise `UserError` for a face alone, and for one that is not upright.
+    """Look for faces in a photograph of somebody; raise `UserError` for a face alone, and for one that is not
+    upright.
 
     Of several people the one with the largest face is taken, with a note.
     """
@@ -62,14 +69,19 @@ def check_person(picture: Image.Image, name: str) -> Somebody:
     face = faces[0]
     below = (picture.height - face.chin) / face.side
     if below < LEAST_BELOW_CHIN:
-        raise UserError(f'{name}: a face with nothing below it to dress; give a photograph from the head to the hips')
+        raise UserError(
+            f'{name}: a face with nothing below it to dress; give a photograph from the head to the hips'
+        )
     notes: tuple[str, ...] = ()
     if below < FEW_BELOW_CHIN:
         notes = (f'{name}: only the shoulders are seen; the networks know people from the head to the hips',)
     aside = beside(faces)
     if not aside:
         return Somebody(True, None, _around(face, picture.size), notes)
-    notes += (f'{name}: {len(aside) + 1} people; the one with the largest face is dressed. Crop the picture for another',)
+    notes += (
+        f'{name}: {len(aside) + 1} people; the one with the largest face is dressed. Crop the picture for '
+        'another',
+    )
     return Somebody(True, _columns(face, aside, picture.width), _around(face, picture.size), notes)
 
 
@@ -82,7 +94,9 @@ def check_upright(picture: Image.Image, name: str) -> None:
 
 
 def beside(faces: Sequence[Face]) -> list[Face]:
-    """The faces of other people than the one with the largest face, which comes first: sure, not much smaller, and aside."""
+    """The faces of other people than the one with the largest face, which comes first: sure, not much
+    smaller, and aside.
+    """
     first = faces[0]
     return [
         face
@@ -96,18 +110,23 @@ def beside(faces: Sequence[Face]) -> list[Face]:
 def _columns(face: Face, others: Sequence[Face], width: int) -> tuple[int, int]:
     """From halfway to the nearest face on the left to halfway to that on the right."""
     left = max((other.middle for other in others if other.middle < face.middle), default=-face.middle)
-    right = min((other.middle for other in others if other.middle > face.middle), default=2 * width - face.middle)
+    right = min(
+        (other.middle for other in others if other.middle > face.middle), default=2 * width - face.middle
+    )
     return max(0, round((left + face.middle) / 2)), min(width, round((right + face.middle) / 2))
 
 
 def _around(face: Face, size: tuple[int, int]) -> Box:
-    """Where the body that belongs to a face may be: two sides of it to the left and the right, down to the lower border."""
+    """Where the body that belongs to a face may be: two sides of it to the left and the right, down to the
+    lower border.
+    """
     left, right = round(face.middle - 2.2 * face.side), round(face.middle + 2.2 * face.side)
     return Box(max(0, left), max(0, round(face.top - 0.5 * face.side)), min(size[0], right), size[1])
 
 
 def check_stands(mask: np.ndarray, name: str, *, has_face: bool | None) -> tuple[str, ...]:
-    """Raise `UserError`, or return a note, for what lies free before a plain background as garments do; `mask` is bool [H, W].
+    """Raise `UserError`, or return a note, for what lies free before a plain background as garments do;
+    `mask` is bool [H, W].
 
     `has_face` None: nobody can tell.
     """
@@ -115,17 +134,22 @@ def check_stands(mask: np.ndarray, name: str, *, has_face: bool | None) -> tuple
     if box is None or has_face:
         return ()
     margin = max(1, round(FREE_MARGIN * min(mask.shape)))
-    is_free = box.left >= margin and box.right <= mask.shape[1] - margin and box.bottom <= mask.shape[0] - margin
+    is_free = (
+        box.left >= margin and box.right <= mask.shape[1] - margin and box.bottom <= mask.shape[0] - margin
+    )
     slenderness = (box.bottom - box.top) / (box.right - box.left)
     if not is_free or slenderness >= LANKY:
         return ()
     if has_face is False and slenderness < SQUAT:
-        raise UserError(f'{name}: no person, but something that lies free, as garments do; give a photograph of somebody')
+        raise UserError(
+            f'{name}: no person, but something that lies free, as garments do; give a photograph of somebody'
+        )
     return (f'{name}: this may be no person; the networks know people from the head to the hips',)
 
 
 def check_garment(mask: np.ndarray, picture: Image.Image, name: str) -> tuple[str, ...]:
-    """Raise `UserError` for trousers, several garments and one that somebody wears; return notes about what may be none.
+    """Raise `UserError` for trousers, several garments and one that somebody wears; return notes about what
+    may be none.
 
     `mask` is bool [H, W], what stands out from the background of `picture`, of the same size.
     """
@@ -137,9 +161,15 @@ def check_garment(mask: np.ndarray, picture: Image.Image, name: str) -> tuple[st
     box = box_of(mask)
     slenderness = (box.bottom - box.top) / (box.right - box.left)
     if slenderness > LONG_GARMENT:
-        notes += (f'{name}: {slenderness:.1f} times as high as wide, perhaps a dress or trousers; the networks know tops only',)
+        notes += (
+            f'{name}: {slenderness:.1f} times as high as wide, perhaps a dress or trousers; the networks '
+            'know tops only',
+        )
     if mask[0].mean() > CUT_TOP:
-        notes += (f'{name}: the garment reaches the upper border, so it may be cut, or worn; give one that is seen whole',)
+        notes += (
+            f'{name}: the garment reaches the upper border, so it may be cut, or worn; give one that is '
+            'seen whole',
+        )
     return notes
 
 
@@ -149,11 +179,15 @@ def check_one(mask: np.ndarray, name: str) -> None:
     areas = stats[1:, cv2.CC_STAT_AREA]
     count = int((areas >= SECOND_GARMENT * areas.max()).sum())
     if count > 1:
-        raise UserError(f'{name}: {count} things lie apart, expected one garment; crop the picture to one, or give a mask')
+        raise UserError(
+            f'{name}: {count} things lie apart, expected one garment; crop the picture to one, or give a mask'
+        )
 
 
 def legs_height(mask: np.ndarray) -> float:
-    """How far up from the hem a mask, bool [H, W], is two parts of about one width in every row; of its height."""
+    """How far up from the hem a mask, bool [H, W], is two parts of about one width in every row; of its
+    height.
+    """
     box = box_of(mask)
     rows = mask[box.top : box.bottom, box.left : box.right]
     are_legs = np.array([_is_pair(row) for row in rows[::-1]])
@@ -180,7 +214,9 @@ def check_worn(mask: np.ndarray, picture: Image.Image, name: str) -> None:
         rows = mask[: min(mask.shape[0], round(face.chin))]
         column = min(mask.shape[1] - 1, round(face.middle))
         if max((_width_at(row, column) for row in rows), default=0) <= HEAD_WIDTH * face.side:
-            raise UserError(f'{name}: somebody wears this garment; give a picture of the garment alone, or a mask of it')
+            raise UserError(
+                f'{name}: somebody wears this garment; give a picture of the garment alone, or a mask of it'
+            )
 
 
 def _width_at(row: np.ndarray, column: int) -> int:
@@ -201,7 +237,13 @@ def check_result(cover: np.ndarray, body: np.ndarray | None) -> tuple[str, ...]:
     if not is_shown.any():
         return ('the networks found no place for the garment on this picture',)
     if is_shown.mean() < LEAST_SHOWN:
-        return (f'the garment takes only {is_shown.mean():.1%} of what the networks see; the picture is probably not right',)
+        return (
+            f'the garment takes only {is_shown.mean():.1%} of what the networks see; the picture is '
+            'probably not right',
+        )
     if body is not None and body[is_shown].mean() < LEAST_ON_BODY:
-        return (f'only {body[is_shown].mean():.0%} of the garment lies on the person; the picture is probably not right',)
+        return (
+            f'only {body[is_shown].mean():.0%} of the garment lies on the person; the picture is probably '
+            'not right',
+        )
     return ()

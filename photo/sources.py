@@ -11,7 +11,10 @@ from torch import Tensor
 from utils.errors import UserError
 
 Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray | Tensor
-EXPECTED = 'a file, bytes, a file object opened with "rb", a Pillow picture, an array [H, W, 3] or a tensor [3, H, W]'
+EXPECTED = (
+    'a file, bytes, a file object opened with "rb", a Pillow picture, an array [H, W, 3] or a '
+    'tensor [3, H, W]'
+)
 
 
 def is_path(source: Source) -> bool:
@@ -20,7 +23,9 @@ def is_path(source: Source) -> bool:
 
 
 def encoded_bytes(source: Source, name: str) -> io.BytesIO:
-    """An encoded picture that came as bytes or as an open file. Raises `UserError` for anything else, and for no bytes."""
+    """An encoded picture that came as bytes or as an open file. Raises `UserError` for anything else, and for
+    no bytes.
+    """
     data: bytes | str
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
@@ -30,7 +35,9 @@ def encoded_bytes(source: Source, name: str) -> io.BytesIO:
         except UnicodeDecodeError:
             data = ''  # text, which is refused below
         except (OSError, ValueError) as error:  # closed, or opened for writing
-            raise UserError(f'{name}: a file object that cannot be read ({error}); open it with "rb"') from error
+            raise UserError(
+                f'{name}: a file object that cannot be read ({error}); open it with "rb"'
+            ) from error
         if not isinstance(data, bytes):
             raise UserError(f'{name}: a file object that was opened as text; open it with "rb"')
     else:
@@ -42,9 +49,11 @@ def encoded_bytes(source: Source, name: str) -> io.BytesIO:
 
 
 def array_picture(source: np.ndarray | Tensor, name: str) -> Image.Image:
-    """The picture of an array [H, W], [H, W, 1, 3 or 4], or of a tensor [1, 3 or 4, H, W] or [H, W], a batch of one included.
+    """The picture of an array [H, W], [H, W, 1, 3 or 4], or of a tensor [1, 3 or 4, H, W] or [H, W], a batch
+    of one included.
 
-    Values are whole numbers from 0 to 255, floating-point numbers from 0 to 1, or bool. Raises `UserError` with what came.
+    Values are whole numbers from 0 to 255, floating-point numbers from 0 to 1, or bool. Raises `UserError`
+    with what came.
     """
     kind = 'tensor' if isinstance(source, Tensor) else 'array'
     channels = 'a tensor [3, H, W]' if kind == 'tensor' else 'an array [H, W, 3]'
@@ -69,9 +78,19 @@ def _levels(array: np.ndarray, came: str) -> np.ndarray:
     if array.dtype == bool:
         return array.astype(np.uint8) * 255
     if not np.issubdtype(array.dtype, np.integer) and not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f'{came}; expected whole numbers from 0 to 255, floating-point numbers from 0 to 1, or bool')
-    low, high, limit = float(array.min()), float(array.max()), 1 if np.issubdtype(array.dtype, np.floating) else 255
+        raise UserError(
+            f'{came}; expected whole numbers from 0 to 255, floating-point numbers from 0 to 1, or bool'
+        )
+    low, high, limit = (
+        float(array.min()),
+        float(array.max()),
+        1 if np.issubdtype(array.dtype, np.floating) else 255,
+    )
     if not (low >= 0 and high <= limit):  # NaN, too
-        fix = 'divide by 255 first' if limit == 1 and 0 <= low and 1 < high <= 255 else f'bring them to 0..{limit} first'
+        fix = (
+            'divide by 255 first'
+            if limit == 1 and 0 <= low and 1 < high <= 255
+            else f'bring them to 0..{limit} first'
+        )
         raise UserError(f'{came} with values from {low:g} to {high:g}; expected 0 to {limit}; {fix}')
     return np.rint(array * (255 / limit)).astype(np.uint8)

@@ -1,10 +1,12 @@
-"""Steady pictures of a moving person: what was said of the last frame is carried along with the person and mixed in.
+"""Steady pictures of a moving person: what was said of the last frame is carried along with the person and
+mixed in.
 
-Not part of any paper; the means are those of temporal anti-aliasing in rendering (Karis, SIGGRAPH 2014 courses): reprojection
-along the motion, a history clamped near the new frame, an exponential average. The motion is DIS optical flow (Kroeger et al.,
-ECCV 2016) between the pictures of the person that the networks see. The average is slow only while the networks disagree with
-themselves: once two frames say the same, the history follows at once, so that nothing lags behind a person who stands still.
-Flow and masks are averaged, never the try-on itself: the garment is sampled anew, so print and texture stay sharp.
+Not part of any paper; the means are those of temporal anti-aliasing in rendering (Karis, SIGGRAPH 2014
+courses): reprojection along the motion, a history clamped near the new frame, an exponential average. The
+motion is DIS optical flow (Kroeger et al., ECCV 2016) between the pictures of the person that the networks
+see. The average is slow only while the networks disagree with themselves: once two frames say the same, the
+history follows at once, so that nothing lags behind a person who stands still. Flow and masks are averaged,
+never the try-on itself: the garment is sampled anew, so print and texture stay sharp.
 """
 
 from typing import NamedTuple
@@ -22,13 +24,20 @@ from photo.composition import drawn_alone
 
 LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one
 AGREED_SHARE = 0.8  # where they agree
-AGREES_BY = (0.3, 0.03)  # pixels of the garment's picture, and of the mask: nothing of the agreement is left beyond
+AGREES_BY = (
+    0.3,
+    0.03,
+)  # pixels of the garment's picture, and of the mask: nothing of the agreement is left beyond
 TURNS = (0.12, 0.3)  # change of a mask: noise up to the first, another thing from the second
 CALM = 9  # pixels a side over which disagreement is averaged
-NOISE, MOVED = 6.0, 30.0  # difference of a pixel to where it came from, levels: known again up to the first, new from the second
+NOISE, MOVED = (
+    6.0,
+    30.0,
+)  # difference of a pixel to where it came from, levels: known again up to the first, new from the second
 AROUND = 5  # pixels a side over which the difference is averaged
 CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
-# Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of [0, 1].
+# Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of
+# [0, 1].
 PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.2, 0.1
 
 
@@ -55,7 +64,9 @@ class SteadyPipeline:
         self._history: History | None = None
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
         """Dress one person, tied to the last frame where that showed the same `GarmentCode`."""
         person = person if isinstance(person, PersonCode) else self.encode_person(person)
         garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, given(edge))
@@ -74,7 +85,9 @@ class SteadyPipeline:
         share = share_of_new(newness, np.abs(_carry(last.said, came_from) - said) / unit)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
-        limits = unit * np.array([PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT], np.float32)
+        limits = unit * np.array(
+            [PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT], np.float32
+        )
         np.clip(mixed, -limits, limits, out=mixed)
         mixed *= 1 - share
         mixed += said
@@ -83,7 +96,9 @@ class SteadyPipeline:
 
     def _compose(self, person: PersonCode, garment: GarmentCode, result: TryOn, mixed: np.ndarray) -> TryOn:
         maps = torch.from_numpy(mixed).permute(2, 0, 1)[None].to(result.image.device)  # [1, 8, H, W]
-        flow, mask, edge, drawn, keep = (maps[:, a:b].contiguous() for a, b in ((0, 2), (2, 3), (3, 4), (4, 7), (7, 8)))
+        flow, mask, edge, drawn, keep = (
+            maps[:, a:b].contiguous() for a, b in ((0, 2), (2, 3), (3, 4), (4, 7), (7, 8))
+        )
         cloth = sample(garment.cloth.float(), flow, align_corners=self.align_corners)
         rendered = 2 * drawn + keep * (person.person.to(drawn) + 1) - 1
         return TryOn(blend(cloth, rendered, mask), rendered, mask, cloth, edge, flow, keep)
@@ -95,8 +110,11 @@ def grey_picture(person: Tensor) -> np.ndarray:
     return levels.clamp(0, 255).byte().cpu().numpy()
 
 
-def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple[np.ndarray, np.ndarray | None]:
-    """Positions in the last picture of each pixel of a new one, float32 [H, W, 2] (x, y), and how new it is, [H, W] in [0, 1].
+def follow(
+    last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions in the last picture of each pixel of a new one, float32 [H, W, 2] (x, y), and how new it is,
+    [H, W] in [0, 1].
 
     Both pictures are uint8 [H, W]. Nothing is said of newness where the scene is another one.
     """
@@ -116,9 +134,11 @@ def follow(last: np.ndarray, new: np.ndarray, flow: cv2.DISOpticalFlow) -> tuple
 
 
 def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
-    """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks changed their mind.
+    """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks
+    changed their mind.
 
-    `disagreement` [H, W, 8] is that of the maps, places in pixels. Masks that turn over are no noise: an arm moved on.
+    `disagreement` [H, W, 8] is that of the maps, places in pixels. Masks that turn over are no noise: an arm
+    moved on.
     """
     place = np.hypot(disagreement[..., 0], disagreement[..., 1]) / AGREES_BY[0]
     worst = cv2.blur(np.maximum(place, disagreement[..., 2] / AGREES_BY[1]), (CALM, CALM))

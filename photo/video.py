@@ -45,13 +45,19 @@ class ClipTask(NamedTuple):
 
 @torch.no_grad()
 def dress_clip(
-    pipeline: TryOnModel, task: ClipTask, *, size: tuple[int, int], background: str = 'auto', library: str | None = None
+    pipeline: TryOnModel,
+    task: ClipTask,
+    *,
+    size: tuple[int, int],
+    background: str = 'auto',
+    library: str | None = None,
 ) -> list[str]:
-    """Write every result; returns notes for the user, each once. Garments and the clip's beginning are looked at first.
+    """Write every result; returns notes for the user, each once. Garments and the clip's beginning are looked
+    at first.
 
-    Each frame keeps its size and its time. `background` says what the networks see behind the person: that of the clip, unless a
-    segmenter is named, which then cuts the person out of every frame. Interrupted, what was dressed so far stays as files that
-    play, and whatever else goes wrong leaves none. Raises `UserError`.
+    Each frame keeps its size and its time. `background` says what the networks see behind the person: that of
+    the clip, unless a segmenter is named, which then cuts the person out of every frame. Interrupted, what
+    was dressed so far stays as files that play, and whatever else goes wrong leaves none. Raises `UserError`.
     """
     pairs = zip(task.garments, task.garment_masks, strict=True)
     garments = [prepare_garment(pipeline, path, mask=mask, size=size) for path, mask in pairs]
@@ -73,7 +79,9 @@ def _find_windows(path: Path, *, size: tuple[int, int], background: str, library
     with contextlib.closing(reader):
         check_aspect((info.width, info.height), str(path))
         step = looking_step(float(info.rate))
-        for number, frame in enumerate(tqdm(reader.frames(), 'looking', total=info.count, unit='frame', leave=False)):
+        for number, frame in enumerate(
+            tqdm(reader.frames(), 'looking', total=info.count, unit='frame', leave=False)
+        ):
             times.append(float(frame.time))
             if number % step == 0:
                 boxes.append(look_for(frame.pixels, background=background, name=str(path)))
@@ -92,9 +100,13 @@ def _dressed(
 ) -> Iterator[tuple[Frame, list[np.ndarray]]]:
     """Every frame of a clip, and the person in each garment; a person is encoded once a frame."""
     dressers = [FrameDresser(pipeline, size=size) for _ in garments]
-    frames = zip(reader.frames(), seen, strict=False)  # a damaged file may end otherwise when it is read again
+    frames = zip(
+        reader.frames(), seen, strict=False
+    )  # a damaged file may end otherwise when it is read again
     for frame, window in tqdm(frames, 'dressing', total=len(seen), unit='frame'):
-        picture = _cut_out(frame.pixels, background, str(reader.info.path)) if background in SEGMENTERS else None
+        picture = (
+            _cut_out(frame.pixels, background, str(reader.info.path)) if background in SEGMENTERS else None
+        )
         view = dressers[0].look(frame.pixels, window, picture=picture)
         pairs = zip(dressers, garments, strict=True)
         yield frame, [dresser.dress(frame.pixels, view, garment) for dresser, garment in pairs]
@@ -111,7 +123,9 @@ def _cut_out(frame: np.ndarray, background: str, name: str) -> Image.Image:
 
 
 class _Outputs:
-    """The files that a clip becomes; they are finished, and get their names, when the stack of `files` is left."""
+    """The files that a clip becomes; they are finished, and get their names, when the stack of `files` is
+    left.
+    """
 
     def __init__(self, info: ClipInfo, task: ClipTask, files: contextlib.ExitStack, library: str | None):
         self._writers = [files.enter_context(clip_file(path, info, library=library)) for path in task.results]
@@ -148,7 +162,8 @@ class _Outputs:
 
 @contextlib.contextmanager
 def clip_file(path: Path, info: ClipInfo, *, library: str | None = None) -> Iterator[ClipWriter]:
-    """Yield a writer whose file gets the name `path` when it is finished: at the end, or on Ctrl-C or SIGTERM.
+    """Yield a writer whose file gets the name `path` when it is finished: at the end, or on Ctrl-C or
+    SIGTERM.
 
     After any other error, and before the first frame, there is no file.
     """

@@ -1,4 +1,6 @@
-"""Fast inference: the pipeline of `models` folded, split into parts, and run in the fastest mode of the machine."""
+"""Fast inference: the pipeline of `models` folded, split into parts, and run in the fastest mode of the
+machine.
+"""
 
 from runtime.backends import MODES, create, find_problem
 from runtime.export.runtimes import create_runtime

@@ -1,7 +1,8 @@
 """The modes in which the parts of a pipeline run: PyTorch's operations, own kernels, OpenVINO, CUDA graphs.
 
-A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names` and
-`output_names`. Shape-dependent parts are made at the first call of a shape. Optional packages are imported on use.
+A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names`
+and `output_names`. Shape-dependent parts are made at the first call of a shape. Optional packages are
+imported on use.
 """
 
 import importlib.util
@@ -19,16 +20,24 @@ from utils.errors import UserError
 
 
 def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Move parts to device and dtype: channels last on a GPU (tensor cores), rearranged for less arithmetic on a CPU."""
+    """Move parts to device and dtype: channels last on a GPU (tensor cores), rearranged for less arithmetic
+    on a CPU.
+    """
     if device.type != 'cpu':
         return parts.to(device, dtype).to(memory_format=torch.channels_last)
     return save_arithmetic(parts).to(dtype)
 
 
 def fused(
-    parts: Parts, device: torch.device, dtype: torch.dtype, *, accelerate: Callable[[Parts], Parts] = cpu.accelerate
+    parts: Parts,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    accelerate: Callable[[Parts], Parts] = cpu.accelerate,
 ) -> dict[str, Call]:
-    """Folded networks, operation by operation; on a CPU in float32 with the fast operations that `accelerate` puts into them."""
+    """Folded networks, operation by operation; on a CPU in float32 with the fast operations that `accelerate`
+    puts into them.
+    """
     parts = _prepare(parts, device, dtype)
     if device.type == 'cpu' and dtype is torch.float32:
         parts = accelerate(parts)
@@ -97,16 +106,22 @@ def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.flo
         return f'it runs on a CPU, not on {device}'
     if mode in CUDA_ONLY and device.type != 'cuda':
         return f'it needs a CUDA GPU, not {device}'
-    if missing := [package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None]:
+    if missing := [
+        package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None
+    ]:
         return f'{missing[0]} is not installed; pip install {" ".join(PACKAGES[mode])}'
     if mode == 'native':
         name = str(dtype).removeprefix('torch.')
-        return native.find_problem() if dtype is torch.float32 else f'it computes in float32 only, not in {name}'
+        return (
+            native.find_problem() if dtype is torch.float32 else f'it computes in float32 only, not in {name}'
+        )
     return None
 
 
 def create(mode: str, parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
-    """Make the calls of `mode` from `parts`, which are modified. Raises `UserError` for a mode that is unknown or cannot run."""
+    """Make the calls of `mode` from `parts`, which are modified. Raises `UserError` for a mode that is
+    unknown or cannot run.
+    """
     if mode not in MODES:
         raise UserError(f'there is no mode {mode!r}; choose from auto, {", ".join(MODES)}')
     if problem := find_problem(mode, device, dtype):

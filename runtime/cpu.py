@@ -1,4 +1,5 @@
-"""Faster operations for float32 on a CPU, put into folded networks, which have their channels last throughout.
+"""Faster operations for float32 on a CPU, put into folded networks, which have their channels last
+throughout.
 
 - oneDNN convolves and applies the activation in one pass.
 - Sampling a map at a flow is a weighted sum of four rows of a table, which is what an embedding bag does.
@@ -39,7 +40,9 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
-    """`models.ops.flow.sample` with border padding for a map [N, C, H, W] with its channels last: [N, C, h, w], channels last."""
+    """`models.ops.flow.sample` with border padding for a map [N, C, H, W] with its channels last: [N, C, h,
+    w], channels last.
+    """
     count, channels, height, width = picture.shape
     x, y = flow[:, 0], flow[:, 1]
     if align_corners:
@@ -50,11 +53,15 @@ def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor
     x, y = (torch.where(at > 0, at, 0).clamp(max=side - 1) for at, side in ((x, width), (y, height)))
     left, top = x.floor().clamp(max=max(width - 2, 0)), y.floor().clamp(max=max(height - 2, 0))
     right, below = x - left, y - top
-    first = (top * width + left).long() + height * width * torch.arange(count, device=flow.device)[:, None, None]
+    first = (top * width + left).long() + height * width * torch.arange(count, device=flow.device)[
+        :, None, None
+    ]
     step = 1 if width > 1 else 0
     down = width if height > 1 else 0
     rows = torch.stack([first, first + step, first + down, first + down + step], dim=3).view(-1, 4)
-    weights = torch.stack([(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below], dim=3)
+    weights = torch.stack(
+        [(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below], dim=3
+    )
     table = picture.permute(0, 2, 3, 1).reshape(-1, channels)
     mixed = F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights.view(-1, 4).to(table.dtype))
     return mixed.view(count, *flow.shape[2:], channels).permute(0, 3, 1, 2)
@@ -73,7 +80,9 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         conv = self.conv
         where = conv.padding, conv.stride, conv.dilation, conv.groups
-        return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, conv.bias, *where, self.activation, self.scalars, '')
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, conv.weight, conv.bias, *where, self.activation, self.scalars, ''
+        )
 
 
 class ChannelsLastInstanceNorm(nn.Module):
@@ -123,7 +132,11 @@ def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     made = set()
 
     def merge_activation(conv: nn.Module, activation: nn.Module) -> nn.Module | None:
-        if type(activation) not in ACTIVATIONS or not isinstance(conv, nn.Conv2d) or conv.padding_mode != 'zeros':
+        if (
+            type(activation) not in ACTIVATIONS
+            or not isinstance(conv, nn.Conv2d)
+            or conv.padding_mode != 'zeros'
+        ):
             return None
         merged = operations.convolve(conv, activation)
         if merged is not None:

@@ -1,7 +1,9 @@
-"""CUDA graphs: a network's hundreds of kernel launches recorded once and sent to the GPU as one, for each shape of input.
+"""CUDA graphs: a network's hundreds of kernel launches recorded once and sent to the GPU as one, for each
+shape of input.
 
-A graph reads and writes fixed memory, so that inputs are copied into it and results out of it. The copies stand in the caller's
-stream, and an event keeps two callers in different streams or threads from using the memory at the same time.
+A graph reads and writes fixed memory, so that inputs are copied into it and results out of it. The copies
+stand in the caller's stream, and an event keeps two callers in different streams or threads from using the
+memory at the same time.
 """
 
 import threading
@@ -12,7 +14,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-WARM_UP_CALLS = 3  # libraries select algorithms and allocate memory in the first calls, which a graph must not record
+WARM_UP_CALLS = (
+    3  # libraries select algorithms and allocate memory in the first calls, which a graph must not record
+)
 MOST_GRAPHS = 16  # shapes that are kept; each holds the memory of its buffers
 
 
@@ -59,7 +63,9 @@ class _Recorded(NamedTuple):
 
 
 class GraphedCall:
-    """`call(*inputs)` through one graph for each combination of shapes and dtypes; the results are the caller's own."""
+    """`call(*inputs)` through one graph for each combination of shapes and dtypes; the results are the
+    caller's own.
+    """
 
     def __init__(self, call: Callable[..., tuple[Tensor, ...]], engine: CudaEngine):
         self.call = call
@@ -70,7 +76,9 @@ class GraphedCall:
     @torch.no_grad()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         key = tuple((tuple(x.shape), x.dtype) for x in inputs)
-        with self.lock:  # the operations below are asynchronous, but must be queued without others between them
+        with (
+            self.lock
+        ):  # the operations below are asynchronous, but must be queued without others between them
             if key not in self.recorded:
                 self._record(key, inputs)
             self.recorded.move_to_end(key)
@@ -89,7 +97,10 @@ class GraphedCall:
         if len(self.recorded) >= MOST_GRAPHS:
             _, oldest = self.recorded.popitem(last=False)
             oldest.done.synchronize()
-        places = tuple(x.detach().to(self.engine.device, copy=True, memory_format=torch.contiguous_format) for x in inputs)
+        places = tuple(
+            x.detach().to(self.engine.device, copy=True, memory_format=torch.contiguous_format)
+            for x in inputs
+        )
         graph, outputs = self.engine.capture(self.call, places)
         self.recorded[key] = _Recorded(graph, places, outputs, {}, self.engine.event(), self.engine.event())
 

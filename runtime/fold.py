@@ -23,8 +23,9 @@ Old = TypeVar('Old', bound=nn.Module)
 def folded(network: Network) -> Network:
     """A copy of `network` for inference: eval mode, no gradients, folded as far as possible.
 
-    Batch norms that follow a convolution go into it (one before a ReLU cannot), spectral norms into their weights, the equalised
-    scales and the demodulation's sums of `ModulatedConv` into constants. Shared convolutions stay shared.
+    Batch norms that follow a convolution go into it (one before a ReLU cannot), spectral norms into their
+    weights, the equalised scales and the demodulation's sums of `ModulatedConv` into constants. Shared
+    convolutions stay shared.
     """
     network = copy.deepcopy(network).eval().requires_grad_(False)
     for module in network.modules():
@@ -46,8 +47,12 @@ def fold_batch_norms(layers: nn.Sequential) -> None:
     merge_neighbours(layers, merge)
 
 
-def merge_neighbours(layers: nn.Sequential, merge: Callable[[nn.Module, nn.Module], nn.Module | None]) -> None:
-    """Put `merge(first, second)` in place of two neighbours, in place, wherever it makes one module of them, not None."""
+def merge_neighbours(
+    layers: nn.Sequential, merge: Callable[[nn.Module, nn.Module], nn.Module | None]
+) -> None:
+    """Put `merge(first, second)` in place of two neighbours, in place, wherever it makes one module of them,
+    not None.
+    """
     kept: list[nn.Module] = []
     for layer in layers:
         merged = merge(kept[-1], layer) if kept else None
@@ -69,7 +74,9 @@ def fold_spectral_norms(block: nn.Module) -> None:
 
 
 def replace(network: Network, kind: type[Old], make: Callable[[Old], nn.Module]) -> Network:
-    """Put `make(module)` in place of every `kind` in `network`, and return it; a module under several names is made once."""
+    """Put `make(module)` in place of every `kind` in `network`, and return it; a module under several names
+    is made once.
+    """
     made: dict[nn.Module, nn.Module] = {}  # old -> new
     for parent in list(network.modules()):
         for name, child in list(parent._modules.items()):  # named_children would pass over a second name

@@ -1,7 +1,7 @@
 """A pipeline as three networks of plain tensors: person encoder, garment encoder, and the rest.
 
-Compilers, exporters and CUDA graphs need this form: no options, no nested tuples, each weight in one part only. Order and names
-of inputs and outputs are those of `input_names` and `output_names`.
+Compilers, exporters and CUDA graphs need this form: no options, no nested tuples, each weight in one part
+only. Order and names of inputs and outputs are those of `input_names` and `output_names`.
 """
 
 from collections.abc import Callable
@@ -58,7 +58,9 @@ class PersonEncoder(nn.Module):
 
 
 class GarmentEncoder(nn.Module):
-    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the maps of the garment."""
+    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the maps of the
+    garment.
+    """
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -79,14 +81,20 @@ class Dresser(nn.Module):
 
     def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         levels = (len(tensors) - 2) // 2
-        person_features, (cloth, edge), garment_features = tensors[:levels], tensors[levels : levels + 2], tensors[levels + 2 :]
+        person_features, (cloth, edge), garment_features = (
+            tensors[:levels],
+            tensors[levels : levels + 2],
+            tensors[levels + 2 :],
+        )
         warped = self.flow(person_features, garment_features, cloth, edge)
         generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
         return tuple(x for x in compose(warped, generated, person) if x is not None)
 
 
 class TryOnPart(nn.Module):
-    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: the work per frame of a video."""
+    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: the work per frame of a
+    video.
+    """
 
     def __init__(self, person: nn.Module, dress: nn.Module):
         super().__init__()
@@ -98,7 +106,9 @@ class TryOnPart(nn.Module):
 
 
 class Parts(nn.Module):
-    """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the third in one."""
+    """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the
+    third in one.
+    """
 
     def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module, *, levels: int = LEVELS):
         super().__init__()
@@ -118,7 +128,8 @@ class Parts(nn.Module):
 
 
 class WrappedFlow(FlowNetwork):
-    """Base of flow networks with replaced operations; `network` holds the weights and estimates the coarse offset.
+    """Base of flow networks with replaced operations; `network` holds the weights and estimates the coarse
+    offset.
 
     A subclass's `compare` takes the place of `models.warp_modules.afwm.compare`, the cost volume.
     """
@@ -133,19 +144,29 @@ class WrappedFlow(FlowNetwork):
         if self.compare is not None and hasattr(network, 'compare'):
             setattr(network, 'compare', self.compare)  # noqa: B010 - to a type checker any attribute of a module is one
 
-    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
+    def context(
+        self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]
+    ) -> Tensor | None:
         return self.network.context(condition_features, cloth_features)
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+    def coarse_offset(
+        self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
+    ) -> Tensor:
         return self.network.coarse_offset(level, aligned, condition_feature, context)
 
 
 def split(pipeline: TryOnPipeline) -> Parts:
-    """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it is."""
+    """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it
+    is.
+    """
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)
-    return Parts(PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator), levels=warp.levels).eval()
+    return Parts(
+        PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator), levels=warp.levels
+    ).eval()
 
 
 def save_arithmetic(parts: Parts) -> Parts:
-    """Replace mobile pyramids by ones with a third of the arithmetic, in place, and return `parts`. Faster on CPUs."""
+    """Replace mobile pyramids by ones with a third of the arithmetic, in place, and return `parts`. Faster on
+    CPUs.
+    """
     return replace(parts, MobileFPN, SmoothedPyramid)

@@ -1,4 +1,6 @@
-"""The optimised pipeline: the calls of `TryOnPipeline` over the parts of a mode, and the choice of a mode by timing."""
+"""The optimised pipeline: the calls of `TryOnPipeline` over the parts of a mode, and the choice of a mode by
+timing.
+"""
 
 import functools
 import logging
@@ -36,13 +38,16 @@ class About(NamedTuple):
 
 
 class OptimizedPipeline:
-    """Person, cloth and edge in, the try-on out, as `TryOnPipeline`: `encode_garment`, `encode_person` and codes work alike.
+    """Person, cloth and edge in, the try-on out, as `TryOnPipeline`: `encode_garment`, `encode_person` and
+    codes work alike.
 
-    Codes fit the pipeline that made them only. Results and codes are not changed by later calls. Flows are float32, all else
-    has the pipeline's dtype.
+    Codes fit the pipeline that made them only. Results and codes are not changed by later calls. Flows are
+    float32, all else has the pipeline's dtype.
     """
 
-    def __init__(self, about: About, calls: dict[str, Call], *, mode: str, device: torch.device, dtype: torch.dtype):
+    def __init__(
+        self, about: About, calls: dict[str, Call], *, mode: str, device: torch.device, dtype: torch.dtype
+    ):
         self.family = about.family
         self.is_trained = about.is_trained
         self.size = about.size
@@ -53,7 +58,9 @@ class OptimizedPipeline:
         self._check_size = about.check_size
         self._calls = calls
 
-    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
         """Dress a person; arguments, results and errors are those of `TryOnPipeline`."""
         check_inputs(person, cloth, edge, self._check_size)
         if not isinstance(cloth, GarmentCode):
@@ -75,7 +82,9 @@ class OptimizedPipeline:
         return PersonCode(person, tuple(self._calls['person'](person)))
 
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
-        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W] in [0, 1]."""
+        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W]
+        in [0, 1].
+        """
         check_garment(cloth, edge)
         self._check_size('cloth', cloth)
         cloth, edge, *features = self._calls['garment'](self._bring(cloth), self._bring(edge))
@@ -104,8 +113,9 @@ def optimize(
     """Make a pipeline that computes the same as `pipeline`, faster, on the device where `pipeline` is.
 
     mode: one of `runtime.MODES`, or 'auto', which times the `candidates` (all that are installed) on made-up
-    pictures of `size` (H, W) and takes the fastest; the choice is remembered while the process lives. dtype: float32 on a CPU and
-    float16 on a GPU unless given. Raises `UserError` for a mode that is unknown or cannot run here, with the reason.
+    pictures of `size` (H, W) and takes the fastest; the choice is remembered while the process lives. dtype:
+    float32 on a CPU and float16 on a GPU unless given. Raises `UserError` for a mode that is unknown or
+    cannot run here, with the reason.
     """
     device = next(pipeline.parameters()).device
     dtype = dtype or (torch.float16 if device.type == 'cuda' else torch.float32)
@@ -113,12 +123,18 @@ def optimize(
         size = size or pipeline.size
         return _fastest(pipeline, device, dtype, size, candidates or CANDIDATES[device.type])
     calls = create(mode, split(pipeline), device, dtype)
-    about = About(pipeline.family, pipeline.is_trained, pipeline.size, pipeline.align_corners, pipeline.warp.check_size)
+    about = About(
+        pipeline.family, pipeline.is_trained, pipeline.size, pipeline.align_corners, pipeline.warp.check_size
+    )
     return OptimizedPipeline(about, calls, mode=mode, device=device, dtype=dtype)
 
 
 def _fastest(
-    pipeline: TryOnPipeline, device: torch.device, dtype: torch.dtype, size: tuple[int, int], candidates: Sequence[str]
+    pipeline: TryOnPipeline,
+    device: torch.device,
+    dtype: torch.dtype,
+    size: tuple[int, int],
+    candidates: Sequence[str],
 ) -> OptimizedPipeline:
     networks = type(pipeline.warp).__name__, type(pipeline.generator).__name__
     key = (*networks, str(device), dtype, tuple(size), tuple(candidates), torch.get_num_threads())
@@ -140,10 +156,16 @@ def _fastest(
         if problem is not None:
             _log.info('mode %s is left out: %s', mode, problem)
     if not ready:
-        raise UserError(f'none of {", ".join(candidates)} can run on {device}; give a mode by name to see why')
+        raise UserError(
+            f'none of {", ".join(candidates)} can run on {device}; give a mode by name to see why'
+        )
     calls = [functools.partial(made, *pictures) for made in ready.values()]
     times = time_calls(calls, device=device, repeats=TIMED_CALLS, warm_up=1)
     medians = {mode: statistics.median(values) for mode, values in zip(ready, times, strict=True)}
     _chosen[key] = min(medians, key=lambda mode: medians[mode])
-    _log.info('took %s of %s', _chosen[key], ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items()))
+    _log.info(
+        'took %s of %s',
+        _chosen[key],
+        ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items()),
+    )
     return ready[_chosen[key]]

@@ -1,15 +1,17 @@
-"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is applied to small maps.
+"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is applied to small
+maps.
 
-At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus a 1x1 lateral
-convolution of few channels. All of it is linear, so S can be split and applied before the upsampling:
+At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus
+a 1x1 lateral convolution of few channels. All of it is linear, so S can be split and applied before the
+upsampling:
 
 - S of a lateral convolution is one 3x3 convolution of 24 or 32 channels in place of 256.
-- S of an upsampled chain: each of the nine taps of S is a 1x1 convolution, which commutes with the upsampling. The nine products
-  are computed at the level `BASE`, once for all finer levels. Upsampling them, shifting each to its tap's place and summing is a
-  matrix product along the rows and one along the columns.
+- S of an upsampled chain: each of the nine taps of S is a 1x1 convolution, which commutes with the
+upsampling. The nine products are computed at the level `BASE`, once for all finer levels. Upsampling them,
+shifting each to its tap's place and summing is a matrix product along the rows and one along the columns.
 
-The result differs by rounding only, borders included: the shifts are zero-padded as S is, and the lateral convolution's bias is
-the weight of an additional channel of ones.
+The result differs by rounding only, borders included: the shifts are zero-padded as S is, and the lateral
+convolution's bias is the weight of an additional channel of ones.
 """
 
 import functools
@@ -25,14 +27,18 @@ BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine 
 
 
 def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and 1, and sums."""
+    """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and
+    1, and sums.
+    """
     # Tensors made while a compiler or an exporter traces hold no numbers and must not be cached.
     make = _shifted_upsampling if torch.compiler.is_compiling() else _kept_shifted_upsampling
     return make(size, doublings, dtype, device)
 
 
 def _shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    matrix = torch.eye(size, dtype=dtype, device=device)[None]  # [1, size, size]: the upsampled unit vectors are its rows
+    matrix = torch.eye(size, dtype=dtype, device=device)[
+        None
+    ]  # [1, size, size]: the upsampled unit vectors are its rows
     for _ in range(doublings):
         matrix = F.interpolate(matrix, scale_factor=2.0, mode='linear', align_corners=False)
     padded = F.pad(matrix[0].t(), (0, 0, 1, 1))  # [large + 2, size]
@@ -56,20 +62,28 @@ class Taps(nn.Module):
         self.register_buffer('weight', taps.contiguous())
 
     def products(self, chain: Tensor) -> Tensor:
-        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column of blocks a tap."""
+        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column
+        of blocks a tap.
+        """
         count, _, height, width = chain.shape
         products = self.weight @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
         blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
         return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
 
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is one."""
+        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is
+        one.
+        """
         count, channels, rows, columns = products.shape
-        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
+        down, across = (
+            shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns)
+        )
         wide = (products.flatten(0, 2) @ across.t()).view(count * channels, rows, -1)  # [N * 256, 3 * h, w']
         down = down.expand(count * channels, -1, -1)
         if lateral is None:
-            return torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
+            return (
+                torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
+            )
         lateral = lateral.contiguous()
         return torch.baddbmm(lateral.flatten(0, 1), down, wide).view(lateral.shape)
 
@@ -93,8 +107,12 @@ class ChannelsLastTaps(Taps):
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
         """As that of `Taps`, but for the layout of `products`."""
         count, rows, columns, channels = products.shape
-        down, across = (shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns))
-        wide = across.expand(count * rows, -1, -1).bmm(products.flatten(0, 1)).view(count, rows, -1)  # [N, 3 * h, w' * 256]
+        down, across = (
+            shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns)
+        )
+        wide = (
+            across.expand(count * rows, -1, -1).bmm(products.flatten(0, 1)).view(count, rows, -1)
+        )  # [N, 3 * h, w' * 256]
         if lateral is None:
             base = self.bias.repeat(wide.shape[2] // channels).expand(count, down.shape[0], -1)
         else:
@@ -115,12 +133,18 @@ class SmoothedPyramid(nn.Module):
         self.lateral_layers = nn.ModuleList(laterals[: BASE + 1])
         self.smooth = conv_of(pyramid.smooth_layers[0])
         self.taps = Taps(self.smooth)
-        self.merged = nn.ModuleList(self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals)))
+        self.merged = nn.ModuleList(
+            self.merge(laterals[BASE + 1 : level + 1]) for level in range(BASE + 1, len(laterals))
+        )
 
     def merge(self, laterals: list[nn.Conv2d]) -> nn.Conv2d:
-        """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a channel of ones."""
+        """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a
+        channel of ones.
+        """
         kernel = self.smooth.weight.double()
-        weights = [torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals]
+        weights = [
+            torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals
+        ]
         bias = torch.stack([bias_of(lateral).double() for lateral in laterals]).sum(dim=0)
         weights.append(torch.einsum('ocyx,c->oyx', kernel, bias)[:, None])
         weight = torch.cat(weights, dim=1)
@@ -139,13 +163,20 @@ class SmoothedPyramid(nn.Module):
         features: list[Tensor] = []
         chain = self.top_layer(x.mean(dim=(2, 3), keepdim=True))
         for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
-            chain = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False) + lateral(encoded)
+            chain = F.interpolate(
+                chain, size=encoded.shape[2:], mode='bilinear', align_corners=False
+            ) + lateral(encoded)
             features.append(self.smooth(chain) if len(features) < BASE else chain)
         products = self.taps.products(features.pop())
         features.append(self.taps.place(products, None, 0))
         inputs: list[Tensor] = []
-        for doublings, (merged, encoded) in enumerate(zip(self.merged, maps[BASE + 1 :], strict=True), start=1):
-            inputs = [F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False) for coarser in inputs]
+        for doublings, (merged, encoded) in enumerate(
+            zip(self.merged, maps[BASE + 1 :], strict=True), start=1
+        ):
+            inputs = [
+                F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False)
+                for coarser in inputs
+            ]
             inputs.append(encoded)
             lateral = merged(torch.cat([*inputs, torch.ones_like(encoded[:, :1])], dim=1))
             features.append(self.taps.place(products, lateral, doublings))

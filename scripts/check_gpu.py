@@ -1,4 +1,5 @@
-"""Check on a machine with a GPU what needs one: CUDA kernels, pipelines in 16 bits and as graphs, a step of each training stage.
+"""Check on a machine with a GPU what needs one: CUDA kernels, pipelines in 16 bits and as graphs, a step of
+each training stage.
 
 Prints how fast the kernels are, against the PyTorch twin and against a large copy in the same run.
 
@@ -25,7 +26,8 @@ from models.ops.correlation_cuda import find_problem
 from runtime import OptimizedPipeline
 
 SHAPES = ((1, 1, 1, 1), (2, 33, 37, 53), (3, 70, 16, 12), (1, 256, 8, 6), (1, 256, 128, 96))
-# Largest error allowed, as a part of the largest number: the rounding of the result and, in the wide types, of the sums.
+# Largest error allowed, as a part of the largest number: the rounding of the result and, in the wide types,
+# of the sums.
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 3e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 CALLS = 20
 LARGEST_ERROR = 1e-4  # of an optimised picture in float32
@@ -47,7 +49,9 @@ def make_inputs(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tenso
 
 
 def check_twins(dtype: torch.dtype) -> bool:
-    """Compare both twins with the definition in float64, volume and both gradients, and print the largest relative errors."""
+    """Compare both twins with the definition in float64, volume and both gradients, and print the largest
+    relative errors.
+    """
     right = True
     for shape in SHAPES:
         inputs = make_inputs(shape, dtype)
@@ -55,11 +59,15 @@ def check_twins(dtype: torch.dtype) -> bool:
         for impl in ('cuda', 'torch'):
             got = volume_and_gradients(partial(correlation, impl=impl), inputs)
             errors = [
-                ((one.double() - other).abs().max() / other.abs().max()).item() for one, other in zip(got, expected, strict=True)
+                ((one.double() - other).abs().max() / other.abs().max()).item()
+                for one, other in zip(got, expected, strict=True)
             ]
             fine = max(errors) <= TOLERANCES[dtype]  # false for a NaN too
             right &= fine
-            parts = '  '.join(f'{name} {error:.1e}' for name, error in zip(('volume', 'first', 'second'), errors, strict=True))
+            parts = '  '.join(
+                f'{name} {error:.1e}'
+                for name, error in zip(('volume', 'first', 'second'), errors, strict=True)
+            )
             print(f'{"ok" if fine else "WRONG":6s}{impl:6s}{str(dtype)[6:]:9s}{str(list(shape)):20s}{parts}')
     return right
 
@@ -104,7 +112,9 @@ def print_speed(dtype: torch.dtype, shape: tuple[int, ...], attainable: float) -
 
 
 def check_pipelines() -> bool:
-    """Run the four student pipelines, as initialised, in float16 and bfloat16 against float32, and print how near they come."""
+    """Run the four student pipelines, as initialised, in float16 and bfloat16 against float32, and print how
+    near they come.
+    """
     right = True
     size = (256, 192)
     person, cloth = (torch.rand(2, 3, *size, device='cuda') * 2 - 1 for _ in range(2))
@@ -120,12 +130,16 @@ def check_pipelines() -> bool:
             fine = psnr >= smallest and result.flow.dtype is torch.float32
             right &= fine
             verdict = 'ok' if fine else 'WRONG'
-            print(f'{verdict:6s}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {str(result.flow.dtype)[6:]}')
+            print(
+                f'{verdict:6s}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {str(result.flow.dtype)[6:]}'
+            )
     return right
 
 
 def check_optimised() -> bool:
-    """Compare optimised pipelines with the plain ones, in float32 to rounding, in float16 in dB; call graphs from two streams."""
+    """Compare optimised pipelines with the plain ones, in float32 to rounding, in float16 in dB; call graphs
+    from two streams.
+    """
     right = True
     tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     pictures = made_up_pictures(1, (256, 192), torch.device('cuda'))
@@ -138,16 +152,25 @@ def check_optimised() -> bool:
             half = runtime.optimize(pipeline, mode)
             result = half(*pictures)
             psnr = 10 * torch.log10(4 / (result.image.float() - expected).square().mean()).item()
-            fine = error <= LARGEST_ERROR and psnr >= SMALLEST_PSNR[torch.float16] and result.flow.dtype is torch.float32
+            fine = (
+                error <= LARGEST_ERROR
+                and psnr >= SMALLEST_PSNR[torch.float16]
+                and result.flow.dtype is torch.float32
+            )
             fine &= mode != 'graph' or check_graph(half, pictures)
             right &= fine
-            print(f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, float16 {psnr:5.1f} dB')
+            print(
+                f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, float16 '
+                f'{psnr:5.1f} dB'
+            )
     torch.backends.cudnn.allow_tf32 = tf32
     return right
 
 
 def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...]) -> bool:
-    """Repeat calls from two streams and from the host, with codes and another batch size: each must give its own result."""
+    """Repeat calls from two streams and from the host, with codes and another batch size: each must give its
+    own result.
+    """
     person, cloth, edge = pictures
     persons = [person, person.flip(3), -person, person.flip(2)]
     code = pipeline.encode_garment(cloth, edge)
@@ -171,14 +194,20 @@ def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...])
 def print_runtimes() -> None:
     """Print what `python -m benchmarks.pipelines` measures of DM-VTON, shortly."""
     for batch in (1, 8, 64):
-        settings: dict[str, Any] = {'batch': batch, 'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
+        settings: dict[str, Any] = {
+            'batch': batch,
+            'size': (256, 192),
+            'device': torch.device('cuda', 0),
+            'repeats': 50,
+        }
         print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))
 
 
 def check_stages() -> bool:
     """Train one step of each stage in float32 and bfloat16: losses and gradients must be finite.
 
-    The losses are printed, not compared: with an untrained teacher, gates of the distillation flip by rounding alone.
+    The losses are printed, not compared: with an untrained teacher, gates of the distillation flip by
+    rounding alone.
     """
     right, batch = True, made_up_batch(2, (256, 192), torch.device('cuda'))
     for name in STAGES:
@@ -194,7 +223,10 @@ def check_stages() -> bool:
             fine = fine and bool(loss.isfinite()) and all(gradient.isfinite().all() for gradient in gradients)
             losses.append(loss.item())
         right &= fine
-        print(f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} in float32, {losses[1]:.5g} in bfloat16')
+        print(
+            f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} in float32, {losses[1]:.5g} in '
+            'bfloat16'
+        )
     return right
 
 
@@ -208,7 +240,9 @@ def main() -> int:
         print(f'the CUDA kernels cannot run: {problem}', file=sys.stderr)
         return 1
     torch.manual_seed(0)
-    right = all([*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_optimised(), check_stages()])
+    right = all(
+        [*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_optimised(), check_stages()]
+    )
     attainable = copy_bandwidth()
     print(f'{torch.cuda.get_device_name()}: a large copy moves {attainable / 1e9:.0f} GB/s')
     for dtype in (torch.float32, torch.float16, torch.bfloat16):

@@ -35,8 +35,15 @@ HEIGHT = 320  # of an animation
 def main(arguments: list[str] | None = None) -> None:
     """Draw a clip, or put clips side by side."""
     parser = OptionParser('Draw a clip of a person who moves, or make an animation of clips.')
-    parser.add_argument('--out', required=True, help='the clip (.mp4, ...), or with --dressed an animation (.webp, .gif)')
-    parser.add_argument('--dressed', nargs='+', metavar='CLIP', help='clips of one length that the animation shows side by side')
+    parser.add_argument(
+        '--out', required=True, help='the clip (.mp4, ...), or with --dressed an animation (.webp, .gif)'
+    )
+    parser.add_argument(
+        '--dressed',
+        nargs='+',
+        metavar='CLIP',
+        help='clips of one length that the animation shows side by side',
+    )
     parser.add_argument('--seed', type=whole_number(0), default=7, help='of the drawn people')
     parser.add_argument('--index', type=whole_number(0), default=23, help='number of the person')
     parser.add_argument('--frames', type=whole_number(2), default=100, help='frames of the clip, 25 a second')
@@ -66,13 +73,17 @@ def animate(paths: list[Path], out: Path) -> None:
     columns = []
     for path in paths:
         clip = open_clip(path)
-        columns.append([small(frame.pixels) for number, frame in enumerate(clip.frames()) if number % EVERY == 0])
+        columns.append(
+            [small(frame.pixels) for number, frame in enumerate(clip.frames()) if number % EVERY == 0]
+        )
         clip.close()
     pictures = [Image.fromarray(joined(row)) for row in zip(*columns, strict=False)]
     duration = round(1000 * EVERY / RATE)
     with atomic_write(out) as temporary:
         options = {'quality': 70, 'method': 4} if out.suffix.lower() == '.webp' else {'optimize': True}
-        pictures[0].save(temporary, save_all=True, append_images=pictures[1:], duration=duration, loop=0, **options)
+        pictures[0].save(
+            temporary, save_all=True, append_images=pictures[1:], duration=duration, loop=0, **options
+        )
 
 
 def small(pixels: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@
         --pb_warp_checkpoint runs/train/Teacher_truth/weights/pb_warp_ema_last.pt \\
         --pb_gen_checkpoint runs/train/Teacher_truth/weights/pb_gen_ema_last.pt
 
-Writes `train_truths.txt` and `train_gt` into the data root, in the layout that `synthetic.dataset` describes, with `made.json`
-beside them: the made pictures are what a student starts from, the photographs what it must arrive at.
+Writes `train_truths.txt` and `train_gt` into the data root, in the layout that `synthetic.dataset` describes,
+with `made.json` beside them: the made pictures are what a student starts from, the photographs what it must
+arrive at.
 """
 
 import argparse
@@ -35,7 +36,9 @@ SAME = 8 / 127.5  # largest difference of a channel, in [-1, 1], that counts as 
 
 
 def dress(warp: nn.Module, generator: nn.Module, batch: dict) -> tuple[TryOn, Tensor, WarpOutput]:
-    """The people of a batch in the other garment, where that is not different from the photograph, and the own garment warped."""
+    """The people of a batch in the other garment, where that is not different from the photograph, and the
+    own garment warped.
+    """
     inputs = derive_masks(batch)
     kept = inputs.person * derive_keepable(batch['label'], inputs.hand)
     fake = warp(inputs.condition, inputs.unpaired_cloth, inputs.unpaired_edge)
@@ -62,7 +65,9 @@ def write(folder: Path, stem: str, parts: dict[str, Image.Image | np.ndarray]) -
 
 
 @torch.no_grad()
-def dress_set(dataset: VITONDataset, warp: nn.Module, generator: nn.Module, *, batch_size: int, device: torch.device) -> None:
+def dress_set(
+    dataset: VITONDataset, warp: nn.Module, generator: nn.Module, *, batch_size: int, device: torch.device
+) -> None:
     """Dress everybody, then write the list and what says that a teacher made the pictures."""
     folder, lines = dataset.root / FOLDER, []
     folder.mkdir(exist_ok=True)
@@ -73,7 +78,12 @@ def dress_set(dataset: VITONDataset, warp: nn.Module, generator: nn.Module, *, b
         worn = derive_masks(on_device).person_cloth_mask > 0
         shown = (result.mask > 0.5) & (result.warped_edge > 0.5)
         for i, (person, garment) in enumerate(zip(batch['person_name'], batch['unpaired_name'], strict=True)):
-            mask = torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0].byte().cpu().numpy()
+            mask = (
+                torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0]
+                .byte()
+                .cpu()
+                .numpy()
+            )
             bare = torch.where(worn[i].cpu(), float(Parsing.BACKGROUND), batch['label'][i])
             label = torch.where(shown[i].cpu(), float(Parsing.UPPER_CLOTHES), bare)[0].byte().numpy()
             assert own.edge is not None, 'the own garment has an edge'
@@ -94,9 +104,13 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = OptionParser(__doc__.splitlines()[0], prog='python -m scripts.dress_training_set')
     parser.add_argument('--dataroot', required=True, help='training set in the VITON layout')
-    parser.add_argument('--pb_warp_checkpoint', required=True, metavar='PATH', help="the teacher's warp network")
+    parser.add_argument(
+        '--pb_warp_checkpoint', required=True, metavar='PATH', help="the teacher's warp network"
+    )
     parser.add_argument('--pb_gen_checkpoint', required=True, metavar='PATH', help="the teacher's generator")
-    parser.add_argument('--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the pictures made')
+    parser.add_argument(
+        '--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the pictures made'
+    )
     parser.add_argument('--batch_size', type=int, default=16, help='pictures a step')
     parser.add_argument('--seed', type=int, default=0, help='another seed, other garments')
     parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU")

@@ -2,8 +2,9 @@
 
     python -m scripts.lookbook --persons people/ --garments shirts/ --out book/
 
-Reads photographs as tryon.py does. Writes a folder for any static web server, or to open from the disk: `index.html`, which
-needs no script and fetches nothing from elsewhere, and the pictures, each also as a small one that is loaded when it is seen.
+Reads photographs as tryon.py does. Writes a folder for any static web server, or to open from the disk:
+`index.html`, which needs no script and fetches nothing from elsewhere, and the pictures, each also as a small
+one that is loaded when it is seen.
 """
 
 import html
@@ -57,7 +58,10 @@ class Book(NamedTuple):
 def main(arguments: list[str] | None = None) -> None:
     """Dress everybody in everything, then write the page."""
     options = parse_options(arguments)
-    persons, garments = find_pictures(options.persons, '--persons'), find_pictures(options.garments, '--garments')
+    persons, garments = (
+        find_pictures(options.persons, '--persons'),
+        find_pictures(options.garments, '--garments'),
+    )
     out = expand(options.out)
     if out.suffix:
         raise UserError(f'--out {out}: expected the name of a folder, without a suffix')
@@ -65,7 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError(f'--out {out}: there is a page of another kind in it; give a new folder')
     names = name_results(out / 'pictures', persons, garments, suffixes=(SUFFIX,))
     weights = choose_weights(options.checkpoint, weights=options.weights)
-    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=select_device(options.device))
+    pipeline = TryOnPipeline.from_checkpoints(
+        warp=weights.warp, gen=weights.gen, device=select_device(options.device)
+    )
     size = options.size or pipeline.size
     runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')
@@ -81,7 +87,9 @@ def parse_options(arguments: list[str] | None) -> Namespace:
     parser = OptionParser('Dress everybody in everything and make a page of it.')
     several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH', 'required': True}
     parser.add_argument('--persons', help='photographs of people, or folders of them', **several)
-    parser.add_argument('--garments', help='photographs of garments on a plain background, or folders', **several)
+    parser.add_argument(
+        '--garments', help='photographs of garments on a plain background, or folders', **several
+    )
     parser.add_argument('--out', required=True, metavar='FOLDER', help='where the page and its pictures go')
     parser.add_argument('--title', default='Lookbook', help='heading of the page')
     parser.add_argument('--background', choices=BACKGROUNDS, default='auto', help='as of tryon.py')
@@ -132,7 +140,9 @@ def make_book(
         rows.append((save_look(person.photo.picture, original, out, caption_of(path)), looks))
     if not worn or not rows:
         what, given = ('garment', garments) if not worn else ('person', persons)
-        raise UserError(f'no {what} can be used of {len(given)}; the first: {notes[0].removeprefix("left out: ")}')
+        raise UserError(
+            f'no {what} can be used of {len(given)}; the first: {notes[0].removeprefix("left out: ")}'
+        )
     heads = []
     for column, garment in worn.items():
         path = names[0][0].with_name(f'garment_{column + 1:03d}{SUFFIX}')
@@ -177,7 +187,10 @@ def write_page(book: Book, path: Path, *, title: str, about: str) -> None:
 def _figure(look: Look) -> str:
     """A small picture that links to the large one, with its caption."""
     caption, (width, height) = html.escape(look.caption), look.size
-    image = f'<img src="{_link(look.small)}" width="{width}" height="{height}" loading="lazy" decoding="async" alt="{caption}">'
+    image = (
+        f'<img src="{_link(look.small)}" width="{width}" height="{height}" loading="lazy" '
+        f'decoding="async" alt="{caption}">'
+    )
     return f'<figure><a href="{_link(look.path)}">{image}</a><figcaption>{caption}</figcaption></figure>'
 
 

@@ -47,7 +47,9 @@ class Patch:
         both = overlap(self.window, window)
         if both is None:
             return None
-        cut = tuple(slice(b.start - a.start, b.stop - a.start) for a, b in zip(self.window, both, strict=True))
+        cut = tuple(
+            slice(b.start - a.start, b.stop - a.start) for a, b in zip(self.window, both, strict=True)
+        )
         twin = copy.copy(self)
         twin.window, twin.brush = both, Brush(self.brush.frame, both)
         for name, value in vars(self).items():
@@ -57,7 +59,9 @@ class Patch:
 
 
 class ArmPatch(Patch):
-    """The same around one arm, with the arm's own coordinates: place along it, across it, and past the seam of the armhole."""
+    """The same around one arm, with the arm's own coordinates: place along it, across it, and past the seam
+    of the armhole.
+    """
 
     def __init__(self, person: Person, frame: Frame, window: Window, arm: Arm):
         super().__init__(person, frame, window)
@@ -84,8 +88,15 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     points: list[tuple[float, float]] = []
     for side, tip in zip((1, -1), person.tips[::-1], strict=True):
         x = side * np.linspace(person.neck, side * float(tip[0]), 10)
-        half = [(side * person.neck * 0.93, -26), (side * person.neck * 0.95, -15), *zip(x, person.shoulder(x), strict=True)]
-        half += [(side * (abs(tip[0]) - 2), tip[1] + 12), *((side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106))]
+        half = [
+            (side * person.neck * 0.93, -26),
+            (side * person.neck * 0.95, -15),
+            *zip(x, person.shoulder(x), strict=True),
+        ]
+        half += [
+            (side * (abs(tip[0]) - 2), tip[1] + 12),
+            *((side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106)),
+        ]
         points += half if side > 0 else half[::-1]
     outline = person.to_frame(points)
     window = frame.window(outline, 1)
@@ -97,8 +108,12 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     throat = 1 - 0.14 * np.minimum(np.abs(x) / person.neck, 1) ** 3
     rise = ramp((-1 - y) / 6)
     shade = (patch.trunk + rise * (0.96 * throat - patch.trunk)) * (1 - 0.30 * chin)
-    bones = [person.to_frame(spline([(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)])) for s in (-1, 1)]
-    cords = [person.to_frame(spline([(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)])) for s in (-1, 1)]
+    bones = [
+        person.to_frame(spline([(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)])) for s in (-1, 1)
+    ]
+    cords = [
+        person.to_frame(spline([(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)])) for s in (-1, 1)
+    ]
     shade = shade + brush.relief([*bones, *cords], 1.3, 0.07, floats((0.3, -0.9)))
     rgb, alpha = grow(tint(person.skin, shade.astype(np.float32), WARM)), brush.cover(outline)
     neck = grow(((y < -2.5 + 0.03 * x * x) & (np.abs(x) < person.neck + 1.5)).astype(np.float32))
@@ -106,7 +121,9 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
 
 
 def hand_distance(arm: Arm, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distance to the hand and a map that is 1 in the gaps between its fingers; x and y in the torso frame."""
+    """Signed distance to the hand and a map that is 1 in the gaps between its fingers; x and y in the torso
+    frame.
+    """
     sin, cos, size = float(np.sin(arm.hand_angle)), float(np.cos(arm.hand_angle)), arm.girth**0.5
     px, py = (x - arm.wrist[0]) * arm.side / size, (y - arm.wrist[1]) / size
     u, v = px * sin + py * cos, py * sin - px * cos  # u towards the finger tips, v towards the thumb
@@ -116,7 +133,10 @@ def hand_distance(arm: Arm, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
     for base, length, splay in ((3.7, 9.6, 0.16), (1.3, 11.2, 0.03), (-1.2, 10.6, -0.07), (-3.6, 8.4, -0.2)):
         angle = splay * slim + bend * 0.6
         knuckle = (10.0 + 0.5 * length * np.cos(angle), base * slim + 0.5 * length * np.sin(angle))
-        tip = (knuckle[0] + 0.5 * length * np.cos(angle + bend), knuckle[1] + 0.5 * length * np.sin(angle + bend))
+        tip = (
+            knuckle[0] + 0.5 * length * np.cos(angle + bend),
+            knuckle[1] + 0.5 * length * np.sin(angle + bend),
+        )
         bones = capsule(u, v, (10.0, base * slim), knuckle, 1.8, 1.7), capsule(u, v, knuckle, tip, 1.7, 1.35)
         digits.append(np.minimum(*bones))
     ball, end = (6.5, 6.2 * slim + 1), (11.5, 7.2 * slim + 1)
@@ -147,13 +167,18 @@ def arm_layer(person: Person, frame: Frame, patch: ArmPatch) -> Layer:
         shade[fine] += ramp((distance[fine] - hand) / 3 + 0.5) * (flesh - shade[fine])
         distance[fine] = join(distance[fine], hand, 3)
     alpha = np.clip(0.5 - distance * np.float32(person.scale * patch.brush.scale), 0, 1)
-    return Layer(window, tint(person.skin, shade, WARM), alpha, Parsing.ARM_13 if arm.side < 0 else Parsing.ARM_11)
+    return Layer(
+        window, tint(person.skin, shade, WARM), alpha, Parsing.ARM_13 if arm.side < 0 else Parsing.ARM_11
+    )
 
 
 def leg_distances(person: Person, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """Signed distances to the bare legs at the left and at the right of the picture."""
     hip, stance = person.widths(113.0), person.lower['stance']
-    return [capsule(x, y, (s * hip * 0.52, 118), (s * (2 * stance - hip * 0.52), 312), hip * 0.49, 10) for s in (-1, 1)]
+    return [
+        capsule(x, y, (s * hip * 0.52, 118), (s * (2 * stance - hip * 0.52), 312), hip * 0.49, 10)
+        for s in (-1, 1)
+    ]
 
 
 def lower_layers(person: Person, frame: Frame) -> list[Layer]:
@@ -168,14 +193,17 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
     legs = leg_distances(person, x, y)
     left, bare = legs[0] < legs[1], np.minimum(*legs)
     drift = (lower['stance'] - hip * 0.52) / 97
-    leg = np.clip((np.abs(x) - hip * 0.52 - drift * (y - 118)) / (hip * 0.5 - (y - 118) * 0.05), -1, 1) * np.sign(x)
+    leg = np.clip(
+        (np.abs(x) - hip * 0.52 - drift * (y - 118)) / (hip * 0.5 - (y - 118) * 0.05), -1, 1
+    ) * np.sign(x)
     scale = np.float32(person.scale * brush.scale)
     if kind != 'trousers':
         shade = limb_shade(leg, 1.0, 0.0, person.light) - 0.15 * np.exp(-(((y - hem) / 10) ** 2))
         rgb, alpha = grow(tint(person.skin, shade, WARM)), np.clip(0.5 - grow(bare) * scale, 0, 1)
         half = grow(left.astype(np.float32)) >= 0.5
         layers = [
-            Layer(window, rgb, alpha * m, p) for m, p in ((half, Parsing.OTHER_CLOTHES_10), (~half, Parsing.OTHER_CLOTHES_9))
+            Layer(window, rgb, alpha * m, p)
+            for m, p in ((half, Parsing.OTHER_CLOTHES_10), (~half, Parsing.OTHER_CLOTHES_9))
         ]
     body = person.widths(np.minimum(y, 116))
     if kind == 'skirt':
@@ -195,25 +223,46 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
 
 
 def lower_details(person: Person, brush: Brush) -> np.ndarray:
-    """Seams, pockets, creases and a belt of the lower clothes, as an addition to their shade at the drawing size."""
+    """Seams, pockets, creases and a belt of the lower clothes, as an addition to their shade at the drawing
+    size.
+    """
     lower, rng, waist, hip = person.lower, person.rng, person.waist, person.widths(113.0)
     seams, soft = [spline([(-hip, waist + 6.5), (0, waist + 4), (hip, waist + 6.5)])], []
     if lower['kind'] == 'skirt':
         for q in rng.uniform(-0.9, 0.9, 7):
             soft.append(
-                spline([(q * hip, waist + 8), (q * (hip + lower['flare'] * 0.6), 140), (q * (hip + lower['flare']), 190)])
+                spline(
+                    [
+                        (q * hip, waist + 8),
+                        (q * (hip + lower['flare'] * 0.6), 140),
+                        (q * (hip + lower['flare']), 190),
+                    ]
+                )
             )
     else:
-        seams += [spline([(1, waist + 6), (1.5, 116), (0, 124)]), spline([(4.5, waist + 6), (5, 110), (1.5, 119)])]
+        seams += [
+            spline([(1, waist + 6), (1.5, 116), (0, 124)]),
+            spline([(4.5, waist + 6), (5, 110), (1.5, 119)]),
+        ]
         for s in (-1, 1):
-            seams.append(spline([(s * hip * 0.5, waist + 7), (s * hip * 0.66, waist + 14), (s * hip * 0.97, waist + 19)]))
+            seams.append(
+                spline(
+                    [(s * hip * 0.5, waist + 7), (s * hip * 0.66, waist + 14), (s * hip * 0.97, waist + 19)]
+                )
+            )
             seams.append(floats([(s * hip * 0.45, waist - 1), (s * hip * 0.45, waist + 7)]))
-            soft += [spline([(s * 4, 122), (s * (12 + 4 * k), 126 + 5 * k), (s * (24 + 3 * k), 125 + 6 * k)]) for k in range(3)]
+            soft += [
+                spline([(s * 4, 122), (s * (12 + 4 * k), 126 + 5 * k), (s * (24 + 3 * k), 125 + 6 * k)])
+                for k in range(3)
+            ]
         soft.append(floats([(0, 124), (0, 150)]))
     detail = -0.2 * brush.lines([person.to_frame(line) for line in seams], 0.5)
     detail += grow(brush.relief([person.to_frame(line) for line in soft], 1.8, 0.12, floats((0.5, -0.6))))
     if lower['belt'] and lower['kind'] == 'trousers':
-        band = [spline([(q * hip * 1.05, waist + d + 2.2 * q * q) for q in np.linspace(-1, 1, 5)]) for d in (-0.2,)]
+        band = [
+            spline([(q * hip * 1.05, waist + d + 2.2 * q * q) for q in np.linspace(-1, 1, 5)])
+            for d in (-0.2,)
+        ]
         detail -= 0.42 * brush.lines([person.to_frame(line) for line in band], 3.6)
         buckle = [(-3, waist - 2.2), (3.6, waist - 2.2), (3.6, waist + 2), (-3, waist + 2), (-3, waist - 2.2)]
         detail += 0.8 * brush.lines([person.to_frame(buckle)], 0.7)
@@ -230,15 +279,30 @@ def backdrop(person: Person, frame: Frame) -> np.ndarray:
     brush = Brush(frame, frame.whole())
     x, y = brush.axes()
     u, v = x / FRAME_WIDTH - 0.5, y / FRAME_HEIGHT - 0.5
-    shade = 1 + np.float32(look['slope'][0]) * u + np.float32(look['slope'][1]) * v - look['vignette'] * (u * u + v * v) * 2
+    shade = (
+        1
+        + np.float32(look['slope'][0]) * u
+        + np.float32(look['slope'][1]) * v
+        - look['vignette'] * (u * u + v * v) * 2
+    )
     if look['kind'] == 'wall':
         shade = shade + 0.07 * noise(rng, shade.shape)
     elif look['kind'] == 'panels':
         step = rng.uniform(24, 70)
-        shade = shade - 0.10 * np.exp(-((np.mod(x + rng.uniform(0, step), step) / 1.2) ** 2)) + 0.03 * noise(rng, shade.shape)
+        shade = (
+            shade
+            - 0.10 * np.exp(-((np.mod(x + rng.uniform(0, step), step) / 1.2) ** 2))
+            + 0.03 * noise(rng, shade.shape)
+        )
     small_cast = np.zeros((frame.height // 4, frame.width // 4), np.float32)
-    moved = (person.to_frame(spline(mirrored(SHADOW), closed=True)) - (person.light[0] * 26, -6)) * frame.unit + (frame.margin, 0)
+    moved = (
+        person.to_frame(spline(mirrored(SHADOW), closed=True)) - (person.light[0] * 26, -6)
+    ) * frame.unit + (frame.margin, 0)
     cv2.fillPoly(small_cast, [np.rint(moved * 4).astype(np.int32)], 1.0, cv2.LINE_8, 4)
-    cast = cv2.resize(cv2.GaussianBlur(small_cast, (0, 0), 2.6), (frame.width, frame.height), interpolation=cv2.INTER_LINEAR)
+    cast = cv2.resize(
+        cv2.GaussianBlur(small_cast, (0, 0), 2.6), (frame.width, frame.height), interpolation=cv2.INTER_LINEAR
+    )
     small = tint(look['color'], (shade - look['shadow'] * cast).astype(np.float32))
-    return cv2.resize(small, (frame.width * SUPERSAMPLE, frame.height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(
+        small, (frame.width * SUPERSAMPLE, frame.height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST
+    )

@@ -1,8 +1,8 @@
 """Curves, soft brushes and layers, from which all drawings are made.
 
-Lengths are in body units: the frame is 256 units high and shows a person of scale 1 as VITON's photographs do. Everything is
-drawn SUPERSAMPLE times as large as it is stored and averaged down; maps that vary smoothly are computed at the stored size and
-enlarged. Colours are RGB, 0..255.
+Lengths are in body units: the frame is 256 units high and shows a person of scale 1 as VITON's photographs
+do. Everything is drawn SUPERSAMPLE times as large as it is stored and averaged down; maps that vary smoothly
+are computed at the stored size and enlarged. Colours are RGB, 0..255.
 """
 
 from functools import lru_cache
@@ -33,7 +33,9 @@ def ramp(value: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _spline_basis(steps: int) -> np.ndarray:
     t = np.linspace(0, 1, steps, endpoint=False)
-    basis = 0.5 * np.stack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], -1)
+    basis = 0.5 * np.stack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3], -1
+    )
     return basis.astype(np.float32)
 
 
@@ -95,7 +97,9 @@ def noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def tint(color: np.ndarray, shade: np.ndarray, response: tuple = (1.0, 1.0, 1.0)) -> np.ndarray:
     """A colour (3,) under a shade [h, w] around 1 -> [h, w, 3]; `response` per channel."""
-    return cv2.merge([(shade - 1) * np.float32(c * k) + np.float32(c) for c, k in zip(color, response, strict=True)])
+    return cv2.merge(
+        [(shade - 1) * np.float32(c * k) + np.float32(c) for c, k in zip(color, response, strict=True)]
+    )
 
 
 def grow(image: np.ndarray) -> np.ndarray:
@@ -131,7 +135,9 @@ class Frame(NamedTuple):
         return slice(0, self.height), slice(0, self.width)
 
     def window(self, points: ArrayLike, pad: float = 0.0) -> Window | None:
-        """The window that holds points [N, 2] in frame units, widened by `pad` units; None where that is out of the picture."""
+        """The window that holds points [N, 2] in frame units, widened by `pad` units; None where that is out
+        of the picture.
+        """
         x0, y0 = ((np.min(points, 0) - pad) * self.unit + (self.margin, 0)).astype(int).tolist()
         x1, y1 = ((np.max(points, 0) + pad) * self.unit + (self.margin + 1, 1)).astype(int).tolist()
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, self.width), min(y1, self.height)
@@ -142,7 +148,9 @@ class Brush:
     """Draws anti-aliased shapes, given in units, into a window at the drawing size."""
 
     def __init__(self, frame: Frame, window: Window, *, zoom: float = 1.0, origin: ArrayLike = (0.0, 0.0)):
-        """With `zoom` and `origin`, shapes are given in units of which `zoom` make a frame unit, from `origin` on."""
+        """With `zoom` and `origin`, shapes are given in units of which `zoom` make a frame unit, from
+        `origin` on.
+        """
         self.frame, self.window, self.zoom, self.origin = frame, window, zoom, floats(origin)
         self.shape = tuple((s.stop - s.start) * SUPERSAMPLE for s in window)
         self.scale = frame.unit * SUPERSAMPLE * zoom
@@ -151,7 +159,9 @@ class Brush:
 
     def pixels(self, points: ArrayLike) -> np.ndarray:
         """Units -> sixteenths of a drawing pixel, as OpenCV's drawing functions take them with shift=4."""
-        return np.rint((np.asarray(points, np.float32) * np.float32(self.scale) + self.shift) * 16).astype(np.int32)
+        return np.rint((np.asarray(points, np.float32) * np.float32(self.scale) + self.shift) * 16).astype(
+            np.int32
+        )
 
     def blank(self, value: int = 0) -> np.ndarray:
         """An empty 8-bit drawing."""
@@ -170,7 +180,9 @@ class Brush:
         thickness = max(1, round(width * self.scale))
         cv2.polylines(mask, [self.pixels(line) for line in lines], False, 255, thickness, cv2.LINE_AA, 4)
         if soft:
-            mask = cv2.blur(cv2.blur(mask, (self.odd(soft), self.odd(soft))), (self.odd(soft), self.odd(soft)))
+            mask = cv2.blur(
+                cv2.blur(mask, (self.odd(soft), self.odd(soft))), (self.odd(soft), self.odd(soft))
+            )
         return mask * np.float32(1 / 255)
 
     def odd(self, soft: float) -> int:
@@ -190,8 +202,12 @@ class Brush:
         unit = self.frame.unit
         folds = np.zeros([s.stop - s.start for s in self.window], np.uint8)
         for index, item in enumerate(lines):
-            points = np.rint((np.asarray(item) * self.scale + self.shift) * (16 / SUPERSAMPLE)).astype(np.int32)
-            cv2.polylines(folds, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4)
+            points = np.rint((np.asarray(item) * self.scale + self.shift) * (16 / SUPERSAMPLE)).astype(
+                np.int32
+            )
+            cv2.polylines(
+                folds, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4
+            )
         side = 2 * max(1, round(soft * unit * 1.2)) + 1
         height = cv2.blur(cv2.blur(folds.astype(np.float32), (side, side)), (side, side))
         lx, ly = (float(v) * strength * unit / 100 for v in light[:2])
@@ -204,9 +220,10 @@ class Brush:
 class Layer(NamedTuple):
     """A patch of paint: `rgb` [h, w, 3] and `alpha` [h, w] float32 at the drawing size.
 
-    `label` is the parsing id wherever the patch covers at least half of a stored pixel (None: paint only); `flow` [h, w, 2], for
-    layers of the garment, is the pixel (x, y) of the flat garment that is seen at each stored pixel. Without rgb a layer with a
-    label only renames what is there, and one without darkens it by alpha.
+    `label` is the parsing id wherever the patch covers at least half of a stored pixel (None: paint only);
+    `flow` [h, w, 2], for layers of the garment, is the pixel (x, y) of the flat garment that is seen at each
+    stored pixel. Without rgb a layer with a label only renames what is there, and one without darkens it by
+    alpha.
     """
 
     window: Window
@@ -221,7 +238,9 @@ class Layer(NamedTuple):
 
 
 def paint(layer: Layer, canvas: np.ndarray, parsing: np.ndarray, flow: np.ndarray) -> None:
-    """Paint a layer onto canvas [2h, 2w, 3], parsing [h, w] and flow [h, w, 2] (NaN where no garment is seen), in place."""
+    """Paint a layer onto canvas [2h, 2w, 3], parsing [h, w] and flow [h, w, 2] (NaN where no garment is
+    seen), in place.
+    """
     rows, columns = (slice(s.start * SUPERSAMPLE, s.stop * SUPERSAMPLE) for s in layer.window)
     patch = canvas[rows, columns]
     if layer.rgb is not None:
@@ -241,7 +260,9 @@ def overlap(first: Window, second: Window | None) -> Window | None:
     """Intersection of two windows; None if it is empty."""
     if second is None:
         return None
-    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    rows, columns = (
+        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True)
+    )
     both = rows, columns
     return both if all(s.stop > s.start for s in both) else None
 
@@ -258,9 +279,13 @@ def crop(layer: Layer, window: Window | None) -> Layer | None:
 
 
 def limb_shade(across: np.ndarray, normal_x, normal_y, light: np.ndarray) -> np.ndarray:
-    """Shade of a round limb, 1 where it faces us; `across` is -1..1 from rim to rim, `light` [3] leads to the lamp."""
+    """Shade of a round limb, 1 where it faces us; `across` is -1..1 from rim to rim, `light` [3] leads to the
+    lamp.
+    """
     facing = np.sqrt(np.maximum(1 - across * across, 0.03))
-    lit = facing + across * (normal_x * np.float32(light[0] / light[2]) + normal_y * np.float32(light[1] / light[2]))
+    lit = facing + across * (
+        normal_x * np.float32(light[0] / light[2]) + normal_y * np.float32(light[1] / light[2])
+    )
     return 0.6 + 0.4 * np.minimum(np.maximum(lit, 0), 1.3)
 
 

@@ -1,29 +1,35 @@
-"""Writes a synthetic data set in VITON's folder layout: drawn people and garments, and the true try-on of each test pair.
+"""Writes a synthetic data set in VITON's folder layout: drawn people and garments, and the true try-on of
+each test pair.
 
-Not part of any paper: it stands in for VITON where that cannot be had, and it has what VITON lacks, the truth. The folder:
+Not part of any paper: it stands in for VITON where that cannot be had, and it has what VITON lacks, the
+truth. The folder:
 
-    VITON_traindata/  train_pairs.txt  train_img/ train_color/ train_edge/ train_label/ train_densepose/ train_pose/
-    VITON_test/       test_pairs.txt   test_img/  test_color/  test_edge/  test_label/  test_densepose/  test_pose/
-                      test_gt/{img,flow,mask}/
+    VITON_traindata/  train_pairs.txt  train_img/ train_color/ train_edge/
+                      train_label/ train_densepose/ train_pose/
+    VITON_test/       test_pairs.txt   test_img/  test_color/  test_edge/
+                      test_label/  test_densepose/  test_pose/  test_gt/{img,flow,mask}/
     synthetic.json    version, seed, size and counts
 
-With `--truths` training people have the truth in a neighbour's garment, too: `train_truths.txt` lists who tries on what, and
-`train_gt/{img,flow,mask,label,own_flow}/` has the files.
+With `--truths` training people have the truth in a neighbour's garment, too: `train_truths.txt` lists who
+tries on what, and `train_gt/{img,flow,mask,label,own_flow}/` has the files.
 
-Record i is the person `<i>_0.jpg` and that person's garment `<i>_1.jpg`. Training pairs are people and their own garments,
-test pairs people and a neighbour's garment. For each of those `test_gt` holds, under `<person stem>__<garment stem>`,
+Record i is the person `<i>_0.jpg` and that person's garment `<i>_1.jpg`. Training pairs are people and their
+own garments, test pairs people and a neighbour's garment. For each of those `test_gt` holds, under `<person
+stem>__<garment stem>`,
 
 - `img/*.png`: the same picture with that garment on, before any JPEG;
-- `flow/*.npy`: float16 [2, H, W], the sampling grid in normalised (x, y) that leads from each pixel to the flat garment,
-  `pixel / ((size - 1) / 2) - 1` as the networks use it with `align_corners`; NaN where no garment is seen;
-- `mask/*.png`: 255 where the new garment is seen (in at least half of the pixel); 128 on the other pixels that the old
-  garment covered or whose colour changed: skin and clothes that came out from under it, and the soft rim, a few pixels
-  wide, of either garment with its shadow; 0 elsewhere, where the two pictures are equal bit by bit;
-- in training `label/*.png`: the parsing of that picture, and `own_flow/*.npy`: the flow of the person's picture to the person's
-  own garment, so that a pair can be used in both directions.
+- `flow/*.npy`: float16 [2, H, W], the sampling grid in normalised (x, y) that leads from each pixel to the
+flat garment, `pixel / ((size - 1) / 2) - 1` as the networks use it with `align_corners`; NaN where no garment
+is seen;
+- `mask/*.png`: 255 where the new garment is seen (in at least half of the pixel); 128 on the other pixels
+that the old garment covered or whose colour changed: skin and clothes that came out from under it, and the
+soft rim, a few pixels wide, of either garment with its shadow; 0 elsewhere, where the two pictures are equal
+bit by bit;
+- in training `label/*.png`: the parsing of that picture, and `own_flow/*.npy`: the flow of the person's
+picture to the person's own garment, so that a pair can be used in both directions.
 
-Record i depends on (seed, split, i) alone, not on counts or workers. Who swaps garments with whom is fixed too, but for
-the last three of a test set of odd size.
+Record i depends on (seed, split, i) alone, not on counts or workers. Who swaps garments with whom is fixed
+too, but for the last three of a test set of odd size.
 """
 
 import io
@@ -71,8 +77,8 @@ SMALLEST_SIDE = 64
 class DrawnTruth:
     """Ground truth for an unpaired garment.
 
-    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is seen), `mask` and
-    `parsing` uint8 [H, W] are what the first lines of this file define.
+    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is
+    seen), `mask` and `parsing` uint8 [H, W] are what the first lines of this file define.
     """
 
     image: np.ndarray
@@ -85,9 +91,10 @@ class DrawnTruth:
 class Record:
     """One person in their own garment, with every annotation.
 
-    `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8 [H, W], ids of
-    `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros where hidden or out of the picture);
-    `flow` float32 [2, H, W] as in `DrawnTruth`; `truth` the same person in another garment, where one was asked for.
+    `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8
+    [H, W], ids of `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros
+    where hidden or out of the picture); `flow` float32 [2, H, W] as in `DrawnTruth`; `truth` the same person
+    in another garment, where one was asked for.
     """
 
     person: np.ndarray
@@ -122,11 +129,18 @@ def normalised_flow(pixels: np.ndarray) -> np.ndarray:
 
 
 def render_record(
-    seed: int, split: str, index: int, *, size: tuple[int, int] = (256, 192), other: int | None = None, shade: bool = True
+    seed: int,
+    split: str,
+    index: int,
+    *,
+    size: tuple[int, int] = (256, 192),
+    other: int | None = None,
+    shade: bool = True,
 ) -> Record:
     """Draw record `index` of a split ('train' or 'test'), and its truth in the garment of record `other`.
 
-    Without `shade` worn garments lack folds and shadow: each of their pixels is the flat garment at the record's flow.
+    Without `shade` worn garments lack folds and shadow: each of their pixels is the flat garment at the
+    record's flow.
     """
     frame = Frame(*size)
     scene = Scene(sample_person(_stream(seed, split, index, 2), male=_is_male(seed, split, index)), frame)
@@ -141,11 +155,22 @@ def render_record(
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
         mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
         truth = DrawnTruth(image, normalised_flow(new_flow), mask, new_parsing)
-    return Record(person, own.picture, own.edge, parsing, densepose, scene.key_points(densepose), normalised_flow(flow), truth)
+    return Record(
+        person,
+        own.picture,
+        own.edge,
+        parsing,
+        densepose,
+        scene.key_points(densepose),
+        normalised_flow(flow),
+        truth,
+    )
 
 
 def partner(index: int, count: int) -> int:
-    """Whose garment a person of a test set tries on: neighbours swap; the last three of an odd count pass theirs on in a ring."""
+    """Whose garment a person of a test set tries on: neighbours swap; the last three of an odd count pass
+    theirs on in a ring.
+    """
     if count % 2 and index >= count - 3:
         return count - 3 + (index - count + 4) % 3
     return index ^ 1
@@ -191,7 +216,9 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
     }
     if other is not None:
         pair = f'{stem}_0__{other:06d}_1'
-        kinds = {'truth': 'img', 'flow': 'flow', 'mask': 'mask'} | (MORE_IN_TRAINING if split == 'train' else {})
+        kinds = {'truth': 'img', 'flow': 'flow', 'mask': 'mask'} | (
+            MORE_IN_TRAINING if split == 'train' else {}
+        )
         for name, kind in kinds.items():
             paths[name] = f'{folder}/{split}_gt/{kind}/{pair}.{"npy" if "flow" in kind else "png"}'
     return paths
@@ -199,13 +226,24 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
 
 def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
     split, index, other = task
-    record, paths = render_record(seed, split, index, size=size, other=other), record_paths(split, index, other)
+    record, paths = (
+        render_record(seed, split, index, size=size, other=other),
+        record_paths(split, index, other),
+    )
     parts = {'person': jpeg_bytes(record.person), 'cloth': jpeg_bytes(record.cloth)}
     parts['edge'] = jpeg_bytes(record.edge, EDGE_QUALITY)
-    parts |= {'parsing': png_bytes(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
+    parts |= {
+        'parsing': png_bytes(record.parsing),
+        'densepose': _npy(record.densepose),
+        'pose': _pose_json(record.pose),
+    }
     if record.truth:
         truth = record.truth
-        parts |= {'truth': png_bytes(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': png_bytes(truth.mask)}
+        parts |= {
+            'truth': png_bytes(truth.image),
+            'flow': _npy(truth.flow.astype(np.float16)),
+            'mask': png_bytes(truth.mask),
+        }
         parts |= {'truth_parsing': png_bytes(truth.parsing), 'own_flow': _npy(record.flow.astype(np.float16))}
     for name, path in paths.items():
         _write(root, path, parts[name])
@@ -231,7 +269,8 @@ def using(option: str, path: Path) -> Iterator[None]:
     except OSError as error:
         where = f' at {error.filename}' if error.filename else ''
         raise UserError(
-            f'{option} {path}: cannot be written ({error.strerror or error}{where}); check its permissions and the '
+            f'{option} {path}: cannot be written ({error.strerror or error}{where}); check its '
+            'permissions and the '
             'space on its disk, or give another'
         ) from error
 
@@ -241,16 +280,22 @@ def check_drawing(seed: int, size: tuple[int, int]) -> None:
     if seed < 0:
         raise UserError(f'--seed {seed}: expected 0 or more')
     if min(valid_size(size)) < SMALLEST_SIDE:
-        raise UserError(f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from {SMALLEST_SIDE} on')
+        raise UserError(
+            f'--size {size[0]} {size[1]}: expected height and width, multiples of 32 from {SMALLEST_SIDE} on'
+        )
 
 
-def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int, truths: bool) -> None:
+def _check(
+    root: Path, train: int, test: int, seed: int, size: tuple[int, int], workers: int, truths: bool
+) -> None:
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
     if test == 1:
         raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
     if truths and train < 2:
-        raise UserError(f'--truths --train {train}: a person tries on the garment of another one; give 2 and more')
+        raise UserError(
+            f'--truths --train {train}: a person tries on the garment of another one; give 2 and more'
+        )
     check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
@@ -265,7 +310,8 @@ def _read_manifest(root: Path) -> dict | None:
         return None
     if MANIFEST not in content:
         raise UserError(
-            f'--root {root}: holds something else ({content[0]}); give one that is new, empty or made by this command'
+            f'--root {root}: holds something else ({content[0]}); give one that is new, empty or made by '
+            'this command'
         )
     refusal = UserError(f'{root / MANIFEST}: not a manifest of this command; give another folder')
     if not os.path.isfile(root / MANIFEST):
@@ -286,12 +332,17 @@ def _agree(root: Path, old: dict, new: dict) -> None:
     """Refuse to mix records that were drawn differently, and to leave records that no list names."""
     for key in ('version', 'seed', 'size'):
         if old[key] != new[key]:
-            raise UserError(f'--root {root}: was made with {key} {old[key]}, asked for {new[key]}; give another folder')
+            raise UserError(
+                f'--root {root}: was made with {key} {old[key]}, asked for {new[key]}; give another folder'
+            )
     if old['truths'] and not new['truths']:
         raise UserError(f'--root {root}: was made with --truths; give it again, or another folder')
     for split in SPLITS:
         if new[split] < old[split]:
-            raise UserError(f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; ask for as many or more')
+            raise UserError(
+                f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; ask for as '
+                'many or more'
+            )
 
 
 def _tasks(train: int, test: int, truths: bool) -> list[tuple[str, int, int | None]]:
@@ -318,7 +369,9 @@ def _run(tasks: list, work: partial, workers: int, bar: tqdm) -> None:
             cv2.setNumThreads(threads)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
+    ) as pool:
         for _ in pool.map(work, tasks, chunksize=8):
             bar.update()
 
@@ -334,15 +387,23 @@ def write_dataset(
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Write the data set to a folder, or what is missing of it; returns the folder. `truths`: of training people, too.
+    """Write the data set to a folder, or what is missing of it; returns the folder. `truths`: of training
+    people, too.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
-    Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or size that do
-    not go with what it holds.
+    Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or
+    size that do not go with what it holds.
     """
     root, size = expand(root), (int(size[0]), int(size[1]))
     _check(root, train, test, seed, size, workers, truths)
-    manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test, 'truths': truths}
+    manifest = {
+        'version': VERSION,
+        'seed': seed,
+        'size': list(size),
+        'train': train,
+        'test': test,
+        'truths': truths,
+    }
     with using('--root', root):
         _write_missing(root, manifest, workers=workers, progress=progress)
     return root
@@ -354,13 +415,18 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
     if old:
         _agree(root, old, manifest)
     tasks = _tasks(manifest['train'], manifest['test'], manifest['truths'])
-    folders = {PARTIAL, *(str(Path(path).parent) for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values())}
+    folders = {
+        PARTIAL,
+        *(str(Path(path).parent) for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values()),
+    }
     for folder in folders:
         (root / folder).mkdir(parents=True, exist_ok=True)
     _write(root, MANIFEST, json.dumps(manifest).encode())
     missing = [task for task in tasks if not _complete(root, task)]
     begin = time.perf_counter()
-    with tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit='record', disable=not progress) as bar:
+    with tqdm(
+        total=len(tasks), initial=len(tasks) - len(missing), unit='record', disable=not progress
+    ) as bar:
         _run(missing, partial(_write_record, root=root, seed=seed, size=size), workers, bar)
     if progress and missing:
         rate = len(missing) / (time.perf_counter() - begin) / workers
@@ -376,11 +442,15 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
 
 
 def listed_in(split: str, index: int, other: int | None) -> dict[str, int]:
-    """The lists that name a person, relative to the root, and whose garment stands beside that person there."""
+    """The lists that name a person, relative to the root, and whose garment stands beside that person
+    there.
+    """
     folder = SPLITS[split][0]
     if split == 'test':
         return {f'{folder}/test_pairs.txt': index if other is None else other}
-    return {f'{folder}/train_pairs.txt': index} | ({} if other is None else {f'{folder}/train_truths.txt': other})
+    return {f'{folder}/train_pairs.txt': index} | (
+        {} if other is None else {f'{folder}/train_truths.txt': other}
+    )
 
 
 def _drop_stale_truths(root: Path, tasks: list) -> None:

@@ -15,9 +15,10 @@ from synthetic.prints import contrast, dye, paint_graphic, paint_pattern
 class Garment:
     """A flat garment.
 
-    `picture` uint8 [h, w, 3] on white and `edge` uint8 [h, w], 0 or 255, are what is stored. `cloth` float32 [h, w, 3] is the
-    picture without the white around it; `panel` and `front` float32 [h, w] in 0..1 cover what shows when worn: the front without
-    and with its sleeves. A body unit is `zoom` frame units, from `origin` on.
+    `picture` uint8 [h, w, 3] on white and `edge` uint8 [h, w], 0 or 255, are what is stored. `cloth` float32
+    [h, w, 3] is the picture without the white around it; `panel` and `front` float32 [h, w] in 0..1 cover
+    what shows when worn: the front without and with its sleeves. A body unit is `zoom` frame units, from
+    `origin` on.
     """
 
     cut: Cut
@@ -33,10 +34,16 @@ class Garment:
 def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garment:
     """A random garment, flat on white, about as large as the frame allows."""
     cut = sample_cut(rng, male=male)
-    panels, sleeves = [cut.panel(), *cut.collars()], [cut.sleeve_outline(s) for s in (-1, 1)] if cut.sleeve else []
+    panels, sleeves = (
+        [cut.panel(), *cut.collars()],
+        [cut.sleeve_outline(s) for s in (-1, 1)] if cut.sleeve else [],
+    )
     points = np.concatenate([*panels, *sleeves, cut.back()])
     low, high = points.min(0), points.max(0)
-    zoom = float(min(FRAME_WIDTH * 0.96 / (high[0] - low[0]), FRAME_HEIGHT * 0.92 / (high[1] - low[1])) * rng.uniform(0.9, 1.0))
+    zoom = float(
+        min(FRAME_WIDTH * 0.96 / (high[0] - low[0]), FRAME_HEIGHT * 0.92 / (high[1] - low[1]))
+        * rng.uniform(0.9, 1.0)
+    )
     origin = floats((96 + rng.uniform(-2, 2), 128 - zoom * (high[1] + low[1]) / 2 + rng.uniform(-4, 4)))
     window = frame.window(points * zoom + origin, 2)
     assert window is not None, 'a garment lies within the frame'
@@ -57,9 +64,23 @@ def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garme
     for part, patch in zip(parts, (cover, panel, front), strict=True):
         part[window] = patch
     whole = cv2.copyMakeBorder(
-        cloth, window[0].start, frame.height - window[0].stop, window[1].start, frame.width - window[1].stop, cv2.BORDER_REPLICATE
+        cloth,
+        window[0].start,
+        frame.height - window[0].stop,
+        window[1].start,
+        frame.width - window[1].stop,
+        cv2.BORDER_REPLICATE,
     )
-    return Garment(cut, zoom, origin, picture, np.where(parts[0] >= 0.5, 255, 0).astype(np.uint8), whole, parts[1], parts[2])
+    return Garment(
+        cut,
+        zoom,
+        origin,
+        picture,
+        np.where(parts[0] >= 0.5, 255, 0).astype(np.uint8),
+        whole,
+        parts[1],
+        parts[2],
+    )
 
 
 def paint_cloth(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray]) -> np.ndarray:
@@ -70,8 +91,12 @@ def paint_cloth(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.
     if arms and rng.uniform() < 0.1:
         canvas[arms[0] | arms[1]] = second.astype(np.uint8)
     if cut.kind in ('tee', 'long', 'sweater', 'hoodie', 'tank') and rng.uniform() < 0.55:
-        middle = canvas[canvas.shape[0] // 3 : canvas.shape[0] // 2, canvas.shape[1] // 3 : canvas.shape[1] // 2].reshape(-1, 3)
-        paint_graphic(rng, brush, cut, canvas, contrast(rng, *middle[:: len(middle) // 4].astype(np.float32)), third)
+        middle = canvas[
+            canvas.shape[0] // 3 : canvas.shape[0] // 2, canvas.shape[1] // 3 : canvas.shape[1] // 2
+        ].reshape(-1, 3)
+        paint_graphic(
+            rng, brush, cut, canvas, contrast(rng, *middle[:: len(middle) // 4].astype(np.float32)), third
+        )
     paint_trims(rng, brush, cut, canvas, base, second)
     return canvas
 
@@ -84,7 +109,9 @@ def paint_trims(
     dark = np.clip(base * 0.7 - 6, 0, 255).tolist()
 
     def line(points: np.ndarray | list, color: list = dark, width: float = 0.4) -> None:
-        cv2.polylines(canvas, [brush.pixels(points)], False, color, max(1, round(width * brush.scale)), cv2.LINE_AA, 4)
+        cv2.polylines(
+            canvas, [brush.pixels(points)], False, color, max(1, round(width * brush.scale)), cv2.LINE_AA, 4
+        )
 
     def fill(points: np.ndarray, color: list) -> None:
         cv2.fillPoly(canvas, [brush.pixels(points)], color, cv2.LINE_AA, 4)
@@ -102,7 +129,11 @@ def paint_trims(
             if banded:
                 fill(cut.sleeve_outline(side, start, 1.05), trim)
             line(np.stack(cut.sleeve_point(np.full(2, start), np.array((-1.0, 1.0))), -1) * (side, 1))
-            hole = [(side * cut.tip, cut.drop), (side * (cut.tip - 2.5), (cut.drop + cut.pit) / 2), (side * cut.chest, cut.pit)]
+            hole = [
+                (side * cut.tip, cut.drop),
+                (side * (cut.tip - 2.5), (cut.drop + cut.pit) / 2),
+                (side * cut.chest, cut.pit),
+            ]
             line(spline(hole), dark, 0.5)
     wide = cut.widths(cut.length)
     hem = np.array([(q * wide, cut.length + cut.curve * (1 - q * q)) for q in np.linspace(-1.05, 1.05, 15)])
@@ -115,7 +146,9 @@ def paint_trims(
             line([(x, cut.depth * 0.8), (x, bottom)])
         button = [232, 228, 220] if np.mean(base) < 150 else [120, 110, 100]
         for y in np.arange(cut.depth + 3, bottom - 1, 13 if cut.collar == 'shirt' else 6.5):
-            cv2.circle(canvas, brush.pixels((0, y)).tolist(), int(15 * brush.scale), button, -1, cv2.LINE_AA, 4)
+            cv2.circle(
+                canvas, brush.pixels((0, y)).tolist(), int(15 * brush.scale), button, -1, cv2.LINE_AA, 4
+            )
     for leaf in cut.collars():
         fill(leaf, trim if cut.collar == 'polo' else base.tolist())
         line(np.concatenate([leaf, leaf[:1]]), dark, 0.5)
@@ -128,7 +161,11 @@ def paint_pockets(rng: np.random.Generator, cut: Cut, line, cord: list) -> None:
         low = cut.length - 12
         line([(-21, low), (-15, low - 22), (15, low - 22), (21, low), (-21, low)], width=0.6)
         for side in (-1, 1):
-            line(spline([(side * 5, cut.depth + 3), (side * 6, cut.depth + 14), (side * 5.5, cut.depth + 24)]), cord, 0.9)
+            line(
+                spline([(side * 5, cut.depth + 3), (side * 6, cut.depth + 14), (side * 5.5, cut.depth + 24)]),
+                cord,
+                0.9,
+            )
     elif cut.kind == 'shirt' or (cut.kind == 'tee' and rng.uniform() < 0.1):
         x, y = 12, cut.pit + 2
         line([(x, y), (x + 14, y), (x + 14, y + 13), (x + 7, y + 16), (x, y + 13), (x, y)])
@@ -142,11 +179,25 @@ def flat_shade(rng: np.random.Generator, brush: Brush, cut: Cut, cover: np.ndarr
     lines, wide = [], cut.widths(cut.length)
     for q in rng.uniform(-0.9, 0.9, 4):
         bend, top = rng.uniform(-4, 4), cut.length * rng.uniform(0.4, 0.65)
-        lines.append(spline([(q * wide, cut.length - 2), (q * wide * 0.92, cut.length * 0.78), (q * wide * 0.85 + bend, top)]))
+        lines.append(
+            spline(
+                [
+                    (q * wide, cut.length - 2),
+                    (q * wide * 0.92, cut.length * 0.78),
+                    (q * wide * 0.85 + bend, top),
+                ]
+            )
+        )
     for s in (-1, 1):
         ends = cut.pit + rng.uniform(4, 14), cut.pit + rng.uniform(14, 34)
         lines.append(
-            spline([(s * cut.chest * 0.95, cut.pit + 2), (s * cut.chest * 0.7, ends[0]), (s * cut.chest * 0.45, ends[1])])
+            spline(
+                [
+                    (s * cut.chest * 0.95, cut.pit + 2),
+                    (s * cut.chest * 0.7, ends[0]),
+                    (s * cut.chest * 0.45, ends[1]),
+                ]
+            )
         )
         for start in rng.uniform(0.15, 0.8, 3 if cut.sleeve > 0.5 else 0):
             t, a = np.array((start, start + 0.05, start + 0.12)), np.array((-0.9, 0.0, 0.7))

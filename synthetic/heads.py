@@ -11,11 +11,15 @@ from synthetic.people import WARM, Person
 
 
 class Head:
-    """Coordinates of the head: origin between eyes and nose, chin at y = 25, crown at -25, cheeks at x = +-18."""
+    """Coordinates of the head: origin between eyes and nose, chin at y = 25, crown at -25, cheeks at x =
+    +-18.
+    """
 
     def __init__(self, person: Person):
         self.person, look = person, person.head
-        self.center = floats((look['turn'] * 2.5 + 8 * np.sin(look['tilt']), -12.8 - 25 * look['size'] + look['nod']))
+        self.center = floats(
+            (look['turn'] * 2.5 + 8 * np.sin(look['tilt']), -12.8 - 25 * look['size'] + look['nod'])
+        )
         cos, sin = float(np.cos(look['tilt'])), float(np.sin(look['tilt']))
         size = floats([[look['size'] * look['width']], [look['size']]])
         self.matrix = size * floats([[cos, sin], [-sin, cos]])
@@ -73,7 +77,11 @@ def face_shade(head: Head, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     across = np.clip(x / 19, -1, 1)
     shade = 1.03 - 0.2 * across**4 + 0.1 * across * lit - 0.1 * ramp((y - 12) / 14)
     for side in (-1, 1):
-        shade -= 0.10 * bump(side * 7.4, -0.8, 4.6, 3.0) + 0.05 * bump(side * 12.5, 12, 4, 7) - 0.05 * bump(side * 9.5, 6.5, 4, 3)
+        shade -= (
+            0.10 * bump(side * 7.4, -0.8, 4.6, 3.0)
+            + 0.05 * bump(side * 12.5, 12, 4, 7)
+            - 0.05 * bump(side * 9.5, 6.5, 4, 3)
+        )
     shade += 0.07 * bump(0, 5, 1.6, 6) + 0.05 * bump(0, -13, 9, 5) - 0.10 * bump(-2.6 * lit, 6, 1.4, 5)
     return shade - 0.13 * bump(0, 11.2, 3.2, 1.2) - 0.10 * bump(0, 20, 4, 1.5)
 
@@ -126,7 +134,9 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     wide, corner = 5.3 + 0.5 * smile, 16.7 - 0.95 * smile
     lips = 0.9 * np.asarray(look['lips']) + 0.1 * skin
     middle = ((2.5, 16.3), (0, 16.6), (-2.5, 16.3))
-    upper = at((-wide, corner), (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9), (wide, corner), *middle)
+    upper = at(
+        (-wide, corner), (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9), (wide, corner), *middle
+    )
     lower = at((wide, corner), *middle, (-wide, corner), (-3, 18.6), (0, 19.3), (3, 18.6))
     marks: list[tuple] = [
         (spline(upper, closed=True, steps=3), None, lips * 0.87),
@@ -136,7 +146,9 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     ]
     for side in (-1, 1):
         marks.append((at((side * 1.4, 10.2), (side * 2.4, 9.9)), 0.8, skin * 0.5))
-        marks.append((spline(at((side * 2.2, 7.4), (side * 3.4, 8.8), (side * 2.9, 10.4)), steps=3), 0.4, skin * 0.8))
+        marks.append(
+            (spline(at((side * 2.2, 7.4), (side * 3.4, 8.8), (side * 2.9, 10.4)), steps=3), 0.4, skin * 0.8)
+        )
     if look['glasses']:
         t = np.linspace(0, 2 * np.pi, 21)
         for side in (-1, 1):
@@ -179,7 +191,9 @@ def face_layers(person: Person, frame: Frame) -> list[Layer]:
         if side * person.head['turn'] < 0.35:
             ear = [(side * 17, -5), (side * 20.3, -5.5), (side * 20.6, 0), (side * 19, 6), (side * 16.8, 7)]
             ears.append(head.to_frame(spline(ear, closed=True)))
-    lobes = np.clip(grow(tint(person.skin, 0.86 + 0.08 * np.cos(y / 3).astype(np.float32), WARM)), 0, 255).astype(np.uint8)
+    lobes = np.clip(
+        grow(tint(person.skin, 0.86 + 0.08 * np.cos(y / 3).astype(np.float32), WARM)), 0, 255
+    ).astype(np.uint8)
     if person.head['earrings']:
         for side in (-1, 1):
             drop = brush.pixels(head.to_frame([(side * 18.2, 6.3)]))[0].tolist()
@@ -220,17 +234,47 @@ def crown(look: dict, side: int, puff: float, low: float) -> list[tuple[float, f
     ]
 
 
-PUFFS = {'buzz': 0.5, 'short': 3.2, 'bun': 1.6, 'tail': 1.6, 'bob': 3.4, 'long': 2.8, 'waves': 3.6, 'curls': 4.0}
-LOW = {'short': 0.0, 'buzz': -3.0, 'bun': -1.0, 'tail': -1.0, 'bob': 6.0, 'long': 7.0, 'waves': 7.0, 'curls': 4.0}
+PUFFS = {
+    'buzz': 0.5,
+    'short': 3.2,
+    'bun': 1.6,
+    'tail': 1.6,
+    'bob': 3.4,
+    'long': 2.8,
+    'waves': 3.6,
+    'curls': 4.0,
+}
+LOW = {
+    'short': 0.0,
+    'buzz': -3.0,
+    'bun': -1.0,
+    'tail': -1.0,
+    'bob': 6.0,
+    'long': 7.0,
+    'waves': 7.0,
+    'curls': 4.0,
+}
 
 
 def cap_lock(look: dict, side: int) -> Lock:
     """The hair on one half of the head, between the hairline and the crown."""
     style, part = look['style'], look['part'] + look['turn'] * 3
     puff, low, brow = PUFFS[style], LOW[style], -14.5
-    edge = [(part, brow - 5), (side * 8 + part * 0.3, brow - 3.5), (side * 14, brow + 1.5), (side * 16.2, -7), (side * 16.9, low)]
+    edge = [
+        (part, brow - 5),
+        (side * 8 + part * 0.3, brow - 3.5),
+        (side * 14, brow + 1.5),
+        (side * 16.2, -7),
+        (side * 16.9, low),
+    ]
     if look['fringe'] and style not in ('short', 'buzz'):
-        edge = [(part, -7.5), (side * 8 + part * 0.3, -8), (side * 13, -6.5), (side * 15.8, -2), (side * 16.5, low)]
+        edge = [
+            (part, -7.5),
+            (side * 8 + part * 0.3, -8),
+            (side * 13, -6.5),
+            (side * 15.8, -2),
+            (side * 16.5, low),
+        ]
     return lock(edge, crown(look, side, puff, low))
 
 
@@ -243,12 +287,20 @@ def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lo
     fall = np.array((0.2, 0.4, 0.6, 0.8, 1.0))
     swing = curl * np.sin(5 * fall * end / 60 + wave[1]) + 2 * fall + tuck * fall**3
     top = crown(look, side, puff, 4.0)
-    outer = [*top[2:-1], *((side * (19 + 0.75 * puff + s), 4 + (end - 4) * f) for f, s in zip(fall, swing, strict=True))]
+    outer = [
+        *top[2:-1],
+        *((side * (19 + 0.75 * puff + s), 4 + (end - 4) * f) for f, s in zip(fall, swing, strict=True)),
+    ]
     inner = [(0, -24), (side * 3, -8), (side * 3, 4), *((side * (3 + 4 * f), 4 + end * f) for f in fall)]
     back = [lock(inner, outer)]
     if style == 'bob':
         edge = [(side * 15.6, -10), (side * 16.4, 2), (side * 15.0, 13), (side * 13.2, end - 1.5)]
-        rim = [(side * 18.4, -10), (side * (19.2 + puff), 2), (side * (19.6 + puff), 14), (side * (15.5 + puff), end)]
+        rim = [
+            (side * 18.4, -10),
+            (side * (19.2 + puff), 2),
+            (side * (19.6 + puff), 14),
+            (side * (15.5 + puff), end),
+        ]
         return back, [lock(edge, rim)]
     if side not in look['front']:
         return back, []
@@ -257,12 +309,18 @@ def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lo
     rim = [
         (side * 18.0, -12),
         (side * (19.5 + puff), 2),
-        *((side * (20.5 + puff + w - 3 * f**3), 16 + (end - 16) * f) for f, w in zip(fall, wide, strict=True)),
+        *(
+            (side * (20.5 + puff + w - 3 * f**3), 16 + (end - 16) * f)
+            for f, w in zip(fall, wide, strict=True)
+        ),
     ]
     edge = [
         (side * 15.6, -10),
         (side * 16.4, 3),
-        *((side * (14.5 + w + 2 * f + 4.5 * f**4), 16 + (end - 14) * f) for f, w in zip(fall, narrow, strict=True)),
+        *(
+            (side * (14.5 + w + 2 * f + 4.5 * f**4), 16 + (end - 14) * f)
+            for f, w in zip(fall, narrow, strict=True)
+        ),
     ]
     return back, [lock(edge, rim)]
 
@@ -279,7 +337,9 @@ def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], li
     if look['style'] == 'tail':
         s, end = -1 if look['turn'] > 0 else 1, look['length']
         inner = [(s * 4, -18), (s * 15, -4), (s * 16, 18), (s * 15, 36), (s * 18, end * 0.9)]
-        back.append(lock(inner, [(s * 8, -24), (s * 21, -10), (s * 24, 14), (s * 25, 34), (s * 20, end * 0.95)]))
+        back.append(
+            lock(inner, [(s * 8, -24), (s * 21, -10), (s * 24, 14), (s * 25, 34), (s * 20, end * 0.95)])
+        )
     if look['style'] == 'bun':
         t, x = np.linspace(0.1, np.pi - 0.1, 9), look['turn'] * -4
         rings = [(x - r * np.cos(t), -26 - h * np.sin(t)) for r, h in ((5, 1), (10, 13.5))]
@@ -287,7 +347,9 @@ def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], li
     return back, front
 
 
-def hair_layers(person: Person, frame: Frame, locks: list[Lock], *, dim: float, rng: np.random.Generator) -> list[Layer]:
+def hair_layers(
+    person: Person, frame: Frame, locks: list[Lock], *, dim: float, rng: np.random.Generator
+) -> list[Layer]:
     """Locks as one patch: their silhouette, strands of varied tone along them, a band of gloss."""
     if not locks:
         return []
@@ -325,7 +387,9 @@ def curls_layers(person: Person, frame: Frame, *, back: bool, rng: np.random.Gen
     brush = Brush(frame, window)
     mask, tone = brush.blank(), brush.blank(110)
     size = brush.scale * person.scale
-    for spot, value in zip(brush.pixels(spots).tolist(), rng.integers(70, 175, len(spots)).tolist(), strict=True):
+    for spot, value in zip(
+        brush.pixels(spots).tolist(), rng.integers(70, 175, len(spots)).tolist(), strict=True
+    ):
         cv2.circle(mask, spot, int(70 * size), 255, -1, cv2.LINE_AA, 4)
         cv2.circle(tone, spot, int(36 * size), value, max(1, int(1.1 * size)), cv2.LINE_AA, 4)
     shade = (0.66 + tone * np.float32(0.6 / 255)) * np.float32(0.85 if back else 1)

@@ -18,10 +18,14 @@ SWINGS = (0.20, 0.30)  # of upper arm and forearm, outwards: radians
 def moving_person(
     seed: int, index: int, count: int, *, size: tuple[int, int] = (256, 192), split: str = 'test'
 ) -> Iterator[np.ndarray]:
-    """Yield `count` pictures uint8 [H, W, 3] of the person of a record, a movement that ends where it began."""
+    """Yield `count` pictures uint8 [H, W, 3] of the person of a record, a movement that ends where it
+    began.
+    """
     male, garment = _is_male(seed, split, index), flat_garment(seed, split, index, size)
     for number in range(count):
-        person = sample_person(_stream(seed, split, index, 2), male=male)  # anew, since a drawing uses up its random numbers
+        person = sample_person(
+            _stream(seed, split, index, 2), male=male
+        )  # anew, since a drawing uses up its random numbers
         phase = 2 * np.pi * number / count
         scene = Scene(moved(person, phase), Frame(*size))
         yield scene.dress(garment, _stream(seed, split, index, 3), shade=True)[0]
@@ -30,9 +34,13 @@ def moving_person(
 def moved(person: Person, phase: float) -> Person:
     """A person at a `phase` (radians) of the movement; at 0 as sampled."""
     side, twice = float(np.sin(phase)), float(1 - np.cos(phase)) / 2
-    arms = [swung(arm, 1.3 * twice if arm.side > 0 else 2 * twice * abs(np.cos(phase / 2))) for arm in person.arms]
+    arms = [
+        swung(arm, 1.3 * twice if arm.side > 0 else 2 * twice * abs(np.cos(phase / 2))) for arm in person.arms
+    ]
     origin = person.origin + np.array([SWAY * side, 0], np.float32)
-    return replace(person, arms=arms, origin=origin, lean=person.lean + LEAN * side, turn=person.turn + TURN * side)
+    return replace(
+        person, arms=arms, origin=origin, lean=person.lean + LEAN * side, turn=person.turn + TURN * side
+    )
 
 
 def swung(arm: Arm, share: float) -> Arm:

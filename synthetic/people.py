@@ -1,7 +1,7 @@
 """Random persons: pose, proportions, colours, lower clothes and backdrop.
 
-The torso frame has its origin at the pit of the neck, x to the right of the picture, y down the spine; side -1 is the left of
-the picture, the person's right.
+The torso frame has its origin at the pit of the neck, x to the right of the picture, y down the spine; side
+-1 is the left of the picture, the person's right.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,9 @@ from data.labels import Parsing
 from synthetic.brushes import Brush, Profile, capsule, floats, join, ramp
 
 BARE_TORSO = Parsing.UNUSED_2
-"""Bare chest and belly: in no mask of the method, as the generator has to invent them. The neck counts as face."""
+"""Bare chest and belly: in no mask of the method, as the generator has to invent them. The neck counts as
+face.
+"""
 
 UPPER_ARM, FOREARM, HAND = 60.0, 50.0, 25.0
 REACH = UPPER_ARM + FOREARM
@@ -23,18 +25,25 @@ WARM = (0.78, 1.05, 1.15)
 """Response of the red, green and blue of skin to shade: shadows on skin are warm."""
 
 SKINS = (
-    (246, 217, 196), (240, 203, 178), (231, 188, 158), (214, 164, 130), (190, 138, 102), (152, 104, 74), (116, 78, 56),
-    (88, 60, 45),
+    (246, 217, 196), (240, 203, 178), (231, 188, 158), (214, 164, 130), (190, 138, 102), (152, 104, 74),
+    (116, 78, 56), (88, 60, 45),
 )  # fmt: skip
 HAIRS = (
     (28, 24, 24), (46, 34, 28), (72, 48, 34), (104, 70, 44), (146, 104, 62), (196, 158, 104), (222, 192, 142),
     (132, 58, 34), (150, 148, 146),
 )  # fmt: skip
 TROUSERS = (
-    (38, 48, 76), (62, 84, 124), (110, 136, 170), (24, 25, 29), (40, 40, 44), (232, 231, 228), (150, 150, 152),
-    (176, 156, 126), (92, 78, 62), (74, 82, 62), (92, 36, 44),
+    (38, 48, 76), (62, 84, 124), (110, 136, 170), (24, 25, 29), (40, 40, 44), (232, 231, 228),
+    (150, 150, 152), (176, 156, 126), (92, 78, 62), (74, 82, 62), (92, 36, 44),
 )  # fmt: skip
-STUDIOS = ((243, 243, 242), (236, 236, 236), (228, 228, 229), (245, 242, 237), (231, 234, 238), (219, 220, 222))
+STUDIOS = (
+    (243, 243, 242),
+    (236, 236, 236),
+    (228, 228, 229),
+    (245, 242, 237),
+    (231, 234, 238),
+    (219, 220, 222),
+)
 WALLS = ((196, 186, 172), (172, 186, 198), (204, 176, 166), (160, 172, 158), (188, 190, 196), (214, 204, 180))
 LIPSTICKS = ((176, 52, 62), (190, 84, 88), (150, 44, 60), (204, 104, 100))
 IRISES = ((58, 40, 28), (70, 52, 34), (84, 98, 110), (72, 92, 70))
@@ -43,12 +52,16 @@ IRISES = ((58, 40, 28), (70, 52, 34), (84, 98, 110), (72, 92, 70))
 def pick(rng: np.random.Generator, choices: tuple, weights: tuple | None = None):
     """One of the choices; weights need not sum to 1."""
     share = np.cumsum(weights if weights is not None else np.ones(len(choices)))
-    return choices[min(int(np.searchsorted(share, rng.uniform() * share[-1], side='right')), len(choices) - 1)]
+    return choices[
+        min(int(np.searchsorted(share, rng.uniform() * share[-1], side='right')), len(choices) - 1)
+    ]
 
 
 @dataclass
 class Arm:
-    """One arm in the torso frame. `place` says when it is painted: 'behind' the torso, in 'front' of it, on 'top' of the head."""
+    """One arm in the torso frame. `place` says when it is painted: 'behind' the torso, in 'front' of it, on
+    'top' of the head.
+    """
 
     side: int
     joint: np.ndarray
@@ -60,10 +73,14 @@ class Arm:
     girth: float
 
     def __post_init__(self):
-        self.joint, self.elbow, self.wrist = (np.asarray(p, np.float32) for p in (self.joint, self.elbow, self.wrist))
+        self.joint, self.elbow, self.wrist = (
+            np.asarray(p, np.float32) for p in (self.joint, self.elbow, self.wrist)
+        )
         bones = self.elbow - self.joint, self.wrist - self.elbow
         self.lengths = tuple(float(np.hypot(*bone)) for bone in bones)
-        self.along = tuple(bone / np.float32(length) for bone, length in zip(bones, self.lengths, strict=True))
+        self.along = tuple(
+            bone / np.float32(length) for bone, length in zip(bones, self.lengths, strict=True)
+        )
         # the normals point outwards when the arm hangs
         self.normal = tuple(floats((d[1], -d[0])) * self.side for d in self.along)
         self.upper = (9.4 * self.girth, 7.0 * self.girth)
@@ -74,7 +91,9 @@ class Arm:
         return self.wrist + HAND * floats((self.side * np.sin(self.hand_angle), np.cos(self.hand_angle)))
 
     def fields(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Place along the arm, in units of one that is not foreshortened, and signed distance across it, both smooth."""
+        """Place along the arm, in units of one that is not foreshortened, and signed distance across it, both
+        smooth.
+        """
         (d1, d2), (n1, n2) = self.along, self.normal
         ex, ey = x - self.elbow[0], y - self.elbow[1]
         half = (d1 + d2) / max(float(np.hypot(*(d1 + d2))), 1e-3)
@@ -88,7 +107,12 @@ class Arm:
         """Half the width of the arm at places along it."""
         share = np.minimum(np.maximum(place / UPPER_ARM, 0), 1)
         rest = np.minimum(np.maximum((place - UPPER_ARM) / FOREARM, 0), 1)
-        return self.upper[0] + extra + share * (self.upper[1] - self.upper[0]) + rest * (self.lower[1] - self.upper[1])
+        return (
+            self.upper[0]
+            + extra
+            + share * (self.upper[1] - self.upper[0])
+            + rest * (self.lower[1] - self.upper[1])
+        )
 
     def distance(self, x: np.ndarray, y: np.ndarray, extra: float = 0.0) -> np.ndarray:
         """Signed distance to the arm without its hand."""
@@ -160,13 +184,17 @@ class Person:
         return (height + 3 * ramp((np.abs(x) - tip_x + 9) / 12)).astype(np.float32)
 
     def seam(self, arm: Arm) -> tuple[float, float]:
-        """Places along the arm where the armhole's seam crosses its outer rim (shoulder) and its inner rim (armpit)."""
+        """Places along the arm where the armhole's seam crosses its outer rim (shoulder) and its inner rim
+        (armpit).
+        """
         tip = self.tips[(arm.side + 1) // 2] - arm.joint
         pit = floats((arm.side * self.widths(self.pit), self.pit)) - arm.joint
         return float(np.clip(tip @ arm.along[0], -12, 6)), float(np.clip(pit @ arm.along[0], 3, 26))
 
 
-def reach_for(start: np.ndarray, goal: ArrayLike, upper: float, lower: float) -> tuple[np.ndarray, np.ndarray]:
+def reach_for(
+    start: np.ndarray, goal: ArrayLike, upper: float, lower: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Elbow and wrist of an arm whose hand goes for a point, elbow outside; x grows outwards."""
     joint, wrist = np.asarray(start, float), np.asarray(goal, float)
     far, limit = float(np.hypot(*(wrist - joint))), 0.98 * (upper + lower)
@@ -178,9 +206,17 @@ def reach_for(start: np.ndarray, goal: ArrayLike, upper: float, lower: float) ->
 
 
 def sample_arm(
-    rng: np.random.Generator, pose: str, side: int, shoulder: np.ndarray, hips: float, waist: float, girth: float
+    rng: np.random.Generator,
+    pose: str,
+    side: int,
+    shoulder: np.ndarray,
+    hips: float,
+    waist: float,
+    girth: float,
 ) -> Arm:
-    """An arm in a named pose: 'side', 'out', 'akimbo', 'pocket', 'belly', 'over' or 'under' the other, 'raised', 'behind'."""
+    """An arm in a named pose: 'side', 'out', 'akimbo', 'pocket', 'belly', 'over' or 'under' the other,
+    'raised', 'behind'.
+    """
     joint, spread = floats(shoulder) * (side, 1), rng.uniform  # x outwards
     hand, place = 'relaxed', 'front'
     if pose in ('side', 'out', 'raised'):
@@ -191,7 +227,11 @@ def sample_arm(
         wrist = elbow + FOREARM * spread(0.9, 1) * np.array((np.sin(second), np.cos(second)))
         angle = second + np.radians(spread(-12, 8))
         if pose == 'raised':
-            wrist, place, angle = np.array((spread(18, 25), spread(-62, -44))), 'top', np.radians(spread(215, 250))
+            wrist, place, angle = (
+                np.array((spread(18, 25), spread(-62, -44))),
+                'top',
+                np.radians(spread(215, 250)),
+            )
     elif pose in ('over', 'under'):
         elbow = joint + (spread(5, 10), UPPER_ARM * spread(0.82, 0.92))
         wrist = np.array((spread(-20, -14), elbow[1] - spread(4, 12)))
@@ -208,7 +248,10 @@ def sample_arm(
         angle = {'akimbo': np.radians(spread(-60, -25)), 'pocket': np.radians(spread(-14, 0))}.get(
             pose, angle + spread(-0.25, 0.25)
         )
-        hand, place = {'akimbo': 'flat', 'pocket': 'pocket'}.get(pose, 'relaxed'), 'behind' if pose == 'behind' else 'front'
+        hand, place = (
+            {'akimbo': 'flat', 'pocket': 'pocket'}.get(pose, 'relaxed'),
+            'behind' if pose == 'behind' else 'front',
+        )
     joint, elbow, wrist = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
     return Arm(side, joint, elbow, wrist, float(angle), hand, place, girth * rng.uniform(0.95, 1.06))
 
@@ -220,7 +263,10 @@ def sample_poses(rng: np.random.Generator) -> tuple[str, str]:
         return pick(rng, (('over', 'under'), ('under', 'over')))
     if both == 'behind':
         return 'behind', 'behind'
-    names, weights = ('side', 'akimbo', 'pocket', 'belly', 'raised', 'out'), (0.5, 0.17, 0.13, 0.07, 0.08, 0.05)
+    names, weights = (
+        ('side', 'akimbo', 'pocket', 'belly', 'raised', 'out'),
+        (0.5, 0.17, 0.13, 0.07, 0.08, 0.05),
+    )
     return pick(rng, names, weights), pick(rng, names, weights)
 
 
@@ -228,10 +274,30 @@ def sample_widths(rng: np.random.Generator, *, male: bool, build: float) -> Prof
     """Half the width of the torso over its height."""
     knots: tuple[tuple[float, float], ...]
     if male:
-        knots = ((0, 40), (18, 39), (36, 38), (46, 38.5), (62, 35.5), (80, 33), (98, 34), (114, 36), (150, 37))
+        knots = (
+            (0, 40),
+            (18, 39),
+            (36, 38),
+            (46, 38.5),
+            (62, 35.5),
+            (80, 33),
+            (98, 34),
+            (114, 36),
+            (150, 37),
+        )
     else:
         waist, hips = 26.5 * rng.uniform(0.95, 1.08), 36.5 * rng.uniform(0.95, 1.06)
-        knots = ((0, 36), (18, 35), (36, 33.2), (46, 33.8), (62, 29.8), (78, waist), (95, 31), (113, hips), (150, 37))
+        knots = (
+            (0, 36),
+            (18, 35),
+            (36, 33.2),
+            (46, 33.8),
+            (62, 29.8),
+            (78, waist),
+            (95, 31),
+            (113, hips),
+            (150, 37),
+        )
     return Profile([(y, width * build) for y, width in knots])
 
 
@@ -242,7 +308,8 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
     tip_x, tip_y = (45 if male else 39.5) * spread(0.96, 1.05), spread(5, 10)
     lifts = [7 if pose == 'raised' else 0 for pose in poses]
     left_tip, right_tip = (
-        floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in zip((-1, 1), lifts, strict=True)
+        floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt))
+        for s, lift in zip((-1, 1), lifts, strict=True)
     )
     waist = spread(92, 102) if male else spread(80, 99)
     widths, girth = sample_widths(rng, male=male, build=build), build * (1.15 if male else 0.97)
@@ -292,7 +359,9 @@ def sample_head(rng: np.random.Generator, *, male: bool, skin: np.ndarray) -> di
         'width': spread(0.93, 1.03),
         'jaw': spread(0.95, 1.08) * (1.1 if male else 0.97),
         'style': pick(rng, styles, weights),
-        'hair': (np.array(HAIRS[int(rng.integers(3 if dark else len(HAIRS)))]) * spread(0.9, 1.1)).astype(np.float32),
+        'hair': (np.array(HAIRS[int(rng.integers(3 if dark else len(HAIRS)))]) * spread(0.9, 1.1)).astype(
+            np.float32
+        ),
         'lips': natural if male or spread() < 0.4 else made_up,
         'part': spread(-9, 9),
         'fringe': not male and spread() < 0.22,
@@ -326,7 +395,8 @@ def sample_backdrop(rng: np.random.Generator) -> dict:
     kind = pick(rng, ('studio', 'wall', 'panels'), (0.8, 0.13, 0.07))
     return {
         'kind': kind,
-        'color': np.float32(pick(rng, STUDIOS if kind == 'studio' else WALLS)) * np.float32(rng.uniform(0.97, 1.02)),
+        'color': np.float32(pick(rng, STUDIOS if kind == 'studio' else WALLS))
+        * np.float32(rng.uniform(0.97, 1.02)),
         'slope': rng.uniform(-0.05, 0.05, 2),
         'vignette': rng.uniform(0.0, 0.07),
         'shadow': rng.uniform(0.0, 0.22),

@@ -8,18 +8,28 @@ from synthetic.cuts import Cut
 from synthetic.people import pick
 
 DYES = (
-    (24, 26, 32), (38, 46, 84), (246, 245, 242), (222, 220, 216), (178, 38, 46), (214, 88, 92), (236, 178, 186),
-    (120, 32, 52), (44, 96, 70), (110, 132, 84), (66, 110, 168), (146, 184, 216), (228, 190, 84), (222, 128, 58),
-    (126, 84, 148), (196, 170, 208), (88, 90, 96), (150, 152, 158), (196, 170, 138), (104, 74, 56), (40, 128, 134),
-    (240, 226, 196), (30, 30, 34), (32, 58, 110), (250, 249, 246),
+    (24, 26, 32), (38, 46, 84), (246, 245, 242), (222, 220, 216), (178, 38, 46), (214, 88, 92),
+    (236, 178, 186), (120, 32, 52), (44, 96, 70), (110, 132, 84), (66, 110, 168), (146, 184, 216),
+    (228, 190, 84), (222, 128, 58), (126, 84, 148), (196, 170, 208), (88, 90, 96), (150, 152, 158),
+    (196, 170, 138), (104, 74, 56), (40, 128, 134), (240, 226, 196), (30, 30, 34), (32, 58, 110),
+    (250, 249, 246),
 )  # fmt: skip
 WORDS = (
     'HELLO', 'PARIS', 'SUNDAY', 'CLUB', 'WAVES', 'LOVE', 'OCEAN', 'TEAM', 'ROMA', '1984', 'DREAM',
     'MILANO', 'SMILE', 'FREE', 'AMOUR', 'NORTH', 'STUDIO', 'COOL', 'SUMMER', 'YES', 'MOON', 'CITY',
 )  # fmt: skip
-FONTS = (cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_SCRIPT_COMPLEX)
+FONTS = (
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
+)
 RING = np.stack(
-    [np.cos(np.linspace(0, 2 * np.pi, 40, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 40, endpoint=False))], -1
+    [
+        np.cos(np.linspace(0, 2 * np.pi, 40, endpoint=False)),
+        np.sin(np.linspace(0, 2 * np.pi, 40, endpoint=False)),
+    ],
+    -1,
 )
 SQUARE = floats([(-1, -1), (1, -1), (1, 1), (-1, 1)])
 
@@ -51,10 +61,14 @@ def cloth_grid(brush: Brush, cut: Cut, arms: list[np.ndarray]) -> tuple[np.ndarr
     sleeve = (arms[0] | arms[1])[::SUPERSAMPLE, ::SUPERSAMPLE]
     dx, dy = cut.direction
     past, below = np.abs(x) - cut.tip, y - cut.drop
-    return grow(np.where(sleeve, below * dx - past * dy, x)), grow(np.where(sleeve, past * dx + below * dy + cut.drop, y))
+    return grow(np.where(sleeve, below * dx - past * dy, x)), grow(
+        np.where(sleeve, past * dx + below * dy + cut.drop, y)
+    )
 
 
-def paint_pattern(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray], colors: tuple) -> np.ndarray:
+def paint_pattern(
+    rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray], colors: tuple
+) -> np.ndarray:
     """The cloth's pattern, uint8 [2h, 2w, 3]."""
     kinds = ('plain', 'stripes', 'bars', 'check', 'tartan', 'dots', 'print', 'cloud', 'block', 'fade')
     kind = pick(rng, kinds, (0.42, 0.17, 0.06, 0.05, 0.05, 0.06, 0.09, 0.04, 0.05, 0.01))
@@ -66,7 +80,11 @@ def paint_pattern(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[n
     x, y = cloth_grid(brush, cut, arms)
     step = rng.uniform(5, 16)
     if kind in ('cloud', 'fade'):
-        level = ramp(y / cut.length) if kind == 'fade' else ramp(cv2.resize(noise(rng, (256, 192)), x.shape[::-1]) * 6 + 0.5)
+        level = (
+            ramp(y / cut.length)
+            if kind == 'fade'
+            else ramp(cv2.resize(noise(rng, (256, 192)), x.shape[::-1]) * 6 + 0.5)
+        )
         base, second = (np.float32(c) for c in colors[:2])
         return cv2.merge([(b + level * (s - b)) for b, s in zip(base, second, strict=True)]).astype(np.uint8)
     if kind in ('stripes', 'bars'):
@@ -94,7 +112,9 @@ def paint_pattern(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[n
     return cv2.LUT(cv2.merge([index, index, index]), table)
 
 
-def paint_print(rng: np.random.Generator, canvas: np.ndarray, palette: np.ndarray, scale: float) -> np.ndarray:
+def paint_print(
+    rng: np.random.Generator, canvas: np.ndarray, palette: np.ndarray, scale: float
+) -> np.ndarray:
     """Flowers, hearts, leaves or triangles strewn over the cloth, in place."""
     motif, cell = pick(rng, ('flower', 'flower', 'leaf', 'heart', 'triangle')), scale * rng.uniform(11, 18)
     colors = [*palette[1:].tolist(), contrast(rng, palette[0].astype(np.float32)).tolist()]
@@ -103,34 +123,61 @@ def paint_print(rng: np.random.Generator, canvas: np.ndarray, palette: np.ndarra
     if motif == 'leaf':
         shape[:, 1] *= 0.42 * (1 - 0.4 * shape[:, 0])
     elif motif == 'heart':
-        shape = np.stack([np.sin(t) ** 3, -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16], -1)
+        shape = np.stack(
+            [np.sin(t) ** 3, -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16],
+            -1,
+        )
     elif motif == 'flower':
         t = np.linspace(0, 2 * np.pi, 30, endpoint=False)
         shape = np.stack([np.cos(t), np.sin(t)], -1) * (0.72 + 0.28 * np.cos(5 * t))[:, None]
     rows, columns = int(canvas.shape[0] / cell) + 1, int(canvas.shape[1] / cell) + 1
-    turns = rng.uniform(-0.4, 0.4, (rows, columns)) if motif == 'heart' else rng.uniform(0, 6.3, (rows, columns))
-    sizes, jitter = cell * rng.uniform(0.24, 0.42, (rows, columns)), rng.uniform(-0.2, 0.2, (rows, columns, 2))
+    turns = (
+        rng.uniform(-0.4, 0.4, (rows, columns)) if motif == 'heart' else rng.uniform(0, 6.3, (rows, columns))
+    )
+    sizes, jitter = (
+        cell * rng.uniform(0.24, 0.42, (rows, columns)),
+        rng.uniform(-0.2, 0.2, (rows, columns, 2)),
+    )
     kinds = rng.integers(len(colors), size=(rows, columns))
     for row, column in np.ndindex(rows, columns):
         center = (np.array((column + 0.5 * (row % 2), row)) + jitter[row, column]) * cell
         cos, sin = np.cos(turns[row, column]), np.sin(turns[row, column])
         outline = center + shape @ (sizes[row, column] * np.array([[cos, sin], [-sin, cos]]))
-        cv2.fillPoly(canvas, [np.rint(outline * 16).astype(np.int32)], colors[kinds[row, column]], cv2.LINE_AA, 4)
+        cv2.fillPoly(
+            canvas, [np.rint(outline * 16).astype(np.int32)], colors[kinds[row, column]], cv2.LINE_AA, 4
+        )
         if motif == 'flower':
             spot = np.rint(center * 16).astype(int).tolist()
             cv2.circle(
-                canvas, spot, int(sizes[row, column] * 4.5), colors[(kinds[row, column] + 1) % len(colors)], -1, cv2.LINE_AA, 4
+                canvas,
+                spot,
+                int(sizes[row, column] * 4.5),
+                colors[(kinds[row, column] + 1) % len(colors)],
+                -1,
+                cv2.LINE_AA,
+                4,
             )
     return canvas
 
 
-def put_word(canvas: np.ndarray, word: str, center: np.ndarray, width: float, color: list, font: int, heavy: float) -> float:
+def put_word(
+    canvas: np.ndarray, word: str, center: np.ndarray, width: float, color: list, font: int, heavy: float
+) -> float:
     """Write a word centred at a drawing pixel, as wide as asked for; returns its height."""
     (wide, _), _ = cv2.getTextSize(word, font, 1.0, 1)
     size = width / wide
     thick = max(1, round(heavy * size * 2))
     (wide, high), _ = cv2.getTextSize(word, font, size, thick)
-    cv2.putText(canvas, word, (int(center[0] - wide / 2), int(center[1] + high / 2)), font, size, color, thick, cv2.LINE_AA)
+    cv2.putText(
+        canvas,
+        word,
+        (int(center[0] - wide / 2), int(center[1] + high / 2)),
+        font,
+        size,
+        color,
+        thick,
+        cv2.LINE_AA,
+    )
     return float(high)
 
 
@@ -138,7 +185,9 @@ def paint_graphic(
     rng: np.random.Generator, brush: Brush, cut: Cut, canvas: np.ndarray, ink: np.ndarray, second: np.ndarray
 ) -> None:
     """Lettering, an emblem or a picture on the chest, in place."""
-    kind = pick(rng, ('word', 'boxed', 'star', 'small', 'scene', 'badge'), (0.3, 0.18, 0.14, 0.14, 0.13, 0.11))
+    kind = pick(
+        rng, ('word', 'boxed', 'star', 'small', 'scene', 'badge'), (0.3, 0.18, 0.14, 0.14, 0.13, 0.11)
+    )
     middle = np.array((0, max(cut.depth + 22, cut.pit + rng.uniform(4, 18))))
     center, wide = brush.pixels(middle) / 16, rng.uniform(34, 48)
     first, other, word, font = ink.tolist(), second.tolist(), pick(rng, WORDS), pick(rng, FONTS)
@@ -152,11 +201,27 @@ def paint_graphic(
     elif kind == 'word':
         high = put_word(canvas, word, center, wide * brush.scale, first, font, rng.uniform(1.2, 2.6))
         if rng.uniform() < 0.4:
-            put_word(canvas, pick(rng, WORDS), center + (0, high * 1.5), wide * 0.55 * brush.scale, other, FONTS[0], 1.0)
+            put_word(
+                canvas,
+                pick(rng, WORDS),
+                center + (0, high * 1.5),
+                wide * 0.55 * brush.scale,
+                other,
+                FONTS[0],
+                1.0,
+            )
     elif kind == 'boxed':
         half = np.array((wide / 2 + 3, rng.uniform(8, 20)))
         fill(middle + half * SQUARE, first)
-        put_word(canvas, word, center, wide * 0.85 * brush.scale, [245] * 3 if np.mean(first) < 128 else [24] * 3, FONTS[0], 2.2)
+        put_word(
+            canvas,
+            word,
+            center,
+            wide * 0.85 * brush.scale,
+            [245] * 3 if np.mean(first) < 128 else [24] * 3,
+            FONTS[0],
+            2.2,
+        )
         fill(middle + (0, half[1] + 4) + SQUARE * (half[0], 1.6), other)
     elif kind == 'badge':
         radius = rng.uniform(13, 19)
@@ -174,4 +239,8 @@ def paint_graphic(
         half = np.array((wide / 2, wide * 0.42))
         fill(middle + half * SQUARE, other)
         fill(RING * half[1] * 0.4 + middle + half * (0.35, -0.35), [244, 206, 96])
-        fill(middle + half * ((-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)), first)
+        fill(
+            middle
+            + half * ((-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)),
+            first,
+        )

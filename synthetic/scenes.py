@@ -17,8 +17,12 @@ KNEE = 206.0
 
 
 def _limb(end: str, *names: str) -> tuple[int, np.ndarray]:
-    """DensePose id of a limb's end, and those of its parts: inner and outer half above, inner and outer half below."""
-    return DensePosePart[end], np.array([DensePosePart[f'{name}_{half}'] for name in names for half in (1, 2)], np.uint8)
+    """DensePose id of a limb's end, and those of its parts: inner and outer half above, inner and outer half
+    below.
+    """
+    return DensePosePart[end], np.array(
+        [DensePosePart[f'{name}_{half}'] for name in names for half in (1, 2)], np.uint8
+    )
 
 
 RIGHT_ARM = _limb('RIGHT_HAND', 'RIGHT_UPPER_ARM', 'RIGHT_LOWER_ARM')
@@ -36,7 +40,9 @@ class Scene:
         window = frame.window(person.to_frame(corners))
         self.torso = Patch(person, frame, window) if window else None
         self.arms = {arm.side: self.arm_patch(arm) for arm in person.arms}
-        self.skin = {side: arm_layer(person, frame, patch) if patch else None for side, patch in self.arms.items()}
+        self.skin = {
+            side: arm_layer(person, frame, patch) if patch else None for side, patch in self.arms.items()
+        }
         self.canvas = backdrop(person, frame)
         self.lower = lower_layers(person, frame)
         self.parsing = np.zeros((frame.height, frame.width), np.uint8)
@@ -96,14 +102,18 @@ class Scene:
         return patch
 
     def arm_over(self, arm: Arm) -> list:
-        """An arm in front of the torso: its shadow, the arm from the armhole on, its sleeve, and the pocket its hand is in."""
+        """An arm in front of the torso: its shadow, the arm from the armhole on, its sleeve, and the pocket
+        its hand is in.
+        """
         layer, patch, person, unit = self.painted(arm), self.patch(arm), self.person, self.frame.unit
         past = patch.place - patch.start(patch.rim())
         keep = ramp(past / 3).astype(np.float32)
         width = 2 * round(3 * unit) + 1
         shadow = cv2.blur(cv2.blur(shrink(layer.alpha) * keep, (width, width)), (width, width))
         shift = floats([[1, 0, -person.light[0] * 3.5 * unit], [0, 1, 1.5 * unit]])
-        shadow = cv2.warpAffine(shadow, shift, shadow.shape[::-1]) * np.clip(person.widths(patch.y) + 3 - np.abs(patch.x), 0, 1)
+        shadow = cv2.warpAffine(shadow, shift, shadow.shape[::-1]) * np.clip(
+            person.widths(patch.y) + 3 - np.abs(patch.x), 0, 1
+        )
         items = [
             Layer(layer.window, None, grow(np.float32(0.34) * shadow)),
             layer._replace(alpha=layer.alpha * grow(keep)),
@@ -111,12 +121,21 @@ class Scene:
         ]
         if arm.hand == 'pocket':
             hip, waist, s = person.widths(113.0), person.waist, arm.side
-            pocket = [(0.15, waist + 11), (0.4, waist + 10.5), (0.7, waist + 15), (1.15, waist + 24), (1.15, 160), (0, 160)]
+            pocket = [
+                (0.15, waist + 11),
+                (0.4, waist + 10.5),
+                (0.7, waist + 15),
+                (1.15, waist + 24),
+                (1.15, 160),
+                (0, 160),
+            ]
             outline = person.to_frame([(s * hip * q, y) for q, y in pocket])
             for cloth in self.lower:
                 near = crop(cloth, self.frame.window(outline))
                 if near:
-                    items.append(near._replace(alpha=near.alpha * Brush(self.frame, near.window).cover(outline)))
+                    items.append(
+                        near._replace(alpha=near.alpha * Brush(self.frame, near.window).cover(outline))
+                    )
         return items
 
     def dress(
@@ -124,12 +143,14 @@ class Scene:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The person in a garment: picture uint8 [h, w, 3], parsing uint8 [h, w], flow float32 [h, w, 2].
 
-        The flow holds the stored pixel (x, y) of the flat garment that is seen, NaN where there is none. Without `shade` the worn
-        cloth is the flat one exactly, moved along the flow.
+        The flow holds the stored pixel (x, y) of the flat garment that is seen, NaN where there is none.
+        Without `shade` the worn cloth is the flat one exactly, moved along the flow.
         """
         frame, warp = self.frame, Warp(self.person, garment)
         trunk = warp.torso_patch(self.torso)
-        pieces: dict[str | int, list[Layer]] = {'torso': wear_torso(warp, frame, trunk, rng, shade=shade) if trunk else []}
+        pieces: dict[str | int, list[Layer]] = {
+            'torso': wear_torso(warp, frame, trunk, rng, shade=shade) if trunk else []
+        }
         for side in self.arms:
             patch = warp.sleeve_patch(self.arms[side])
             pieces[side] = wear_sleeve(warp, frame, patch, rng, shade=shade) if patch else []
@@ -183,7 +204,9 @@ class Scene:
         view[neck] = part.TORSO_2
 
     def arm_parts(self, arm: Arm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids [h, w] in an arm's window, where its skin is, and where that lies beyond the armhole; limbs have two halves."""
+        """Ids [h, w] in an arm's window, where its skin is, and where that lies beyond the armhole; limbs
+        have two halves.
+        """
         patch = self.patch(arm)
         hand, limbs = RIGHT_ARM if arm.side < 0 else LEFT_ARM
         ids = limbs[(patch.place > UPPER_ARM) * 2 + (patch.side > 0)]
@@ -192,7 +215,9 @@ class Scene:
         return ids, skin, skin & (patch.hand | (patch.place > patch.start(patch.rim())))
 
     def key_points(self, parts: np.ndarray) -> np.ndarray:
-        """OpenPose's 18 points (x, y in stored pixels, score) [18, 3]; zeros for a point out of the picture or hidden."""
+        """OpenPose's 18 points (x, y in stored pixels, score) [18, 3]; zeros for a point out of the picture
+        or hidden.
+        """
         person, head, frame = self.person, Head(self.person), self.frame
         hip, out = person.widths(113.0) * 0.52, person.lower['stance'] - person.widths(113.0) * 0.52
         joints = [floats((0, (person.tips[0][1] + person.tips[1][1]) / 2))]
@@ -202,8 +227,16 @@ class Scene:
             joints += [floats((side * (hip + out * (y - 118) / 97), y)) for y in (116, KNEE, KNEE + 88)]
         eyes = (head.feature(s * 7.5, 0.3) for s in (-1, 1))
         face = head.to_frame([head.feature(0, 8.5), *eyes, (-18.8, 1), (18.8, 1)])
-        points = np.concatenate([face[:1], person.to_frame(joints), face[1:]]) * frame.unit + (frame.margin - 0.5, -0.5)
-        seen = (points[:, 0] > 0) & (points[:, 1] > 0) & (points[:, 0] < frame.width - 1) & (points[:, 1] < frame.height - 1)
+        points = np.concatenate([face[:1], person.to_frame(joints), face[1:]]) * frame.unit + (
+            frame.margin - 0.5,
+            -0.5,
+        )
+        seen = (
+            (points[:, 0] > 0)
+            & (points[:, 1] > 0)
+            & (points[:, 0] < frame.width - 1)
+            & (points[:, 1] < frame.height - 1)
+        )
         turn = person.head['turn']
         seen[16:] &= (-turn < 0.35, turn < 0.35)
         for (hand, limbs), first in ((RIGHT_ARM, 3), (LEFT_ARM, 6)):

@@ -48,14 +48,18 @@ class Warp:
     def sleeve(self, patch: ArmPatch) -> dict:
         """Sleeve coordinates of each pixel of a patch.
 
-        Flat `x` and `y`, `rim` across the sleeve (-1 inner .. 1 outer edge), units `past` the seam of the armhole, `blend`
-        from the torso's map (0) to the sleeve's (1), and `inside`: units to the edge of the sleeve, negative outside.
+        Flat `x` and `y`, `rim` across the sleeve (-1 inner .. 1 outer edge), units `past` the seam of the
+        armhole, `blend` from the torso's map (0) to the sleeve's (1), and `inside`: units to the edge of the
+        sleeve, negative outside.
         """
         cut, arm = self.cut, patch.arm
         stop = cut.sleeve * REACH
         body = arm.radius(patch.place, 1.2)
         end = max(float(arm.radius(np.float32(stop), 1.2)), 0.86 * cut.cuff)
-        full = max(arm.upper[0] + 1.6, 0.25 * float(np.hypot(cut.chest - cut.tip, cut.pit - cut.drop)) + 4 + 2 * cut.ease)
+        full = max(
+            arm.upper[0] + 1.6,
+            0.25 * float(np.hypot(cut.chest - cut.tip, cut.pit - cut.drop)) + 4 + 2 * cut.ease,
+        )
         last = max(stop, 20.0)
         wide = Profile([(-4, arm.upper[0] + 1), (10, full), (last, end), (last + 20, end)])
         radius = np.maximum(body, wide(patch.place))
@@ -76,7 +80,9 @@ class Warp:
         """The part of the torso that the garment reaches."""
         person, low = self.person, self.cut.length + 16
         low = min(low, person.waist + 6) if person.tucked else low
-        return patch and patch.part(patch.brush.frame.window(person.to_frame([(-57, -22), (57, -22), (-57, low), (57, low)])))
+        return patch and patch.part(
+            patch.brush.frame.window(person.to_frame([(-57, -22), (57, -22), (-57, low), (57, low)]))
+        )
 
     def sleeve_patch(self, patch: ArmPatch | None) -> ArmPatch | None:
         """The part of an arm that its sleeve reaches."""
@@ -90,8 +96,14 @@ class Warp:
 
     def to_pixels(self, frame: Frame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Flat body units -> stored pixel (x, y) of the garment's picture [h, w, 2]."""
-        scale, origin = np.float32(self.garment.zoom * frame.unit), self.garment.origin * np.float32(frame.unit)
-        x, y = x * scale + (origin[0] + np.float32(frame.margin - 0.5)), y * scale + (origin[1] - np.float32(0.5))
+        scale, origin = (
+            np.float32(self.garment.zoom * frame.unit),
+            self.garment.origin * np.float32(frame.unit),
+        )
+        x, y = (
+            x * scale + (origin[0] + np.float32(frame.margin - 0.5)),
+            y * scale + (origin[1] - np.float32(0.5)),
+        )
         return cv2.merge([x.astype(np.float32), y.astype(np.float32)])
 
 
@@ -112,7 +124,9 @@ def look_up(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.ndarray]:
-    """Fold lines of the torso in frame units: drag from the armpits, hangs above the hem, creases at the waist."""
+    """Fold lines of the torso in frame units: drag from the armpits, hangs above the hem, creases at the
+    waist.
+    """
     lines, wide, pit = [], person.widths, person.pit
     for side in (-1, 1):
         for _ in range(2):
@@ -124,7 +138,13 @@ def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.n
         q, top = rng.uniform(-0.9, 0.9), low - rng.uniform(22, 55)
         bend = rng.uniform(-3, 3, 2)
         lines.append(
-            spline([(q * wide(low), low), (q * wide(low) + bend[0], (top + low) / 2), (q * wide(top) * 0.85 + bend[1], top)])
+            spline(
+                [
+                    (q * wide(low), low),
+                    (q * wide(low) + bend[0], (top + low) / 2),
+                    (q * wide(top) * 0.85 + bend[1], top),
+                ]
+            )
         )
     for _ in range(2 if cut.ease < 0.5 else 1):
         y, side = rng.uniform(66, 84), pick(rng, (-1, 1))
@@ -153,7 +173,9 @@ def trunk_shade(person: Person, patch: Patch, width: np.ndarray) -> np.ndarray:
     return shade
 
 
-def wear_torso(warp: Warp, frame: Frame, patch: Patch, rng: np.random.Generator, *, shade: bool) -> list[Layer]:
+def wear_torso(
+    warp: Warp, frame: Frame, patch: Patch, rng: np.random.Generator, *, shade: bool
+) -> list[Layer]:
     """The worn front without sleeves, and the thin shadow at its rim."""
     person, garment, brush = warp.person, warp.garment, patch.brush
     flow = warp.to_pixels(frame, *warp.torso(patch))
@@ -171,20 +193,30 @@ def wear_torso(warp: Warp, frame: Frame, patch: Patch, rng: np.random.Generator,
     return [Layer(patch.window, None, shadow), Layer(patch.window, cloth, alpha, Parsing.UPPER_CLOTHES, flow)]
 
 
-def wear_sleeve(warp: Warp, frame: Frame, patch: ArmPatch, rng: np.random.Generator, *, shade: bool) -> list[Layer]:
+def wear_sleeve(
+    warp: Warp, frame: Frame, patch: ArmPatch, rng: np.random.Generator, *, shade: bool
+) -> list[Layer]:
     """One worn sleeve, which flows into the torso at the shoulder."""
     person, garment, brush = warp.person, warp.garment, patch.brush
     folds = sleeve_folds(person, patch.arm, warp.cut, rng)
     view = warp.sleeve(patch)
     flow = warp.to_pixels(frame, view['x'], view['y'])
     fine = grow(flow)
-    alpha = np.clip(grow(view['inside'].astype(np.float32)) * np.float32(person.scale * brush.scale) + 0.5, 0, 1)
+    alpha = np.clip(
+        grow(view['inside'].astype(np.float32)) * np.float32(person.scale * brush.scale) + 0.5, 0, 1
+    )
     alpha *= np.minimum(look_up(garment.front, fine) * 2, 1)
     light = None
     if shade:
         tube = limb_shade(view['rim'] * 0.95, patch.normal_x, patch.normal_y, person.light)
-        trunk = limb_shade(np.clip(patch.x / warp.worn_width(np.maximum(patch.y, 30)), -1, 1) * 0.93, 1.0, 0.0, person.light)
-        light = trunk + view['blend'] * (tube - trunk) + brush.relief(folds, 1.5, 0.22 + 0.1 * warp.cut.ease, person.light)
+        trunk = limb_shade(
+            np.clip(patch.x / warp.worn_width(np.maximum(patch.y, 30)), -1, 1) * 0.93, 1.0, 0.0, person.light
+        )
+        light = (
+            trunk
+            + view['blend'] * (tube - trunk)
+            + brush.relief(folds, 1.5, 0.22 + 0.1 * warp.cut.ease, person.light)
+        )
     rim = np.clip(cv2.blur(shrink(alpha), (3, 3)) * 0.5 - 0.1, 0, 1) * ramp((view['past'] - 3) / 6)
     cloth = shaded(look_up(garment.cloth, fine), light)
     shadow = Layer(patch.window, None, grow(rim.astype(np.float32)))
@@ -202,5 +234,7 @@ def sleeve_folds(person: Person, arm: Arm, cut: Cut, rng: np.random.Generator) -
         unit = arm.lengths[bone] / (UPPER_ARM, FOREARM)[bone]
         middle = (arm.joint, arm.elbow)[bone] + arm.along[bone] * ((place - bone * UPPER_ARM) * unit)
         normal, along = arm.normal[bone], arm.along[bone] * skew
-        lines.append(spline([middle - normal * 8 + along, middle - normal * 2, middle + normal * out - along]))
+        lines.append(
+            spline([middle - normal * 8 + along, middle - normal * 2, middle + normal * out - along])
+        )
     return [person.to_frame(item) for item in lines]

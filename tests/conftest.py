@@ -11,8 +11,13 @@ PARITY = Path(__file__).parent / 'parity'
 
 
 def pytest_addoption(parser):
-    parser.addoption('--samples', help='a folder of real try-on pairs in the VITON test layout (test_pairs.txt, test_img, ...)')
-    parser.addoption('--parity', help='the folder of reference records (loader/ with photographs, loader.npz)')
+    parser.addoption(
+        '--samples',
+        help='a folder of real try-on pairs in the VITON test layout (test_pairs.txt, test_img, ...)',
+    )
+    parser.addoption(
+        '--parity', help='the folder of reference records (loader/ with photographs, loader.npz)'
+    )
     parser.addoption('--slow', action='store_true', help='also the tests that take minutes')
 
 
@@ -36,7 +41,9 @@ def cache_of_the_tests(tmp_path_factory) -> None:
 
 @pytest.fixture(scope='module')
 def module_path(tmp_path_factory) -> Path:
-    """A folder for what the tests of a module share, deleted after the last of them: checkpoints take half a gigabyte."""
+    """A folder for what the tests of a module share, deleted after the last of them: checkpoints take half a
+    gigabyte.
+    """
     folder = tmp_path_factory.mktemp('module')
     yield folder
     shutil.rmtree(folder)

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope='module')
 def run_script():
-    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its path."""
+    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its
+    path.
+    """
     spec = importlib.util.spec_from_file_location('baselines_script', ROOT / 'test.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -29,11 +31,16 @@ def run_script():
 @pytest.fixture(scope='module')
 def drawn(tmp_path_factory):
     """A drawn test set of two pairs."""
-    return write_dataset(tmp_path_factory.mktemp('drawn') / 'set', train=0, test=2, seed=0, progress=False) / 'VITON_test'
+    return (
+        write_dataset(tmp_path_factory.mktemp('drawn') / 'set', train=0, test=2, seed=0, progress=False)
+        / 'VITON_test'
+    )
 
 
 class Pasted(BaselineNetwork):
-    """In the place of a network of hundreds of millions of parameters: half of what it sees of person and garment."""
+    """In the place of a network of hundreds of millions of parameters: half of what it sees of person and
+    garment.
+    """
 
     def __init__(self, method):
         super().__init__()
@@ -50,19 +57,48 @@ class Pasted(BaselineNetwork):
 
 @pytest.mark.parametrize('batch', [1, 2])
 @pytest.mark.parametrize('method', BASELINES)
-def test_a_method_gives_the_report_and_the_files_of_a_student(method, batch, run_script, drawn, tmp_path, monkeypatch):
+def test_a_method_gives_the_report_and_the_files_of_a_student(
+    method, batch, run_script, drawn, tmp_path, monkeypatch
+):
     def load(family, files, *, align_corners, device):
         assert (family, files, align_corners) == (method, ['a.pth', 'b.pth'], None)
         return BaselinePipeline(Pasted(method), family=family).eval().to(device)
 
     monkeypatch.setattr(BaselinePipeline, 'from_checkpoints', load)
-    line = ['--dataroot', str(drawn), '--family', method, '--checkpoint', 'a.pth', 'b.pth', '--batch_size', str(batch)]
-    run_script([*line, '--workers', '0', '--device', 'cpu', '--project', str(tmp_path), '--metrics', 'cost', 'runtime'])
+    line = [
+        '--dataroot',
+        str(drawn),
+        '--family',
+        method,
+        '--checkpoint',
+        'a.pth',
+        'b.pth',
+        '--batch_size',
+        str(batch),
+    ]
+    run_script(
+        [
+            *line,
+            '--workers',
+            '0',
+            '--device',
+            'cpu',
+            '--project',
+            str(tmp_path),
+            '--metrics',
+            'cost',
+            'runtime',
+        ]
+    )
     results = tmp_path / 'exp' / 'results'
     report = json.loads((results / 'metrics.json').read_text())
     assert report['family'] == method and report.get('noise_seed') == (0 if method == 'acgpn' else None)
     metrics = report['metrics']
-    assert metrics['SSIM whole']['value'] > 0 and metrics['runtime']['value'] > 0 and metrics['parameters']['value'] == 12e-6
+    assert (
+        metrics['SSIM whole']['value'] > 0
+        and metrics['runtime']['value'] > 0
+        and metrics['parameters']['value'] == 12e-6
+    )
     assert (metrics['warp error']['value'] is None) == (method == 'sdafn')
     names = sorted(path.name for path in (results / 'tryon').iterdir())
     assert names == ['000000_0.jpg', '000001_0.jpg']
@@ -72,7 +108,10 @@ def test_a_method_gives_the_report_and_the_files_of_a_student(method, batch, run
 
 @pytest.fixture(scope='module')
 def student(module_path):
-    for name, create, kind in (('warp', create_warp, 'mobile_afwm'), ('gen', create_generator, 'mobile_unet')):
+    for name, create, kind in (
+        ('warp', create_warp, 'mobile_afwm'),
+        ('gen', create_generator, 'mobile_unet'),
+    ):
         torch.save(create(kind, 'student').state_dict(), module_path / f'{name}.pt')
     return module_path
 

@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ('docs', 'checkpoints', 'runtime/native', 'tests/parity')
-DOCUMENTS = [*sorted(ROOT.glob('*.md')), *(path for folder in FOLDERS for path in sorted((ROOT / folder).glob('*.md')))]
+DOCUMENTS = [
+    *sorted(ROOT.glob('*.md')),
+    *(path for folder in FOLDERS for path in sorted((ROOT / folder).glob('*.md'))),
+]
 LINK = re.compile(r'!?\[[^\]]*\]\(([^)\s]+)\)')
 
 
@@ -37,7 +40,9 @@ def test_links_lead_somewhere(document):
 
 
 def test_a_broken_link_is_found(tmp_path):
-    (tmp_path / 'a.md').write_text('# Some title\n[x](b.md) [y](#some-title) [z](#other) ![p](a.md#some-title) [w](https://x.org)')
+    (tmp_path / 'a.md').write_text(
+        '# Some title\n[x](b.md) [y](#some-title) [z](#other) ![p](a.md#some-title) [w](https://x.org)'
+    )
     assert broken(tmp_path / 'a.md') == ['b.md', '#other']
 
 

@@ -57,9 +57,17 @@ def test_a_real_export_reports_and_can_be_read_back(request, small_checkpoints, 
         pytest.skip('writing whole networks as ONNX takes minutes; give --slow')
     request.getfixturevalue('packages')
     out = tmp_path / 'new' / 'exported'
-    assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints, '--precision', 'float32') == 0
+    assert (
+        run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints, '--precision', 'float32')
+        == 0
+    )
     said = capsys.readouterr().out
-    assert 'drawn pictures' in said and 'speed-up' in said and said.count('warped_cloth') == 2 and f'results: {out}' in said
+    assert (
+        'drawn pictures' in said
+        and 'speed-up' in said
+        and said.count('warped_cloth') == 2
+        and f'results: {out}' in said
+    )
     manifest = json.loads((out / 'float32' / 'export.json').read_text())
     assert manifest['size'] == [64, 64] and manifest['family'] == 'dm_vton' and len(manifest['parity']) == 4
     assert all(entry['max_difference'] <= 1e-3 for entry in manifest['parity'])
@@ -73,12 +81,19 @@ def test_both_precisions_are_written_at_the_size_of_the_checkpoint(fake, small_c
     fake()
     assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', small_checkpoints) == 0
     assert (tmp_path / 'out' / 'float16' / 'whole.onnx').read_text() == 'float16 (64, 64)'
-    assert run('--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', small_checkpoints, '--size', 96, 64) == 0
+    assert (
+        run(
+            '--format', 'onnx', '--out', tmp_path / 'out', '--checkpoint', small_checkpoints, '--size', 96, 64
+        )
+        == 0
+    )
     assert (tmp_path / 'out' / 'float32' / 'whole.onnx').read_text() == 'float32 (96, 64)'
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['float16', 'float32']
 
 
-def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(fake, small_checkpoints, tmp_path, capsys):
+def test_an_export_that_is_off_ends_with_1_and_leaves_old_files_alone(
+    fake, small_checkpoints, tmp_path, capsys
+):
     out = tmp_path / 'out'
     fake(max_difference=0.01)
     assert run('--format', 'onnx', '--out', out, '--checkpoint', small_checkpoints) == 1

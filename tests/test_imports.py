@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# From the lowest to the highest. A package imports from lower levels and from itself; packages of one level are neighbours.
-# One that is not listed, and every script, stands above all of these.
+# From the lowest to the highest. A package imports from lower levels and from itself; packages of one level
+# are neighbours. One that is not listed, and every script, stands above all of these.
 LEVELS = (
     ('utils',),
     ('data',),
@@ -29,8 +29,13 @@ ALIASES = {
 
 def modules(root: Path) -> dict[str, Path]:
     """Every module of the project outside tests, by its dotted name."""
-    files = [path for path in root.rglob('*.py') if not {'tests', 'shared'} & set(path.relative_to(root).parts)]
-    names = {path: '.'.join(path.relative_to(root).with_suffix('').parts).removesuffix('.__init__') for path in files}
+    files = [
+        path for path in root.rglob('*.py') if not {'tests', 'shared'} & set(path.relative_to(root).parts)
+    ]
+    names = {
+        path: '.'.join(path.relative_to(root).with_suffix('').parts).removesuffix('.__init__')
+        for path in files
+    }
     return {name: path for path, name in names.items() if not name.startswith('.')}
 
 
@@ -113,13 +118,24 @@ def reachable(graph: dict[str, set[str]], start: set[str]) -> set[str]:
     'file, line, fault',
     [
         ('utils/paths.py', 'import models', 'utils.paths -> models'),
-        ('models/pipeline.py', 'def f():\n    from engine.stages import Stage', 'models.pipeline -> engine.stages'),
+        (
+            'models/pipeline.py',
+            'def f():\n    from engine.stages import Stage',
+            'models.pipeline -> engine.stages',
+        ),
         ('photo/files.py', 'from runtime import parts', 'photo.files -> runtime.parts'),
         ('scripts/check.py', 'import app', 'scripts.check -> app'),
     ],
 )
 def test_an_upward_import_is_found(file, line, fault, tmp_path):
-    for name in ('utils/paths.py', 'models/__init__.py', 'models/pipeline.py', 'engine/stages.py', 'photo/files.py', 'app.py'):
+    for name in (
+        'utils/paths.py',
+        'models/__init__.py',
+        'models/pipeline.py',
+        'engine/stages.py',
+        'photo/files.py',
+        'app.py',
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     for name in ('runtime/__init__.py', 'runtime/parts.py', 'scripts/check.py'):

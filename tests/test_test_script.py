@@ -23,7 +23,9 @@ SMALL = ['--size', '64', '64']
 
 @pytest.fixture(scope='module')
 def run_script():
-    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its path."""
+    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its
+    path.
+    """
     spec = importlib.util.spec_from_file_location('try_on_script', ROOT / 'test.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -100,7 +102,9 @@ def test_a_run_leaves_pictures_a_sheet_a_log_and_numbers(run_script, command, ca
     run_script(command.arguments(*SMALL, '--metrics', 'ssim', 'runtime', 'cost'))
     run = command.project / 'exp'
     for folder in ('tryon', 'measured', 'visualize'):
-        assert sorted(file.name for file in (run / 'results' / folder).iterdir()) == [person for person, _ in PAIRS]
+        assert sorted(file.name for file in (run / 'results' / folder).iterdir()) == [
+            person for person, _ in PAIRS
+        ]
     assert Image.open(run / 'results' / 'tryon' / PAIRS[0][0]).size == (64, 64)
     assert Image.open(run / 'results' / 'visualize' / PAIRS[0][0]).size == (4 * 64 + 3 * 4, 64)
     assert (run / 'results' / 'contact_sheet.jpg').exists()
@@ -126,8 +130,15 @@ def test_names_are_right_at_any_batch_size_and_no_picture_is_overwritten(run_scr
         command = Command(root, checkpoints, tmp_path / f'runs{batch_size}')
         run_script(command.arguments(*NO_METRICS, batch_size=batch_size))
         folder = command.project / 'exp' / 'results' / 'tryon'
-        pictures[batch_size] = {file.name: np.asarray(Image.open(file)).astype(int) for file in folder.iterdir()}
-    assert sorted(pictures[1]) == ['000001_0__000002_1.jpg', '000001_0__000003_1.jpg', '000002_0.jpg', '000003_0.jpg']
+        pictures[batch_size] = {
+            file.name: np.asarray(Image.open(file)).astype(int) for file in folder.iterdir()
+        }
+    assert sorted(pictures[1]) == [
+        '000001_0__000002_1.jpg',
+        '000001_0__000003_1.jpg',
+        '000002_0.jpg',
+        '000003_0.jpg',
+    ]
     assert sorted(pictures[3]) == sorted(pictures[1])
     for name, picture in pictures[1].items():
         assert np.abs(picture - pictures[3][name]).max() <= 2, name  # a batch may round one level differently
@@ -156,7 +167,9 @@ def test_names_too_long_for_a_disk_are_refused_before_work_begins(run_script, ch
     assert status == 1 and 'too long' in line
 
 
-def test_a_stray_file_beside_the_photographs_costs_one_metric_not_the_report(run_script, command, monkeypatch):
+def test_a_stray_file_beside_the_photographs_costs_one_metric_not_the_report(
+    run_script, command, monkeypatch
+):
     (command.root / 'test_img' / 'stray.jpg').write_text('no picture')
     fid = SimpleNamespace(fid=lambda real, made: load_all(real))
     monkeypatch.setattr('engine.evaluate.create_inception', lambda **_: fid)
@@ -181,7 +194,9 @@ def test_a_metric_that_fails_in_any_way_costs_that_metric_alone(run_script, comm
     assert len(list((results / 'tryon').iterdir())) == 3
 
 
-def test_scores_on_photographs_that_fail_cost_neither_pictures_nor_other_numbers(run_script, command, monkeypatch):
+def test_scores_on_photographs_that_fail_cost_neither_pictures_nor_other_numbers(
+    run_script, command, monkeypatch
+):
     class Broken:
         def __call__(self, batch, result):
             raise IndexError('out of range\nand more')
@@ -194,13 +209,17 @@ def test_scores_on_photographs_that_fail_cost_neither_pictures_nor_other_numbers
     assert metrics['memory']['value'] > 0 and len(list((results / 'tryon').iterdir())) == 3
 
 
-def test_metrics_see_the_pictures_as_the_published_script_stores_them(run_script, command, monkeypatch, tmp_path):
+def test_metrics_see_the_pictures_as_the_published_script_stores_them(
+    run_script, command, monkeypatch, tmp_path
+):
     """JPEG files of Pillow's default quality for FID, KID and LPIPS; better ones for people."""
     seen = {}
     inception = SimpleNamespace(fid=lambda real, made: seen.setdefault('fid', made) and 1.0)
     monkeypatch.setattr('engine.evaluate.create_inception', lambda **_: inception)
     monkeypatch.setattr('engine.evaluate.create_lpips', lambda **_: None)
-    monkeypatch.setattr('engine.evaluate.mean_over', lambda files, _: seen.setdefault('lpips', files[0][1].parent) and 1.0)
+    monkeypatch.setattr(
+        'engine.evaluate.mean_over', lambda files, _: seen.setdefault('lpips', files[0][1].parent) and 1.0
+    )
     run_script(command.arguments(*SMALL, '--metrics', 'fid', 'lpips'))
     results = command.project / 'exp' / 'results'
     assert seen == {'fid': results / 'measured', 'lpips': results / 'measured'}
@@ -227,7 +246,9 @@ def test_the_runtime_of_the_published_protocol_stands_beside_ours(run_script, co
     assert 'convolutions alone' in metrics['multiply-adds']['protocol']
 
 
-def test_a_run_keeps_its_options_and_another_size_than_the_weights_know_is_said(run_script, command, small_checkpoints, capsys):
+def test_a_run_keeps_its_options_and_another_size_than_the_weights_know_is_said(
+    run_script, command, small_checkpoints, capsys
+):
     import yaml
 
     files = {f'pf_{name}_checkpoint': small_checkpoints / f'pf_{name}.pt' for name in ('warp', 'gen')}
@@ -236,7 +257,9 @@ def test_a_run_keeps_its_options_and_another_size_than_the_weights_know_is_said(
         run_script(command.arguments('--metrics', '--size', *size, **files, name=str(size[0])))
         said[size[0]] = capsys.readouterr().out
         saved = yaml.safe_load((command.project / str(size[0]) / 'opt.yaml').read_text())
-        assert saved['size'] == list(size) and saved['metrics'] == [] and saved['dataroot'] == str(command.root)
+        assert (
+            saved['size'] == list(size) and saved['metrics'] == [] and saved['dataroot'] == str(command.root)
+        )
     assert 'trained at 64 x 64' not in said[64]
     assert 'note: --size 96 64: these weights were trained at 64 x 64 (H x W)' in said[96]
 
@@ -250,7 +273,11 @@ def load_all(folder):
 def test_the_table_shows_numbers_without_exponents(tmp_path):
     from engine.evaluate import Score, write_report
 
-    scores = [Score('runtime', 20791.3, 'ms', 'how'), Score('SSIM', 0.53571, '', 'how'), Score('FID', None, '', 'how', 'why not')]
+    scores = [
+        Score('runtime', 20791.3, 'ms', 'how'),
+        Score('SSIM', 0.53571, '', 'how'),
+        Score('FID', None, '', 'how', 'why not'),
+    ]
     table = write_report(tmp_path / 'report.json', scores)
     assert '20791 ms' in table and '0.5357 ' in table and 'why not' in table
     assert json.loads((tmp_path / 'report.json').read_text())['metrics']['runtime']['value'] == 20791.3
@@ -276,13 +303,17 @@ def test_a_size_that_the_family_does_not_take_is_refused(run_script, command, tm
     assert status == 2 and 'tied to 256 x 192' in line
 
 
-def test_keys_that_the_network_does_not_have_are_noted_in_a_published_file(run_script, command, networks, tmp_path, capsys):
+def test_keys_that_the_network_does_not_have_are_noted_in_a_published_file(
+    run_script, command, networks, tmp_path, capsys
+):
     torch.save(networks[1].state_dict() | {'head.weight': torch.zeros(3)}, tmp_path / 'g.pt')
     run_script(command.arguments(*NO_METRICS, pf_gen_checkpoint=tmp_path / 'g.pt'))
     assert 'note: ' in (said := capsys.readouterr().out) and 'left out (head.weight)' in said
 
 
-def test_any_pair_of_networks_is_measured_where_it_is_asked_for_by_name(run_script, command, tmp_path, capsys):
+def test_any_pair_of_networks_is_measured_where_it_is_asked_for_by_name(
+    run_script, command, tmp_path, capsys
+):
     torch.manual_seed(0)
     torch.save(create_generator('res_unet', 'student').state_dict(), tmp_path / 'g.pt')
     words = command.arguments(*NO_METRICS, pf_gen_checkpoint=tmp_path / 'g.pt')
@@ -290,7 +321,9 @@ def test_any_pair_of_networks_is_measured_where_it_is_asked_for_by_name(run_scri
         run_script(words)
     assert 'make no family' in capsys.readouterr().err
     run_script([*words, '--warp', 'mobile_afwm', '--gen', 'res_unet'])
-    assert 'note: mobile_afwm+res_unet: this pair of networks is no published method' in capsys.readouterr().out
+    assert (
+        'note: mobile_afwm+res_unet: this pair of networks is no published method' in capsys.readouterr().out
+    )
     report = json.loads((command.project / 'exp' / 'results' / 'metrics.json').read_text())
     assert report['family'] == 'mobile_afwm+res_unet'
     with pytest.raises(SystemExit):
@@ -306,7 +339,9 @@ def test_a_paired_list_gets_ssim(run_script, checkpoints, tmp_path):
     assert report['list'] == 'paired' and -1 <= report['metrics']['SSIM']['value'] <= 1
 
 
-def test_a_metric_without_weights_is_reported_and_the_rest_is_done(run_script, command, monkeypatch, tmp_path, capsys):
+def test_a_metric_without_weights_is_reported_and_the_rest_is_done(
+    run_script, command, monkeypatch, tmp_path, capsys
+):
     from urllib.error import URLError
 
     def refuse(*_, **__):
@@ -332,11 +367,14 @@ def published_formats(state: dict) -> dict:
         'ordered': OrderedDict(state),
         'release': {'model': state, 'epoch': 100, 'optimizer': {'state': {}}, 'best_fid': np.float64(28.2)},
         'parallel': {f'module.{key}': value for key, value in state.items()},
-        'unfinished': state | ({'aflow_net.weight': curvature} if any('aflow_net' in key for key in state) else {}),
+        'unfinished': state
+        | ({'aflow_net.weight': curvature} if any('aflow_net' in key for key in state) else {}),
     }
 
 
-def test_pictures_do_not_depend_on_the_format_that_the_weights_came_in(run_script, command, networks, tmp_path):
+def test_pictures_do_not_depend_on_the_format_that_the_weights_came_in(
+    run_script, command, networks, tmp_path
+):
     warps, generators = (published_formats(network.state_dict()) for network in networks)
     pictures = {}
     for name in warps:
@@ -398,8 +436,16 @@ BAD_OPTIONS = {
     'a size of one number': ({}, ['--size', '256'], 'expected 2 arguments'),
     'a size that no network takes': ({}, ['--size', '100', '100'], 'multiples of 32'),
     'a size of nothing': ({}, ['--size', '0', '192'], 'whole number of at least 1'),
-    'weights of FID that are not there': ({'fid_weights': 'nothing.pth'}, [*SMALL, '--metrics', 'fid'], 'no such file'),
-    'weights of LPIPS that are not there': ({'lpips_weights': 'nothing.pth'}, [*SMALL, '--metrics', 'lpips'], 'no such file'),
+    'weights of FID that are not there': (
+        {'fid_weights': 'nothing.pth'},
+        [*SMALL, '--metrics', 'fid'],
+        'no such file',
+    ),
+    'weights of LPIPS that are not there': (
+        {'lpips_weights': 'nothing.pth'},
+        [*SMALL, '--metrics', 'lpips'],
+        'no such file',
+    ),
 }
 
 
@@ -435,7 +481,10 @@ def wrong_file(kind: str, networks, good: Path, path: Path) -> Path:
         'another family': lambda: create_warp('afwm', 'student').state_dict(),
         'a teacher': lambda: create_warp('mobile_afwm', 'teacher').state_dict(),
         'a generator': lambda: networks[1].state_dict(),
-        'a network of something else': lambda: {'fc.weight': torch.zeros(1000, 512), 'fc.bias': torch.zeros(1000)},
+        'a network of something else': lambda: {
+            'fc.weight': torch.zeros(1000, 512),
+            'fc.bias': torch.zeros(1000),
+        },
         'missing keys': lambda: {key: value for key, value in state.items() if 'netRefine' not in key},
         'wrong shapes': lambda: state | {first: torch.zeros(1, 2, 3)},
         'numbers that are not finite': lambda: state | {first: torch.full_like(state[first], float('nan'))},
@@ -560,7 +609,9 @@ def test_options_of_old_scripts_are_accepted_and_say_that_they_change_nothing(ru
 def test_the_size_is_that_of_the_checkpoint_unless_another_is_given(run_script, networks, command, tmp_path):
     parts = {'warp': ('warp', 'mobile_afwm'), 'gen': ('generator', 'mobile_unet')}
     for network, (name, (part, kind)) in zip(networks, parts.items(), strict=True):
-        save_checkpoint(tmp_path / f'{name}.pt', network, part=part, network=kind, role='student', size=(64, 96))
+        save_checkpoint(
+            tmp_path / f'{name}.pt', network, part=part, network=kind, role='student', size=(64, 96)
+        )
         command.options[f'--pf_{name}_checkpoint'] = tmp_path / f'{name}.pt'
     line = command.arguments('--metrics')
     run_script(line)
@@ -575,7 +626,9 @@ def test_untrained_weights_are_called_so(run_script, command, tmp_path, capsys):
 
     checkpoint_command(['init', '--family', 'dm_vton', '--out', str(tmp_path / 'init')])
     files = {'pf_warp_checkpoint': 'dm_vton_student_warp.pt', 'pf_gen_checkpoint': 'dm_vton_student_gen.pt'}
-    run_script(command.arguments(*NO_METRICS, **{key: tmp_path / 'init' / name for key, name in files.items()}))
+    run_script(
+        command.arguments(*NO_METRICS, **{key: tmp_path / 'init' / name for key, name in files.items()})
+    )
     assert 'UNTRAINED' in (command.project / 'exp' / 'log.txt').read_text()
 
 
@@ -587,21 +640,29 @@ def test_the_script_runs_as_a_command_and_its_exit_status_is_the_errors(tmp_path
     assert done.returncode == 2 and done.stderr.startswith('error: ') and done.stderr.count('\n') == 1
 
 
-def test_photographs_are_scored_where_there_is_parsing_and_another_list_can_be_chosen(run_script, checkpoints, tmp_path):
+def test_photographs_are_scored_where_there_is_parsing_and_another_list_can_be_chosen(
+    run_script, checkpoints, tmp_path
+):
     root = write_test_set(tmp_path / 'set')
     (root / 'test_label').mkdir()
     for number in (1, 2, 3):
         Image.fromarray(np.full((64, 64), 4, np.uint8)).save(root / 'test_label' / f'00000{number}_0.png')
     own = ''.join(f'00000{number}_0.jpg 00000{number}_1.jpg\n' for number in (1, 2, 3))
     (root / 'test_pairs_own.txt').write_text(own)
-    weights = ['--pf_warp_checkpoint', str(checkpoints / 'warp.pt'), '--pf_gen_checkpoint', str(checkpoints / 'gen.pt')]
+    weights = [
+        '--pf_warp_checkpoint',
+        str(checkpoints / 'warp.pt'),
+        '--pf_gen_checkpoint',
+        str(checkpoints / 'gen.pt'),
+    ]
     common = ['--dataroot', str(root), '--project', str(tmp_path), '--metrics', *SMALL, *weights]
     common += ['--workers', '0', '--device', 'cpu']
     run_script([*common, '--name', 'unpaired'])
     run_script([*common, '--name', 'own', '--pairs', str(root / 'test_pairs_own.txt')])
     run_script([*common, '--name', 'none', '--no-real'])
     reports = {
-        name: json.loads((tmp_path / name / 'results' / 'metrics.json').read_text()) for name in ('unpaired', 'own', 'none')
+        name: json.loads((tmp_path / name / 'results' / 'metrics.json').read_text())
+        for name in ('unpaired', 'own', 'none')
     }
     assert reports['unpaired']['list'] == 'unpaired' and reports['own']['list'] == 'paired'
     kinds = {name: {label.split()[0] for label in report['metrics']} for name, report in reports.items()}

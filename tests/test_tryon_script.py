@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 def photographs(module_path):
     """Two people and two garments, drawn."""
     for index, (person, garment) in enumerate((('me', 'shirt'), ('you', 'dress'))):
-        Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(module_path / f'{person}.png')
+        Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(
+            module_path / f'{person}.png'
+        )
         drawn = flat_garment(5, 'test', 2 + index, (256, 192))
         (module_path / 'garments').mkdir(exist_ok=True)
         Image.fromarray(drawn.picture).save(module_path / 'garments' / f'{garment}.png')
@@ -64,7 +66,9 @@ def test_one_person_and_one_garment_make_a_picture_and_a_sheet(command, tmp_path
     assert 'pf_warp.pt' in said and 'dm_vton, 64 x 64, torch on cpu' in said and 'out_sheet.jpg' in said
 
 
-def test_several_people_in_several_garments_are_encoded_once_each(command, photographs, tmp_path, monkeypatch):
+def test_several_people_in_several_garments_are_encoded_once_each(
+    command, photographs, tmp_path, monkeypatch
+):
     from models import TryOnPipeline
 
     count = {'encode_person': 0, 'encode_garment': 0}
@@ -92,7 +96,9 @@ def test_another_backend_makes_the_same_pictures(command, tmp_path, capsys):
 
 
 def test_masks_are_used(command, photographs, tmp_path):
-    picture = np.random.default_rng(0).integers(0, 255, (256, 192, 3)).astype(np.uint8)  # no mask can be found here
+    picture = (
+        np.random.default_rng(0).integers(0, 255, (256, 192, 3)).astype(np.uint8)
+    )  # no mask can be found here
     Image.fromarray(picture).save(tmp_path / 'busy.png')
     masks = {'garment_mask': photographs / 'shirt_mask.png', 'person_mask': photographs / 'dress_mask.png'}
     tryon.main(command.arguments(garment=tmp_path / 'busy.png', **masks))
@@ -133,9 +139,14 @@ def test_untrained_weights_and_notes_are_told(command, tmp_path, capsys):
 def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monkeypatch, capsys):
     for kind in ('viton', 'drawn'):
         for name, part in zip(defaults.DEFAULTS[kind], ('warp', 'gen'), strict=True):
-            (tmp_path / name).with_suffix('.pt').write_bytes((small_checkpoints / f'pf_{part}.pt').read_bytes())
+            (tmp_path / name).with_suffix('.pt').write_bytes(
+                (small_checkpoints / f'pf_{part}.pt').read_bytes()
+            )
     monkeypatch.setattr(defaults, 'FOLDER', tmp_path)
-    names = {kind: tuple(name.replace('.safetensors', '.pt') for name in pair) for kind, pair in defaults.DEFAULTS.items()}
+    names = {
+        kind: tuple(name.replace('.safetensors', '.pt') for name in pair)
+        for kind, pair in defaults.DEFAULTS.items()
+    }
     monkeypatch.setattr(defaults, 'DEFAULTS', names)
     monkeypatch.setattr(defaults.choose_weights, '__kwdefaults__', {'weights': 'viton', 'folder': tmp_path})
     tryon.main(command.arguments(checkpoint=None))
@@ -165,7 +176,11 @@ def test_all_bad_pictures_of_a_folder_are_told_and_the_good_ones_are_dressed(mix
     bad = [line for line in said.err.splitlines() if line.startswith('bad: ')]
     assert len(bad) == 2 and 'grey.png' in bad[0] and 'text.jpg' in bad[1]
     assert 'results: 2' in said.out
-    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == ['me__shirt.png', 'sheet.jpg', 'you__shirt.png']
+    assert sorted(path.name for path in (tmp_path / 'results').iterdir()) == [
+        'me__shirt.png',
+        'sheet.jpg',
+        'you__shirt.png',
+    ]
 
 
 def test_without_skip_bad_all_faults_are_told_together_and_nothing_is_written(mixed, tmp_path, capsys):
@@ -188,7 +203,9 @@ def test_where_nothing_good_is_left_the_status_is_that_of_a_mistake(command, tmp
 
 
 @pytest.mark.parametrize('reason', [KeyboardInterrupt, OSError(28, 'No space left on device')])
-def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(reason, mixed, tmp_path, monkeypatch, capsys):
+def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(
+    reason, mixed, tmp_path, monkeypatch, capsys
+):
     from photo import lists
 
     real, calls = lists.dress, []
@@ -211,9 +228,14 @@ def test_another_size_than_that_of_the_weights_is_told(command, tmp_path, capsys
 
     captions = []
     real = lists.files.build_sheet
-    monkeypatch.setattr(lists.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note))
+    monkeypatch.setattr(
+        lists.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note)
+    )
     tryon.main(command.arguments(size=['96', '64']))
-    assert 'note: the weights know pictures of 64 x 64 (height x width), not of 96 x 64' in capsys.readouterr().out
+    assert (
+        'note: the weights know pictures of 64 x 64 (height x width), not of 96 x 64'
+        in capsys.readouterr().out
+    )
     tryon.main(command.arguments())
     assert 'the weights know' not in capsys.readouterr().out
     assert captions == ['dm_vton, 96 x 64 with weights of 64 x 64', 'dm_vton, 64 x 64']
@@ -226,7 +248,12 @@ def png(side: int) -> bytes:
         return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
 
     header = struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', zlib.compress(b'\0' * 99)) + chunk(b'IEND', b'')
+    return (
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', header)
+        + chunk(b'IDAT', zlib.compress(b'\0' * 99))
+        + chunk(b'IEND', b'')
+    )
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -264,12 +291,24 @@ BAD = {
     'no person': ({'person': None}, 'required: --person'),
     'no garment': ({'garment': None}, 'required: --garment'),
     'no place for the result': ({'out': None}, 'required: --out'),
-    'a video that is not there': ({'person': None, 'video': 'none.mp4', 'out': 'out.mp4'}, 'none.mp4: no such file'),
-    'a photograph as the video': ({'person': None, 'video': 'me.png', 'out': 'out.mp4'}, 'a PNG picture, expected a video'),
+    'a video that is not there': (
+        {'person': None, 'video': 'none.mp4', 'out': 'out.mp4'},
+        'none.mp4: no such file',
+    ),
+    'a photograph as the video': (
+        {'person': None, 'video': 'me.png', 'out': 'out.mp4'},
+        'a PNG picture, expected a video',
+    ),
     'a film of nothing': ({'person': None, 'video': 'film.mp4', 'out': 'out.mp4'}, 'film.mp4: not a video'),
     'a video and a person': ({'video': 'film.mp4', 'out': 'out.mp4'}, '--video: not together with --person'),
-    'a video into a picture': ({'person': None, 'video': 'film.mp4', 'out': 'out.png'}, "unknown suffix '.png'"),
-    'a video into itself': ({'person': None, 'video': 'film.mp4', 'out': 'film.mp4'}, 'would replace a picture'),
+    'a video into a picture': (
+        {'person': None, 'video': 'film.mp4', 'out': 'out.png'},
+        "unknown suffix '.png'",
+    ),
+    'a video into itself': (
+        {'person': None, 'video': 'film.mp4', 'out': 'film.mp4'},
+        'would replace a picture',
+    ),
     'an option without a value': ({'person': []}, 'expected at least one argument'),
     'an empty name': ({'person': ''}, '--person: an empty name'),
     'a person that is not there': ({'person': 'nobody.jpg'}, 'nobody.jpg: no such file'),
@@ -285,7 +324,10 @@ BAD = {
     'a person of one grey': ({'person': 'grey.png'}, 'a picture of one colour'),
     'a person all transparent': ({'person': 'clear.png'}, 'transparent everywhere'),
     'an empty folder as the person': ({'person': 'folder'}, 'no picture in this folder'),
-    'a broken second person': ({'person': ['me.png', 'text.jpg'], 'out': 'folder'}, 'text.jpg: not a picture'),
+    'a broken second person': (
+        {'person': ['me.png', 'text.jpg'], 'out': 'folder'},
+        'text.jpg: not a picture',
+    ),
     'a garment that is not there': ({'garment': 'nothing.png'}, 'nothing.png: no such file'),
     'a document as the garment': ({'garment': 'page.pdf'}, 'page.pdf: not a picture'),
     'a drawing as the garment': ({'garment': 'drawing.svg'}, 'drawing.svg: not a picture'),
@@ -318,12 +360,18 @@ BAD = {
     'a result in no folder': ({'out': 'nowhere/out.png'}, 'no folder'),
     'one file for two results': ({'garment': ['garments'], 'out': 'out.png'}, 'one file for 2 results'),
     'a result on top of the photograph': ({'out': 'me.png'}, 'would replace a picture that was given'),
-    'a result on top of a mask': ({'garment_mask': 'shirt_mask.png', 'out': 'shirt_mask.png'}, 'would replace a picture'),
+    'a result on top of a mask': (
+        {'garment_mask': 'shirt_mask.png', 'out': 'shirt_mask.png'},
+        'would replace a picture',
+    ),
     'a loop of links as the person': ({'person': 'loop.png'}, 'loop.png'),
     'a link to nothing as the folder': ({'out': 'nothing'}, 'a file without a suffix'),
     'a mask of one pixel': ({'garment_mask': 'dot_mask.png'}, 'no garment stands out'),
     'a mask of one by one pixels': ({'garment_mask': 'dot.png'}, 'as large as the picture'),
-    'a sheet on top of the photograph': ({'person': 'me_sheet.jpg', 'out': 'me.jpg'}, 'me_sheet.jpg would replace'),
+    'a sheet on top of the photograph': (
+        {'person': 'me_sheet.jpg', 'out': 'me.jpg'},
+        'me_sheet.jpg would replace',
+    ),
 }
 
 
@@ -351,7 +399,9 @@ def test_a_bad_input_gets_one_clear_line(kind, command, small_checkpoints, tmp_p
     paths = {'person', 'video', 'garment', 'person_mask', 'garment_mask', 'checkpoint', 'out'}
     for option, value in changes.items():
         if option in paths and value is not None:
-            changes = changes | {option: [place(name) for name in value] if isinstance(value, list) else place(value)}
+            changes = changes | {
+                option: [place(name) for name in value] if isinstance(value, list) else place(value)
+            }
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(SystemExit) as exit_info:
         tryon.main(command.arguments(**changes))
@@ -363,6 +413,15 @@ def test_a_bad_input_gets_one_clear_line(kind, command, small_checkpoints, tmp_p
 
 
 def test_the_script_runs_as_a_command_and_its_exit_status_is_the_errors(tmp_path):
-    line = [sys.executable, str(ROOT / 'tryon.py'), '--person', 'a.jpg', '--garment', 'b.jpg', '--out', 'c.png']
+    line = [
+        sys.executable,
+        str(ROOT / 'tryon.py'),
+        '--person',
+        'a.jpg',
+        '--garment',
+        'b.jpg',
+        '--out',
+        'c.png',
+    ]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr == 'error: a.jpg: no such file; give the path of a picture\n'

@@ -1,4 +1,6 @@
-"""The parser of all command lines and the types of its options: errors in one line, no abbreviated options."""
+"""The parser of all command lines and the types of its options: errors in one line, no abbreviated
+options.
+"""
 
 import argparse
 import math

@@ -8,8 +8,9 @@ from utils.errors import UserError
 def select_device(name: str = '') -> torch.device:
     """Return the device that a `--device` value names.
 
-    '' is the first GPU if there is one (CUDA, else MPS), else the CPU; '0' or '0,1' are CUDA devices by number, of which the
-    first is taken; 'cpu', 'mps', 'cuda' and 'cuda:1' are PyTorch's own names. Raises `UserError` for a missing device.
+    '' is the first GPU if there is one (CUDA, else MPS), else the CPU; '0' or '0,1' are CUDA devices by
+    number, of which the first is taken; 'cpu', 'mps', 'cuda' and 'cuda:1' are PyTorch's own names. Raises
+    `UserError` for a missing device.
     """
     name = name.strip().lower()
     if name == '':
@@ -20,7 +21,9 @@ def select_device(name: str = '') -> torch.device:
         return torch.device('cpu')
     if name == 'mps':
         if not torch.backends.mps.is_available():
-            raise UserError('device mps is not available: it needs a Mac with Apple silicon; try --device cpu')
+            raise UserError(
+                'device mps is not available: it needs a Mac with Apple silicon; try --device cpu'
+            )
         return torch.device('mps')
     return torch.device('cuda', _cuda_numbers(name)[0])
 
@@ -33,7 +36,9 @@ def _cuda_numbers(name: str) -> list[int]:
     if not torch.cuda.is_available():
         raise UserError(f'device {name} was asked for, but PyTorch finds no CUDA GPU here; try --device cpu')
     if max(numbers) >= torch.cuda.device_count():
-        raise UserError(f'device {name} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs (from 0)')
+        raise UserError(
+            f'device {name} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs (from 0)'
+        )
     return numbers
 
 

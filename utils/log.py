@@ -15,7 +15,9 @@ class _LogFile(logging.FileHandler):
 
 
 def create_logger(folder: Path | None = None) -> logging.Logger:
-    """Return the project's logger, writing plain lines to the screen and, with a `folder`, to its `log.txt` with the time."""
+    """Return the project's logger, writing plain lines to the screen and, with a `folder`, to its `log.txt`
+    with the time.
+    """
     logger = logging.getLogger(NAME)
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -36,5 +38,8 @@ def format_table(header: list[str], rows: list[list[str]]) -> str:
     """Lay out `rows` under `header` in columns as wide as their widest entry."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    text = ['  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    text = [
+        '  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
     return '\n'.join([text[0], '  '.join('-' * width for width in widths), *text[1:]])

@@ -11,12 +11,16 @@ from utils.errors import MissingFileError, UserError
 
 
 def expand(path: str | Path) -> Path:
-    """Return `path` with a leading ~ replaced by the home folder; a user who does not exist is left as it is."""
+    """Return `path` with a leading ~ replaced by the home folder; a user who does not exist is left as it
+    is.
+    """
     return Path(os.path.expanduser(path))
 
 
 def kind_of(path: str | Path) -> str:
-    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer. Raises OSError."""
+    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer.
+    Raises OSError.
+    """
     mode = os.stat(path).st_mode
     return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
 
@@ -25,11 +29,12 @@ def kind_of(path: str | Path) -> str:
 def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; its content replaces `path` if the block succeeds.
 
-    The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the disk
-    (fsync) before the name changes, so a reader finds the old file or the new one, never a part; without `sync` that
-    holds for a killed process, but not for a power failure, and saves seconds with thousands of files. An exception of
-    the block, a full disk included, passes unchanged; the temporary file is removed and the old file untouched. A link
-    is written through. Raises `MissingFileError` without the folder and `UserError` where `path` is a folder.
+    The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the
+    disk (fsync) before the name changes, so a reader finds the old file or the new one, never a part; without
+    `sync` that holds for a killed process, but not for a power failure, and saves seconds with thousands of
+    files. An exception of the block, a full disk included, passes unchanged; the temporary file is removed
+    and the old file untouched. A link is written through. Raises `MissingFileError` without the folder and
+    `UserError` where `path` is a folder.
     """
     path = Path(path)
     final = path.resolve()
@@ -51,10 +56,11 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
 
 
 def increment_path(project: str | Path, name: str) -> Path:
-    """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, and so on.
+    """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, and so
+    on.
 
-    Safe against other processes that start at the same moment: each gets a folder of its own. Raises `UserError`
-    for an empty name or '..', and if no folder can be created.
+    Safe against other processes that start at the same moment: each gets a folder of its own. Raises
+    `UserError` for an empty name or '..', and if no folder can be created.
     """
     if Path(name).name in ('', '..'):
         raise UserError(f'{name!r} is no name for a run folder; give one such as exp')
@@ -71,4 +77,6 @@ def increment_path(project: str | Path, name: str) -> Path:
             else:
                 return folder
     except OSError as error:
-        raise UserError(f'no run folder can be created in {first.parent}: {error.strerror}; choose another') from error
+        raise UserError(
+            f'no run folder can be created in {first.parent}: {error.strerror}; choose another'
+        ) from error

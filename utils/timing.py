@@ -21,10 +21,11 @@ def time_calls(
     seconds: float | None = None,
     title: str | None = None,
 ) -> list[list[float]]:
-    """Call each of `calls` once a turn, waiting for `device` before and after; return each call's times in seconds.
+    """Call each of `calls` once a turn, waiting for `device` before and after; return each call's times in
+    seconds.
 
-    `warm_up` turns are not timed, then `repeats` turns are, or fewer where the timed calls reach `seconds`, but not fewer than
-    `LEAST_TURNS`. A `title` shows a progress bar where somebody looks at a terminal.
+    `warm_up` turns are not timed, then `repeats` turns are, or fewer where the timed calls reach `seconds`,
+    but not fewer than `LEAST_TURNS`. A `title` shows a progress bar where somebody looks at a terminal.
     """
     times: list[list[float]] = [[] for _ in calls]
     for turn in tqdm(range(warm_up + repeats), desc=title, disable=None if title else True, leave=False):

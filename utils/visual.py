@@ -15,11 +15,15 @@ JPEG_QUALITY = 95
 
 
 def to_picture(tensor: Tensor) -> Image.Image:
-    """[3 or 1, H, W] in [-1, 1] -> an RGB picture of 8 bits, rounded to the nearest level; values outside are clipped."""
+    """[3 or 1, H, W] in [-1, 1] -> an RGB picture of 8 bits, rounded to the nearest level; values outside are
+    clipped.
+    """
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
         raise ValueError(f'a picture tensor is [3, H, W] or [1, H, W], got {list(tensor.shape)}')
     levels = ((tensor.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
-    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(levels.transpose(1, 2, 0), (*levels.shape[1:], 3))))
+    return Image.fromarray(
+        np.ascontiguousarray(np.broadcast_to(levels.transpose(1, 2, 0), (*levels.shape[1:], 3)))
+    )
 
 
 def save_picture(picture: Image.Image, path: Path, **options) -> None:
@@ -55,11 +59,15 @@ def contact_sheet(rows: Sequence[Image.Image], *, titles: Sequence[str], note: s
     draw = ImageDraw.Draw(sheet)
     column = (width + GAP) / len(titles)
     for index, title in enumerate(titles):
-        draw.text((column * index + (column - GAP) / 2, head / 2), title, fill='black', font=font, anchor='mm')
+        draw.text(
+            (column * index + (column - GAP) / 2, head / 2), title, fill='black', font=font, anchor='mm'
+        )
     y = head
     for row in rows:
         sheet.paste(row, (0, y))
         y += row.height + GAP
     if note:
-        draw.text((4, height - foot / 2), note, fill='black', font=ImageFont.load_default(size=12), anchor='lm')
+        draw.text(
+            (4, height - foot / 2), note, fill='black', font=ImageFont.load_default(size=12), anchor='lm'
+        )
     return sheet

@@ -1,7 +1,8 @@
 """Uploads and results stay as long as somebody looks at them, and go an hour later.
 
-Gradio's own `delete_cache` counts from the upload, so that pictures vanish from open pages, those of the wardrobe included
-(https://github.com/gradio-app/gradio/issues/8098). Here every open page says at intervals what it shows.
+Gradio's own `delete_cache` counts from the upload, so that pictures vanish from open pages, those of the
+wardrobe included (https://github.com/gradio-app/gradio/issues/8098). Here every open page says at intervals
+what it shows.
 """
 
 import contextlib
@@ -11,8 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 KEPT_SECONDS = 3600
-SAY_SECONDS = 300  # between two words of a page; browsers slow the timers of hidden pages down to one a minute
-GONE = 'This picture is no longer here: pictures go when their page has been away for an hour. Please choose it again.'
+SAY_SECONDS = (
+    300  # between two words of a page; browsers slow the timers of hidden pages down to one a minute
+)
+GONE = (
+    'This picture is no longer here: pictures go when their page has been away for an hour. Please '
+    'choose it again.'
+)
 
 
 class Keeper:

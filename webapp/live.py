@@ -1,7 +1,9 @@
-"""The live tab's other half: frames of a camera come in over a WebSocket, dressed ones go back, and the newest one wins.
+"""The live tab's other half: frames of a camera come in over a WebSocket, dressed ones go back, and the
+newest one wins.
 
-A message of the browser is either binary, a number and a JPEG, or a text that names the garment by its ticket. Nothing queues up:
-of the frames that come while another is dressed only the last is kept. No frame is written to the disk.
+A message of the browser is either binary, a number and a JPEG, or a text that names the garment by its
+ticket. Nothing queues up: of the frames that come while another is dressed only the last is kept. No frame is
+written to the disk.
 """
 
 import asyncio
@@ -52,7 +54,9 @@ class Shared:
         self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
         self.size, self.align_corners = model.size, model.align_corners
 
-    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
         with self._lock:
             return self._model(person, cloth, edge)
 
@@ -86,7 +90,9 @@ class LiveRoom:
         return [WebSocketRoute(ADDRESS, self.visit)]
 
     def ticket(self, path: str | None) -> str:
-        """A name for a garment's file that says nothing of where it lies, and that nobody can guess; '' for none."""
+        """A name for a garment's file that says nothing of where it lies, and that nobody can guess; '' for
+        none.
+        """
         if not path:
             return ''
         ticket = secrets.token_urlsafe(16)
@@ -121,7 +127,9 @@ class LiveRoom:
             return
         await socket.accept()
         if self._visitors >= MOST_VISITORS:
-            await socket.send_text(json.dumps({'problem': 'Too many people stand before their cameras here; try again later.'}))
+            await socket.send_text(
+                json.dumps({'problem': 'Too many people stand before their cameras here; try again later.'})
+            )
             await socket.close(BUSY)
             return
         self._visitors += 1
@@ -129,7 +137,10 @@ class LiveRoom:
         dressing = asyncio.create_task(visitor.dress())
         try:
             await visitor.listen()
-        except (WebSocketDisconnect, RuntimeError):  # the second comes where the line broke while an answer was sent
+        except (
+            WebSocketDisconnect,
+            RuntimeError,
+        ):  # the second comes where the line broke while an answer was sent
             pass
         finally:
             self._visitors -= 1
@@ -195,7 +206,9 @@ class Visitor:
             await self.socket.send_bytes(answer)
 
     def answer(self, data: bytes, garment: PreparedGarment) -> bytes:
-        """A frame's message, and what is sent back: its number, the milliseconds it took, and a JPEG; none if it was none."""
+        """A frame's message, and what is sent back: its number, the milliseconds it took, and a JPEG; none if
+        it was none.
+        """
         start, (number,) = time.perf_counter(), HEAD.unpack_from(data)
         frame = decode(data[HEAD.size :])
         if frame is None:
@@ -205,7 +218,9 @@ class Visitor:
 
 
 def decode(data: bytes) -> np.ndarray | None:
-    """A JPEG as uint8 [H, W, 3] RGB; None for what is none, or too large, which its head says before it is unpacked."""
+    """A JPEG as uint8 [H, W, 3] RGB; None for what is none, or too large, which its head says before it is
+    unpacked.
+    """
     size = jpeg_size(data)
     if size is None or max(size) > LONGEST_SIDE or min(size) < 64:
         return None
@@ -232,5 +247,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def is_own_page(origin: str | None, host: str | None) -> bool:
-    """Return True for connections from the page itself or from no page: pages of other origins are refused."""
+    """Return True for connections from the page itself or from no page: pages of other origins are
+    refused.
+    """
     return origin is None or (host is not None and urlsplit(origin).netloc == host)

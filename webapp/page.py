@@ -21,7 +21,9 @@ COLUMNS = 4  # of thumbnails; style.css has the same
 LIVE_VIEW = """
 <div class="live-stage">
   <canvas id="live_view" width="640" height="480" role="img" aria-label="You, in the garment"></canvas>
-  <p id="live_note" role="status">Start the camera, and stand so that you are seen from the head to the hips.</p>
+  <p id="live_note" role="status">
+    Start the camera, and stand so that you are seen from the head to the hips.
+  </p>
 </div>
 <div class="live-bar">
   <button id="live_start" type="button">Start the camera</button>
@@ -32,7 +34,9 @@ LIVE_VIEW = """
 
 
 def picture_file(value: Path, **settings) -> gr.Image:
-    """A picture that arrives as the very file that was uploaded: Gradio unpacks nothing, so that limits come first."""
+    """A picture that arrives as the very file that was uploaded: Gradio unpacks nothing, so that limits come
+    first.
+    """
     image = gr.Image(str(value), type='filepath', image_mode=None, buttons=[], **settings)
     setattr(image, 'preprocess', uploaded_file)  # noqa: B010 - a method of Gradio's, replaced for this picture
     return image
@@ -44,7 +48,9 @@ def uploaded_file(payload) -> str | None:
 
 
 def uploaded(path: str | None) -> str:
-    """The path of an upload; Gradio has looked already, and this looks again, that it lies in the folder for them."""
+    """The path of an upload; Gradio has looked already, and this looks again, that it lies in the folder for
+    them.
+    """
     folder = Path(get_upload_folder()).resolve()
     if not path or not Path(path).resolve().is_relative_to(folder):
         raise gr.Error(GONE, title='That did not work', print_exception=False)
@@ -75,7 +81,9 @@ def build_page(studio: Studio, room: LiveRoom, choice: Choice, *, about: str, no
 
 
 def _keep_alive(studio: Studio, pictures: list[gr.Image]) -> None:
-    """Say at intervals what an open page shows, so that it is kept; what is gone all the same is taken off the page."""
+    """Say at intervals what an open page shows, so that it is kept; what is gone all the same is taken off
+    the page.
+    """
 
     def keep(*paths: str | None) -> list:
         there = studio.keeper.touch(paths)
@@ -84,7 +92,9 @@ def _keep_alive(studio: Studio, pictures: list[gr.Image]) -> None:
             gr.Info(GONE)
         return [gr.skip() if is_there else None for is_there in there]
 
-    gr.Timer(SAY_SECONDS).tick(keep, pictures, pictures, queue=False, show_progress='hidden', api_visibility='private')
+    gr.Timer(SAY_SECONDS).tick(
+        keep, pictures, pictures, queue=False, show_progress='hidden', api_visibility='private'
+    )
 
 
 def _choices(paths: list[Path], target: gr.Image, *, label: str, elem_id: str) -> None:
@@ -162,7 +172,13 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> tuple[gr.Im
         show_progress_on=result,
         api_name='try_on',
     )
-    done.success(lambda: gr.DownloadButton(interactive=True), None, download, show_progress='hidden', api_visibility='private')
+    done.success(
+        lambda: gr.DownloadButton(interactive=True),
+        None,
+        download,
+        show_progress='hidden',
+        api_visibility='private',
+    )
     return person, result
 
 
@@ -171,5 +187,7 @@ def _live_tab(room: LiveRoom, page: gr.Blocks, garment: gr.Image) -> None:
     gr.HTML(LIVE_VIEW, elem_id='live')
     ticket = gr.Textbox(visible='hidden')
     for event in (page.load, garment.change):
-        told = event(room.ticket, garment, ticket, show_progress='hidden', api_visibility='private', queue=False)
+        told = event(
+            room.ticket, garment, ticket, show_progress='hidden', api_visibility='private', queue=False
+        )
         told.then(None, ticket, None, js='ticket => window.wearLive(ticket)', api_visibility='private')

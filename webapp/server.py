@@ -1,4 +1,6 @@
-"""Starts the page: with a folder of its own for uploads and results, which goes with it, and nothing sent to anybody."""
+"""Starts the page: with a folder of its own for uploads and results, which goes with it, and nothing sent to
+anybody.
+"""
 
 import contextlib
 import os
@@ -14,7 +16,9 @@ VISITORS_WAITING = 20
 
 @contextlib.contextmanager
 def own_folder() -> Iterator[Path]:
-    """Yield a temporary folder that Gradio, imported after this only, takes for its files; it is removed at the end."""
+    """Yield a temporary folder that Gradio, imported after this only, takes for its files; it is removed at
+    the end.
+    """
     with tempfile.TemporaryDirectory(prefix='try-on-', ignore_cleanup_errors=True) as name:
         os.environ |= {'GRADIO_TEMP_DIR': str(Path(name) / 'files'), 'GRADIO_ANALYTICS_ENABLED': 'False'}
         (Path(name) / 'files').mkdir()
@@ -30,12 +34,15 @@ def check_free(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise UserError(
-                f'--host {host} --port {port}: cannot listen there ({first_line(error)}); give another port or address'
+                f'--host {host} --port {port}: cannot listen there ({first_line(error)}); give another '
+                'port or address'
             ) from error
 
 
 def serve(page, room, *, host: str, port: int, share: bool, max_upload: int, block: bool = True) -> str:
-    """Serve a page and its live room until Ctrl-C, or in the background without `block`; returns its address."""
+    """Serve a page and its live room until Ctrl-C, or in the background without `block`; returns its
+    address.
+    """
     from starlette.middleware import Middleware
 
     from webapp.limits import GuardedApp

@@ -1,4 +1,5 @@
-"""The try-on as a folder for any static web server: the page of web/, its networks, and pictures to begin with.
+"""The try-on as a folder for any static web server: the page of web/, its networks, and pictures to begin
+with.
 
 npm gets ONNX Runtime Web and bundles the page; nothing is fetched from elsewhere once the folder is written.
 """
@@ -47,23 +48,31 @@ def check_node() -> None:
     for program in ('node', 'npm'):
         if shutil.which(program) is None:
             raise UserError(
-                f'--format web needs {program}, which is not installed; install Node.js {LEAST_NODE} or newer (it brings npm)'
+                f'--format web needs {program}, which is not installed; install Node.js {LEAST_NODE} or '
+                'newer (it brings npm)'
             )
     version = subprocess.run(['node', '--version'], capture_output=True, text=True).stdout.strip()
     major = re.match(r'v(\d+)\.', version)
     if major is None or int(major[1]) < LEAST_NODE:
-        raise UserError(f'--format web needs Node.js {LEAST_NODE} or newer, found {version}; install a newer one')
+        raise UserError(
+            f'--format web needs Node.js {LEAST_NODE} or newer, found {version}; install a newer one'
+        )
 
 
 def bundle(out: Path, *, sources: Path = SOURCES) -> None:
-    """Write the page and ONNX Runtime Web into `out` by npm, which gets the packages of web/package-lock.json if need be.
+    """Write the page and ONNX Runtime Web into `out` by npm, which gets the packages of web/package-lock.json
+    if need be.
 
     Raises `UserError` with npm's last words where that fails.
     """
     installed = sources / 'node_modules' / '.package-lock.json'
     lock = sources / 'package-lock.json'
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
-        run_npm(['ci', '--no-audit', '--no-fund', '--ignore-scripts'], sources, 'get the packages of web/package-lock.json')
+        run_npm(
+            ['ci', '--no-audit', '--no-fund', '--ignore-scripts'],
+            sources,
+            'get the packages of web/package-lock.json',
+        )
         os.utime(installed)
     run_npm(['run', '--silent', 'bundle', '--', str(out.resolve())], sources, 'bundle the page')
 
@@ -73,11 +82,15 @@ def run_npm(arguments: list[str], sources: Path, purpose: str) -> None:
     done = subprocess.run(['npm', *arguments], cwd=sources, capture_output=True, text=True)
     if done.returncode:
         lines = [line.strip() for line in f'{done.stdout}\n{done.stderr}'.splitlines() if line.strip()]
-        raise UserError(f'npm could not {purpose} ({lines[-1] if lines else "no message"}); look at it in {sources}')
+        raise UserError(
+            f'npm could not {purpose} ({lines[-1] if lines else "no message"}); look at it in {sources}'
+        )
 
 
 def write_samples(folder: Path, people: Sequence[Path], garments: Sequence[Path]) -> dict[str, list[str]]:
-    """Write pictures of people, and of garments with their masks as transparency, into `folder`; returns their names."""
+    """Write pictures of people, and of garments with their masks as transparency, into `folder`; returns
+    their names.
+    """
     names: dict[str, list[str]] = {'people': [], 'garments': []}
     for number, path in enumerate(people):
         picture = load_photo(path).picture
@@ -98,8 +111,9 @@ def _save(picture: Image.Image, path: Path) -> str:
 def write_site(pipeline: TryOnPipeline, out: Path, *, size: tuple[int, int], about: str) -> Site:
     """Write the page into `out`: a new or empty folder, or an earlier page, which is replaced as a whole.
 
-    `about` is the page's last line, on whose weights they are. Raises `UserError` for a folder that holds anything else, where
-    Node or npm is missing or fails, and as `write_networks` and `check_networks` do; the folder then is as it was.
+    `about` is the page's last line, on whose weights they are. Raises `UserError` for a folder that holds
+    anything else, where Node or npm is missing or fails, and as `write_networks` and `check_networks` do; the
+    folder then is as it was.
     """
     check_node()
     with _replaced(out) as stage:
@@ -140,7 +154,9 @@ def _replaced(out: Path) -> Iterator[Path]:
     if out.exists() and not out.is_dir():
         raise UserError(f'--out {out}: a file; give a folder')
     if out.is_dir() and any(out.iterdir()) and not (out / SITE).is_file():
-        raise UserError(f'--out {out}: a folder with other files in it, which a page would replace; give a new one')
+        raise UserError(
+            f'--out {out}: a folder with other files in it, which a page would replace; give a new one'
+        )
     stage = out.with_name(f'.{out.name}.{secrets.token_hex(8)}.tmp')
     stage.mkdir(parents=True)
     old = stage.with_suffix('.old')

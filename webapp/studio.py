@@ -26,7 +26,9 @@ def plain_message(message: str, *paths: str) -> str:
 class Studio:
     """Dresses photographs by one pipeline; results lie in `folder`."""
 
-    def __init__(self, pipeline: TryOnModel, folder: Path, *, megapixels: float, garments: Encoder | None = None):
+    def __init__(
+        self, pipeline: TryOnModel, folder: Path, *, megapixels: float, garments: Encoder | None = None
+    ):
         self.pipeline = pipeline
         self.folder = folder
         self.megapixels = megapixels
@@ -35,7 +37,9 @@ class Studio:
 
     @torch.no_grad()
     def try_on(self, person: str | None, garment: str | None) -> tuple[str, str, str]:
-        """Files of a person and a garment -> the result's file, for the picture and for the button, and what to know of it."""
+        """Files of a person and a garment -> the result's file, for the picture and for the button, and what
+        to know of it.
+        """
         if not person or not garment:
             missing = 'a photograph of a person' if not person else 'a garment'
             raise gr.Error(f'Give {missing} first.', title='Something is missing', print_exception=False)
@@ -52,7 +56,10 @@ class Studio:
         seconds = time.perf_counter() - start
         path = self.new_result()
         save_result(dressed.picture, path)
-        notes = [f'{dressed.picture.width} x {dressed.picture.height} pixels in {seconds:.1f} s', *dressed.notes]
+        notes = [
+            f'{dressed.picture.width} x {dressed.picture.height} pixels in {seconds:.1f} s',
+            *dressed.notes,
+        ]
         return str(path), str(path), '\n'.join(f'- {plain_message(note, person, garment)}' for note in notes)
 
     def new_result(self) -> Path:

@@ -39,7 +39,9 @@ def fill_wardrobe(folder: Path, garments: str | Path | None = None) -> Choice:
         (folder / name).mkdir(parents=True, exist_ok=True)
     people = [_draw(folder / 'people' / f'person_{index}.png', index, 'person') for index in DRAWN_PEOPLE]
     if garments is None:
-        return Choice([_draw(folder / 'garments' / f'garment_{i}.png', i, 'cloth') for i in DRAWN_GARMENTS], people)
+        return Choice(
+            [_draw(folder / 'garments' / f'garment_{i}.png', i, 'cloth') for i in DRAWN_GARMENTS], people
+        )
     chosen = []
     for number, path in enumerate(find_pictures([garments], '--garments')):
         load_photo(path)
@@ -55,7 +57,9 @@ def _draw(path: Path, index: int, part: str) -> Path:
 
 
 class Encoder:
-    """Garments that were encoded, the latest KEPT of them; one at a time, since the networks fill the machine anyway."""
+    """Garments that were encoded, the latest KEPT of them; one at a time, since the networks fill the machine
+    anyway.
+    """
 
     def __init__(self, pipeline: TryOnModel, *, megapixels: float):
         self.pipeline = pipeline
@@ -64,13 +68,17 @@ class Encoder:
         self._lock = threading.Lock()
 
     def __call__(self, path: str, *, longest: int | None = None) -> PreparedGarment:
-        """The garment in a file, made smaller if it is longer than `longest` pixels. Raises `UserError` with one line."""
+        """The garment in a file, made smaller if it is longer than `longest` pixels. Raises `UserError` with
+        one line.
+        """
         status = os.stat(path)
         key = path, status.st_mtime_ns, status.st_size, longest
         with self._lock:
             if key not in self._kept:
                 check_pixels(path, self.megapixels)
-                self._kept[key] = prepare_garment(self.pipeline, path if longest is None else _smaller(path, longest))
+                self._kept[key] = prepare_garment(
+                    self.pipeline, path if longest is None else _smaller(path, longest)
+                )
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -18,13 +18,19 @@ from utils.errors import UserError
 
 
 class Baseline(NamedTuple):
-    """A published method: its network, what must be known of a person beside the picture, and the files of its weights."""
+    """A published method: its network, what must be known of a person beside the picture, and the files of
+    its weights.
+    """
 
     name: str
     title: str
     network: Callable[..., BaselineNetwork]
-    needs: tuple[str, ...]  # of 'label' (parsing), 'pose' (key points), 'densepose' (body parts), as folders are called
-    files: tuple[tuple[str, ...], ...]  # sets of files that make it whole, the usual one first, by name in `PARTS`
+    needs: tuple[
+        str, ...
+    ]  # of 'label' (parsing), 'pose' (key points), 'densepose' (body parts), as folders are called
+    files: tuple[
+        tuple[str, ...], ...
+    ]  # sets of files that make it whole, the usual one first, by name in `PARTS`
 
 
 class Part(NamedTuple):
@@ -37,8 +43,12 @@ class Part(NamedTuple):
 BASELINES: dict[str, Baseline] = {
     baseline.name: baseline
     for baseline in (
-        Baseline('acgpn', 'ACGPN', ACGPN, ('label', 'pose'), (('acgpn.G1', 'acgpn.G2', 'acgpn.U', 'acgpn.G'),)),
-        Baseline('cvton', 'C-VTON', CVTON, ('label', 'densepose'), (('cvton',), ('cvton.oasis', 'cvton.bpgm'))),
+        Baseline(
+            'acgpn', 'ACGPN', ACGPN, ('label', 'pose'), (('acgpn.G1', 'acgpn.G2', 'acgpn.U', 'acgpn.G'),)
+        ),
+        Baseline(
+            'cvton', 'C-VTON', CVTON, ('label', 'densepose'), (('cvton',), ('cvton.oasis', 'cvton.bpgm'))
+        ),
         Baseline('sdafn', 'SDAFN', SDAFN, ('label', 'pose'), (('sdafn',),)),
     )
 }
@@ -57,8 +67,8 @@ PARTS: dict[str, Part] = {
 def create_baseline(name: str, *, align_corners: bool | None = None) -> BaselineNetwork:
     """Make a compared method, newly initialised, in training mode; its results are for eval mode.
 
-    `align_corners` says how ACGPN's warp samples, None as published (off); the other methods have no such choice. Raises
-    ValueError for an unknown name, with what there is.
+    `align_corners` says how ACGPN's warp samples, None as published (off); the other methods have no such
+    choice. Raises ValueError for an unknown name, with what there is.
     """
     network = BASELINES[choose('compared method', name, BASELINES)].network
     if network is ACGPN:

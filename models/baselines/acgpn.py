@@ -1,5 +1,5 @@
-"""ACGPN (Yang et al., "Towards Photo-Realistic Virtual Try-On by Adaptively Generating and Preserving Image Content",
-CVPR 2020), inference: semantic layout (section 3.1), thin-plate warp (3.2), content fusion (3.3).
+"""ACGPN (Yang et al., "Towards Photo-Realistic Virtual Try-On by Adaptively Generating and Preserving Image
+Content", CVPR 2020), inference: semantic layout (section 3.1), thin-plate warp (3.2), content fusion (3.3).
 
 Departure from the published code: each sample of a batch is treated alone, and the noise planes are inputs.
 """
@@ -33,15 +33,21 @@ def conv_norm_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
 
 
 class Trunk(nn.Module):
-    """U-Net of five scales: [N, C, H, W] -> [N, out, H, W], H and W multiples of 16. Published weights fix the names."""
+    """U-Net of five scales: [N, C, H, W] -> [N, out, H, W], H and W multiples of 16. Published weights fix
+    the names.
+    """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
         channels = (in_channels, 64, 128, 256, 512, 1024)
         for level, (before, after) in enumerate(zip(channels[:-1], channels[1:], strict=True), 1):
-            self.add_module(f'conv{level}', nn.Sequential(*conv_norm_relu(before, after), *conv_norm_relu(after, after)))
+            self.add_module(
+                f'conv{level}', nn.Sequential(*conv_norm_relu(before, after), *conv_norm_relu(after, after))
+            )
         for level, (before, after) in enumerate(zip(channels[:1:-1], channels[-2:0:-1], strict=True), 6):
-            self.add_module(f'up{level}', nn.Sequential(nn.Upsample(scale_factor=2.0), *conv_norm_relu(before, after)))
+            self.add_module(
+                f'up{level}', nn.Sequential(nn.Upsample(scale_factor=2.0), *conv_norm_relu(before, after))
+            )
             merge = nn.Sequential(*conv_norm_relu(before, after), *conv_norm_relu(after, after))
             self.add_module(f'conv{level}', merge)
         self.conv9.append(nn.Conv2d(64, out_channels, 3, padding=1))
@@ -51,7 +57,12 @@ class Trunk(nn.Module):
         for block in (self.conv2, self.conv3, self.conv4, self.conv5):
             skips.append(block(F.max_pool2d(skips[-1], 2)))
         x = skips.pop()
-        for up, merge in ((self.up6, self.conv6), (self.up7, self.conv7), (self.up8, self.conv8), (self.up9, self.conv9)):
+        for up, merge in (
+            (self.up6, self.conv6),
+            (self.up7, self.conv7),
+            (self.up8, self.conv8),
+            (self.up9, self.conv9),
+        ):
             x = merge(torch.cat([skips.pop(), up(x)], dim=1))
         return x
 
@@ -64,7 +75,11 @@ class PointRegression(nn.Module):
         # The first pair alone is ReLU before InstanceNorm.
         layers: list[nn.Module] = [nn.Conv2d(5, 8, 4, stride=2, padding=1), nn.ReLU(), nn.InstanceNorm2d(8)]
         for channels in (8, 16, 32, 64, 128):
-            layers += [nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1), nn.InstanceNorm2d(2 * channels), nn.ReLU()]
+            layers += [
+                nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
+                nn.InstanceNorm2d(2 * channels),
+                nn.ReLU(),
+            ]
         layers += conv_norm_relu(256, 256) + conv_norm_relu(256, 256)
         self.model = nn.Sequential(*layers)
         self.fc1 = nn.Linear(512, 128)
@@ -79,14 +94,18 @@ class PointRegression(nn.Module):
 
 
 class ThinPlateGrid(WideConstants):
-    """Control points [N, 25, 2] -> flow [N, 2, H, W], float32 or wider. The buffers are part of published weights."""
+    """Control points [N, 25, 2] -> flow [N, 2, H, W], float32 or wider. The buffers are part of published
+    weights.
+    """
 
     def __init__(self, size: tuple[int, int], controls: Tensor):
         super().__init__()
         self.size = size
         self.register_buffer('inverse_kernel', spline_inverse(controls, scale=SPLINE_SCALE).float())
         self.register_buffer('padding_matrix', torch.zeros(3, 2))
-        self.register_buffer('target_coordinate_repr', spline_rows(size, controls, scale=SPLINE_SCALE).float())
+        self.register_buffer(
+            'target_coordinate_repr', spline_rows(size, controls, scale=SPLINE_SCALE).float()
+        )
 
     def forward(self, points: Tensor) -> Tensor:
         padding = self.padding_matrix.expand(len(points), 3, 2)
@@ -96,7 +115,9 @@ class ThinPlateGrid(WideConstants):
 
 
 class SpatialTransformer(nn.Module):
-    """Garment mask, target region and garment, [N, 5, 256, 192] -> flow [N, 2, 256, 192]. Published weights fix the names."""
+    """Garment mask, target region and garment, [N, 5, 256, 192] -> flow [N, 2, 256, 192]. Published weights
+    fix the names.
+    """
 
     def __init__(self):
         super().__init__()
@@ -125,7 +146,9 @@ class GarmentWarp(Trunk):
         self.align_corners = False
 
     def warp(self, x: Tensor, flow: Tensor) -> Tensor:
-        """Sample `x` [N, C, H, W] at `flow`, times a sampled plane of ones: a pixel partly outside is attenuated twice."""
+        """Sample `x` [N, C, H, W] at `flow`, times a sampled plane of ones: a pixel partly outside is
+        attenuated twice.
+        """
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         sampled = sample(x, flow, align_corners=self.align_corners, padding_mode='zeros')
         return sampled[:, :-1] * sampled[:, -1:]
@@ -145,7 +168,9 @@ def first_largest(scores: Tensor) -> Tensor:
 
 
 def dilate(mask: Tensor, distance: int) -> Tensor:
-    """1 where a 1 of `mask` [N, 1, H, W] is at most `distance` pixels away, steps along rows and columns counted."""
+    """1 where a 1 of `mask` [N, 1, H, W] is at most `distance` pixels away, steps along rows and columns
+    counted.
+    """
     for _ in range(distance):
         across, down = F.max_pool2d(mask, (1, 3), 1, (0, 1)), F.max_pool2d(mask, (3, 1), 1, (1, 0))
         mask = torch.maximum(across, down)
@@ -177,7 +202,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 class ACGPN(BaselineNetwork):
     """The four networks and what the method does between them. Published files fix the names G1, G2, U and G.
 
-    `align_corners` says how the warp samples: off as PyTorch has it since 1.3, and as the DM-VTON benchmark ran it.
+    `align_corners` says how the warp samples: off as PyTorch has it since 1.3, and as the DM-VTON benchmark
+    ran it.
     """
 
     inputs = {'person': 3, 'cloth': 3, 'edge': 1, 'parsing': 1, 'pose': POSE_CHANNELS, 'noise': 3}
@@ -205,14 +231,17 @@ class ACGPN(BaselineNetwork):
     def forward(
         self, *, person: Tensor, cloth: Tensor, edge: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor
     ) -> BaselineTryOn:
-        """Dress `person` [N, 3, 256, 192] in `cloth`, both in [-1, 1], with mask `edge` [N, 1, ...] in [0, 1].
+        """Dress `person` [N, 3, 256, 192] in `cloth`, both in [-1, 1], with mask `edge` [N, 1, ...] in [0,
+        1].
 
-        `parsing` [N, 1, ...] holds ids 0..13, `pose` [N, 18, ...] is 1 in a square at each key point and -1 elsewhere, `noise`
-        [N, 3, ...] is of zeros and ones. Raises `UserError` where something does not fit.
+        `parsing` [N, 1, ...] holds ids 0..13, `pose` [N, 18, ...] is 1 in a square at each key point and -1
+        elsewhere, `noise` [N, 3, ...] is of zeros and ones. Raises `UserError` where something does not fit.
         """
         self.check_inputs(person=person, cloth=cloth, edge=edge, parsing=parsing, pose=pose, noise=noise)
         if parsing.max() >= LAYOUT_CHANNELS or parsing.min() < 0:
-            raise UserError(f'parsing holds the id {parsing.max():.0f}, expected 0 to {LAYOUT_CHANNELS - 1}; map it first')
+            raise UserError(
+                f'parsing holds the id {parsing.max():.0f}, expected 0 to {LAYOUT_CHANNELS - 1}; map it first'
+            )
         mask = (edge > 0.5).to(cloth.dtype)
         cloth = cloth * mask
         garment = torch.cat([mask, cloth], dim=1)
@@ -221,17 +250,23 @@ class ACGPN(BaselineNetwork):
         refined, warped = self.dress_region(mask, region, cloth)
         kept, final_layout = self.preserve(person, parsing, layout, region)
         skin = self.skin_colour(person, parsing).expand_as(person)
-        content = torch.cat([kept, one_hot(final_layout, kept.dtype), refined, skin, noise[:, 2:]], dim=1)  # [N, 24, H, W]
+        content = torch.cat(
+            [kept, one_hot(final_layout, kept.dtype), refined, skin, noise[:, 2:]], dim=1
+        )  # [N, 24, H, W]
         return BaselineTryOn(torch.tanh(self.G(content)), warped.cloth, warped.flow)
 
     def predict_layout(self, garment: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
-        """The layout after the try-on: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes made one."""
+        """The layout after the try-on: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes
+        made one.
+        """
         merged = (parsing == DRESS) | (parsing == LEFT_ARM) | (parsing == RIGHT_ARM)
         fused = torch.where(merged, UPPER_CLOTHES, parsing)
         logits = self.G1(torch.cat([garment, one_hot(fused, garment.dtype), pose, noise], dim=1))
         return first_largest(scores_of(logits))
 
-    def predict_region(self, garment: Tensor, layout: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
+    def predict_region(
+        self, garment: Tensor, layout: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor
+    ) -> Tensor:
         """Region of the garment, [N, 1, H, W] in {0, 1}: on the person, but not on the arms of the layout."""
         logits = self.G2(torch.cat([garment, one_hot(layout, garment.dtype), pose, noise], dim=1))
         region = dilate((scores_of(logits) > 0.5).to(garment.dtype), 1)
@@ -243,8 +278,12 @@ class ACGPN(BaselineNetwork):
         share = torch.sigmoid(warped.raw[:, 3:]) * region
         return torch.tanh(warped.raw[:, :3]) * (1 - share) + warped.cloth * share, warped
 
-    def preserve(self, person: Tensor, parsing: Tensor, layout: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
-        """The kept part of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left empty."""
+    def preserve(
+        self, person: Tensor, parsing: Tensor, layout: Tensor, region: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The kept part of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left
+        empty.
+        """
         clothes = parsing == UPPER_CLOTHES
         arms = {arm: parsing == arm for arm in (LEFT_ARM, RIGHT_ARM)}
         kept = person * (parsing > 0) * ~clothes * (1 - region)
@@ -260,7 +299,9 @@ class ACGPN(BaselineNetwork):
     def skin_colour(person: Tensor, parsing: Tensor) -> Tensor:
         """The mean colour of the arms [N, 3, 1, 1], 0 where there are too few pixels of them."""
         arms = (parsing == LEFT_ARM) | (parsing == RIGHT_ARM)
-        wide = person.to(torch.promote_types(person.dtype, torch.float32))  # a sum over the picture is too large for 16 bits
+        wide = person.to(
+            torch.promote_types(person.dtype, torch.float32)
+        )  # a sum over the picture is too large for 16 bits
         count = arms.sum(dim=(2, 3), keepdim=True)
         mean = (wide * arms).sum(dim=(2, 3), keepdim=True) / count.clamp(min=1)
         return torch.where(count < LEAST_SKIN, 0, mean).to(person.dtype)

@@ -16,7 +16,9 @@ class BaselineTryOn(NamedTuple):
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1], the garment brought onto the person
-    flow: Tensor | None  # [N, 2, H, W], sampling grid in normalised (x, y); None where a method has no single one
+    flow: (
+        Tensor | None
+    )  # [N, 2, H, W], sampling grid in normalised (x, y); None where a method has no single one
 
     @property
     def warped_on_white(self) -> Tensor:
@@ -27,8 +29,8 @@ class BaselineTryOn(NamedTuple):
 class BaselineNetwork(nn.Module):
     """A whole published method as one module, called with keyword tensors and in eval mode.
 
-    `inputs` names the tensors [N, channels, H, W] that `forward` takes, all of one batch and size; `parts` names the modules
-    that are published in a file of their own, empty where one file holds everything.
+    `inputs` names the tensors [N, channels, H, W] that `forward` takes, all of one batch and size; `parts`
+    names the modules that are published in a file of their own, empty where one file holds everything.
     """
 
     inputs: ClassVar[dict[str, int]] = {}
@@ -38,7 +40,9 @@ class BaselineNetwork(nn.Module):
     align_corners: bool = False  # how a flow of the results is to be sampled
 
     def check_inputs(self, **tensors: Tensor) -> None:
-        """Raise `UserError` unless the tensors are those of `inputs`, of one batch and of a size that the network takes."""
+        """Raise `UserError` unless the tensors are those of `inputs`, of one batch and of a size that the
+        network takes.
+        """
         if tensors.keys() != self.inputs.keys():
             raise UserError(f'inputs {", ".join(tensors) or "none"}: expected {", ".join(self.inputs)}')
         first = next(iter(self.inputs))
@@ -50,7 +54,9 @@ class BaselineNetwork(nn.Module):
     def made_up(self, batch: int, size: tuple[int, int] = FIXED_SIZE, *, seed: int = 0) -> dict[str, Tensor]:
         """Inputs of noise in [-1, 1], for measuring what the method costs."""
         generator = torch.Generator().manual_seed(seed)
-        return {name: torch.rand(batch, n, *size, generator=generator) * 2 - 1 for name, n in self.inputs.items()}
+        return {
+            name: torch.rand(batch, n, *size, generator=generator) * 2 - 1 for name, n in self.inputs.items()
+        }
 
     def check_size(self, name: str, x: Tensor) -> None:
         """Raise `UserError` for a picture [N, C, H, W] of a size that the network cannot take."""
@@ -59,4 +65,7 @@ class BaselineNetwork(nn.Module):
             expected = f'{self.fixed_size[0]} x {self.fixed_size[1]}, the only size these weights take'
             raise UserError(f'{name} is {size[0]} x {size[1]}, expected {expected}; give no other --size')
         if any(side % self.multiple or side == 0 for side in size):
-            raise UserError(f'{name} is {size[0]} x {size[1]}, expected sides that are multiples of {self.multiple}; resize it')
+            raise UserError(
+                f'{name} is {size[0]} x {size[1]}, expected sides that are multiples of {self.multiple}; '
+                'resize it'
+            )

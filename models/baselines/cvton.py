@@ -1,7 +1,7 @@
 """C-VTON (Fele et al., "C-VTON: Context-Driven Image-Based Virtual Try-On Network", WACV 2022), inference.
 
-`bpgm`, the body-part geometric matcher (section 3.1), warps the garment by a thin-plate spline; `oasis`, the context-aware
-generator (section 3.2), paints the picture.
+`bpgm`, the body-part geometric matcher (section 3.1), warps the garment by a thin-plate spline; `oasis`, the
+context-aware generator (section 3.2), paints the picture.
 """
 
 import functools
@@ -80,16 +80,20 @@ class OffsetRegression(nn.Module):
 
 @functools.cache
 def spline_constants() -> tuple[Tensor, Tensor]:
-    """Control points [9, 2] (x, y), y fastest, and the matrix [H * W, 9] that makes a grid of target points, in float64."""
+    """Control points [9, 2] (x, y), y fastest, and the matrix [H * W, 9] that makes a grid of target points,
+    in float64.
+    """
     controls = control_grid(torch.tensor(CONTROL_STEPS, dtype=torch.float64)).flip(1)
     inverse = spline_inverse(controls, scale=1.0)[:, : len(controls)]
     return controls, spline_rows(FIXED_SIZE, controls, scale=1.0) @ inverse
 
 
 class ThinPlateGrid(nn.Module):
-    """Theta [N, 18], the control points' moves, x of all and then y -> flow [N, 2, 256, 192], float32 or wider.
+    """Theta [N, 18], the control points' moves, x of all and then y -> flow [N, 2, 256, 192], float32 or
+    wider.
 
-    The constants are no part of published weights. They are rounded anew from float64 whenever the network is cast or moved.
+    The constants are no part of published weights. They are rounded anew from float64 whenever the network is
+    cast or moved.
     """
 
     def __init__(self):
@@ -111,7 +115,9 @@ class ThinPlateGrid(nn.Module):
 
 
 class BodyPartMatcher(nn.Module):
-    """Body parts [N, 26, 256, 192] and garment [N, 3, 256, 192] -> flow [N, 2, 256, 192]. Published weights fix the names."""
+    """Body parts [N, 26, 256, 192] and garment [N, 3, 256, 192] -> flow [N, 2, 256, 192]. Published weights
+    fix the names.
+    """
 
     def __init__(self):
         super().__init__()
@@ -133,7 +139,9 @@ class SpatialNorm(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.first_norm = nn.BatchNorm2d(channels, affine=False)
-        self.mlp_shared = nn.Sequential(nn.Conv2d(PART_CHANNELS + PICTURE_CHANNELS, 128, 3, padding=1), nn.ReLU())
+        self.mlp_shared = nn.Sequential(
+            nn.Conv2d(PART_CHANNELS + PICTURE_CHANNELS, 128, 3, padding=1), nn.ReLU()
+        )
         self.mlp_gamma = nn.Conv2d(128, channels, 3, padding=1)
         self.mlp_beta = nn.Conv2d(128, channels, 3, padding=1)
 
@@ -143,7 +151,8 @@ class SpatialNorm(nn.Module):
 
 
 class ContextBlock(nn.Module):
-    """(SPADE, LeakyReLU 0.2, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own where channels change.
+    """(SPADE, LeakyReLU 0.2, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own
+    where channels change.
 
     Published weights fix the attribute names.
     """
@@ -166,17 +175,23 @@ class ContextBlock(nn.Module):
 
 
 class ContextGenerator(nn.Module):
-    """Body parts [N, 26, H, W] and pictures [N, 9, H, W] -> [N, 3, H, W] in (-1, 1). Published weights fix the names."""
+    """Body parts [N, 26, H, W] and pictures [N, 9, H, W] -> [N, 3, H, W] in (-1, 1). Published weights fix
+    the names.
+    """
 
     def __init__(self):
         super().__init__()
         channels = (512, 512, 512, 256, 128, 64, 32)
         self.fc = nn.Conv2d(PART_CHANNELS + PICTURE_CHANNELS, channels[0], 3, padding=1)
-        self.body = nn.ModuleList(ContextBlock(before, after) for before, after in zip(channels[:-1], channels[1:], strict=True))
+        self.body = nn.ModuleList(
+            ContextBlock(before, after) for before, after in zip(channels[:-1], channels[1:], strict=True)
+        )
         self.conv_img = nn.Conv2d(channels[-1] + PICTURE_CHANNELS, 3, 3, padding=1)
 
     def forward(self, parts: Tensor, pictures: Tensor) -> Tensor:
-        x = self.fc(torch.cat([pictures, parts], dim=1)[:, :, ::COARSEST, ::COARSEST])  # pictures first, here alone
+        x = self.fc(
+            torch.cat([pictures, parts], dim=1)[:, :, ::COARSEST, ::COARSEST]
+        )  # pictures first, here alone
         context = torch.cat([parts, pictures], dim=1)
         for number, block in enumerate(self.body):
             scale = COARSEST >> number
@@ -200,10 +215,11 @@ class CVTON(BaselineNetwork):
 
     @torch.no_grad()
     def forward(self, *, agnostic: Tensor, cloth: Tensor, parts: Tensor) -> BaselineTryOn:
-        """Dress the person of `agnostic` [N, 3, 256, 192] (old garment, arms and neck blacked out) in `cloth`, both in [-1, 1].
+        """Dress the person of `agnostic` [N, 3, 256, 192] (old garment, arms and neck blacked out) in
+        `cloth`, both in [-1, 1].
 
-        The cloth is the plain product photograph; `parts` [N, 26, 256, 192] has one plane a DensePose part and an empty one.
-        Raises `UserError` where something does not fit.
+        The cloth is the plain product photograph; `parts` [N, 26, 256, 192] has one plane a DensePose part
+        and an empty one. Raises `UserError` where something does not fit.
         """
         self.check_inputs(agnostic=agnostic, cloth=cloth, parts=parts)
         flow = self.bpgm(parts, cloth)

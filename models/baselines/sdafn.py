@@ -1,7 +1,8 @@
 """SDAFN (Bai et al., "Single Stage Virtual Try-on via Deformable Attention Flows", ECCV 2022), inference.
 
-From garment and masked person two pyramids; from those, coarse to fine, six flows into the garment ("cross") and six into the
-masked person ("self"), each with an attention map; the picture is decoded from the weighted sum of what all twelve fetch.
+From garment and masked person two pyramids; from those, coarse to fine, six flows into the garment ("cross")
+and six into the masked person ("self"), each with an attention map; the picture is decoded from the weighted
+sum of what all twelve fetch.
 """
 
 from typing import NamedTuple
@@ -28,7 +29,9 @@ class Flows(NamedTuple):
 
 
 class FlowLevel(NamedTuple):
-    """One level of the coarse-to-fine loop, kept for a look inside. Its feature size is (h, w); level 0 is the coarsest."""
+    """One level of the coarse-to-fine loop, kept for a look inside. Its feature size is (h, w); level 0 is
+    the coarsest.
+    """
 
     cross: Flows  # into the garment, (2h, 2w)
     own: Flows  # into the masked person, (2h, 2w)
@@ -40,12 +43,16 @@ def warp(features: Tensor, flows: Flows) -> Tensor:
     """Sum of what each flow fetches from `features` [N, C, h, w], weighted by its attention: [N, C, h, w]."""
     fetched = torch.zeros_like(features)
     for flow, attention in zip(flows.flow.unbind(1), flows.attention.unbind(1), strict=True):
-        fetched = fetched + attention[:, None].to(features.dtype) * sample(features, flow, align_corners=ALIGN_CORNERS)
+        fetched = fetched + attention[:, None].to(features.dtype) * sample(
+            features, flow, align_corners=ALIGN_CORNERS
+        )
     return fetched
 
 
 def advance_all(flows: Flows | None, offsets: Tensor) -> Tensor:
-    """Follow each of the offsets [N, 12, h, w] (x, y of one flow after the other) and then the old flow: [N, 6, 2, h, w]."""
+    """Follow each of the offsets [N, 12, h, w] (x, y of one flow after the other) and then the old flow: [N,
+    6, 2, h, w].
+    """
     offset = offsets.unflatten(1, (FLOWS, 2)).flatten(0, 1)  # [N * 6, 2, h, w]
     old = None if flows is None else flows.flow.flatten(0, 1)
     return advance(old, offset, align_corners=ALIGN_CORNERS).unflatten(0, (-1, FLOWS))
@@ -53,11 +60,15 @@ def advance_all(flows: Flows | None, offsets: Tensor) -> Tensor:
 
 def double(flows: Flows) -> Flows:
     """The same flows at twice the size; neither flow nor attention is normalised again."""
-    return Flows(rescale(flows.flow.flatten(1, 2), 2.0).unflatten(1, (FLOWS, 2)), rescale(flows.attention, 2.0))
+    return Flows(
+        rescale(flows.flow.flatten(1, 2), 2.0).unflatten(1, (FLOWS, 2)), rescale(flows.attention, 2.0)
+    )
 
 
 class FlowEstimator(nn.Module):
-    """Two feature maps, [N, 512, h, w] -> offsets and logits [N, out, h, w]. Published weights fix the name `layers`."""
+    """Two feature maps, [N, 512, h, w] -> offsets and logits [N, out, h, w]. Published weights fix the name
+    `layers`.
+    """
 
     def __init__(self, out_channels: int, *, kernel: int = 3):
         super().__init__()
@@ -80,11 +91,17 @@ class DeformableAttentionFlow(nn.Module):
         self.Cross_MFEs = nn.ModuleList(FlowEstimator(3 * FLOWS) for _ in range(LEVELS))
         self.Self_MFEs = nn.ModuleList(FlowEstimator(3 * FLOWS, kernel=7) for _ in range(LEVELS))
         self.Refine_MFEs = nn.ModuleList(FlowEstimator(6 * FLOWS) for _ in range(LEVELS))
-        self.lights_encoder = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(32, 64, 1))
-        self.lights_decoder = nn.Sequential(nn.Conv2d(64, 32, 1), nn.LeakyReLU(0.1), nn.Conv2d(32, 3, 3, padding=1))
+        self.lights_encoder = nn.Sequential(
+            nn.Conv2d(3, 32, 3, padding=1), nn.LeakyReLU(0.1), nn.Conv2d(32, 64, 1)
+        )
+        self.lights_decoder = nn.Sequential(
+            nn.Conv2d(64, 32, 1), nn.LeakyReLU(0.1), nn.Conv2d(32, 3, 3, padding=1)
+        )
 
     def find_flows(self, source: tuple[Tensor, ...], reference: tuple[Tensor, ...]) -> tuple[FlowLevel, ...]:
-        """All levels, coarse to fine, from the pyramids of the garment and of the person; the last one's flows are the result."""
+        """All levels, coarse to fine, from the pyramids of the garment and of the person; the last one's
+        flows are the result.
+        """
         levels: list[FlowLevel] = []
         for estimators, f, c in zip(self._estimators(), source, reference, strict=True):
             last = levels[-1] if levels else None
@@ -95,7 +112,9 @@ class DeformableAttentionFlow(nn.Module):
         return zip(self.Cross_MFEs, self.Self_MFEs, self.Refine_MFEs, strict=True)
 
     @staticmethod
-    def _level(estimators: tuple, garment: Tensor, person: Tensor, cross: Flows | None, own: Flows | None) -> FlowLevel:
+    def _level(
+        estimators: tuple, garment: Tensor, person: Tensor, cross: Flows | None, own: Flows | None
+    ) -> FlowLevel:
         estimate_cross, estimate_own, refine = estimators
         garment_before = garment if cross is None else warp(garment, cross)
         person_before = person if own is None else warp(person, own)
@@ -109,16 +128,22 @@ class DeformableAttentionFlow(nn.Module):
 
         raw = refine(garment_warped, person_warped)
         cross_offsets, own_offsets, logits = raw.split([2 * FLOWS, 2 * FLOWS, 2 * FLOWS], dim=1)
-        own_attention, cross_attention = logits.softmax(1).chunk(2, dim=1)  # from here on all twelve sum to one
+        own_attention, cross_attention = logits.softmax(1).chunk(
+            2, dim=1
+        )  # from here on all twelve sum to one
         cross = double(Flows(advance_all(cross_middle, cross_offsets), cross_attention))
         own = double(Flows(advance_all(own_middle, own_offsets), own_attention))
         return FlowLevel(cross, own, cross_middle, own_middle)
 
     def render(self, garment: Tensor, agnostic: Tensor, level: FlowLevel) -> Tensor:
-        """The picture [N, 3, 2h, 2w] that a level makes, not clipped, of garment and masked person [N, 3, H, W]."""
+        """The picture [N, 3, 2h, 2w] that a level makes, not clipped, of garment and masked person [N, 3, H,
+        W].
+        """
         size = level.cross.attention.shape[2:]
         if garment.shape[2:] != size:
-            garment, agnostic = (F.interpolate(x, size, mode='bilinear', align_corners=False) for x in (garment, agnostic))
+            garment, agnostic = (
+                F.interpolate(x, size, mode='bilinear', align_corners=False) for x in (garment, agnostic)
+            )
         of_garment = warp(self.lights_encoder(garment), level.cross)
         of_person = warp(self.lights_encoder(agnostic), level.own)
         return self.lights_decoder(of_garment + of_person)
@@ -137,14 +162,20 @@ class SDAFN(BaselineNetwork):
 
     @torch.no_grad()
     def forward(self, *, pose_picture: Tensor, agnostic: Tensor, cloth: Tensor) -> BaselineTryOn:
-        """Dress the person of `agnostic` (without the old garment) and `pose_picture` (a drawn skeleton) in `cloth`.
+        """Dress the person of `agnostic` (without the old garment) and `pose_picture` (a drawn skeleton) in
+        `cloth`.
 
-        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError` for what does not fit.
+        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError` for
+        what does not fit.
         """
         self.check_inputs(pose_picture=pose_picture, agnostic=agnostic, cloth=cloth)
         finest = self.find_flows(pose_picture, agnostic, cloth)[-1]
-        shown = warp(cloth, finest.cross) / finest.cross.attention.sum(1, keepdim=True).clamp(min=1e-6).to(cloth.dtype)
-        return BaselineTryOn(self.dafnet.render(cloth, agnostic, finest).clamp(-1, 1), shown.clamp(-1, 1), None)
+        shown = warp(cloth, finest.cross) / finest.cross.attention.sum(1, keepdim=True).clamp(min=1e-6).to(
+            cloth.dtype
+        )
+        return BaselineTryOn(
+            self.dafnet.render(cloth, agnostic, finest).clamp(-1, 1), shown.clamp(-1, 1), None
+        )
 
     def find_flows(self, pose_picture: Tensor, agnostic: Tensor, cloth: Tensor) -> tuple[FlowLevel, ...]:
         """The levels of the flow network, coarse to fine."""

@@ -1,6 +1,8 @@
-"""Thin-plate splines with fixed control points, as ACGPN and C-VTON warp garments with them: the constant matrices, in float64.
+"""Thin-plate splines with fixed control points, as ACGPN and C-VTON warp garments with them: the constant
+matrices, in float64.
 
-Bookstein, "Principal warps" (TPAMI 1989). Points are normalised (x, y); -1 and 1 are the centres of the outermost pixels.
+Bookstein, "Principal warps" (TPAMI 1989). Points are normalised (x, y); -1 and 1 are the centres of the
+outermost pixels.
 """
 
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from torch import Tensor, nn
 
 
 def control_grid(steps: Tensor) -> Tensor:
-    """The square grid of control points with the coordinates `steps` [n] each way: [n * n, 2] as (x, y), y slowest."""
+    """The square grid of control points with the coordinates `steps` [n] each way: [n * n, 2] as (x, y), y
+    slowest.
+    """
     y, x = torch.meshgrid(steps, steps, indexing='ij')
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
@@ -22,7 +26,8 @@ def radial(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def spline_inverse(controls: Tensor, *, scale: float) -> Tensor:
-    """Inverse [n + 3, n + 3] of the spline's system at control points [n, 2], its kernel being `scale` r^2 ln r^2.
+    """Inverse [n + 3, n + 3] of the spline's system at control points [n, 2], its kernel being `scale` r^2 ln
+    r^2.
 
     Rows and columns are those of the n points, then 1, x, y.
     """
@@ -39,14 +44,18 @@ def spline_rows(size: tuple[int, int], controls: Tensor, *, scale: float) -> Ten
     """For every pixel, row by row, its kernel to each control point, then 1, x, y: [H * W, n + 3]."""
     height, width = size
     y, x = torch.meshgrid(
-        torch.linspace(-1, 1, height, dtype=controls.dtype), torch.linspace(-1, 1, width, dtype=controls.dtype), indexing='ij'
+        torch.linspace(-1, 1, height, dtype=controls.dtype),
+        torch.linspace(-1, 1, width, dtype=controls.dtype),
+        indexing='ij',
     )
     pixels = torch.stack([x.flatten(), y.flatten()], dim=1)
     return torch.cat([scale * radial(pixels, controls), torch.ones_like(pixels[:, :1]), pixels], dim=1)
 
 
 class WideConstants(nn.Module):
-    """A module whose buffers stay float32 or wider when it is cast to 16 bits: sampling coordinates need them."""
+    """A module whose buffers stay float32 or wider when it is cast to 16 bits: sampling coordinates need
+    them.
+    """
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
         def keep_wide(tensor: Tensor) -> Tensor:

@@ -25,29 +25,40 @@ def load_baseline(
 ) -> tuple[BaselineNetwork, tuple[CheckpointInfo, ...]]:
     """Make a compared method of its checkpoint files, in any order, in eval mode on `device` in float32.
 
-    `name` is a key of `models.baselines.BASELINES`. ACGPN has four files; C-VTON one (`best_EMA.pth`), or one of each network;
-    SDAFN one. `align_corners` is ACGPN's, None as published. Raises what `read_checkpoint` raises, and `CheckpointError` for a
-    file of another method, for one that comes twice and for one that is missing.
+    `name` is a key of `models.baselines.BASELINES`. ACGPN has four files; C-VTON one (`best_EMA.pth`), or one
+    of each network; SDAFN one. `align_corners` is ACGPN's, None as published. Raises what `read_checkpoint`
+    raises, and `CheckpointError` for a file of another method, for one that comes twice and for one that is
+    missing.
     """
     complete = BASELINES[choose('compared method', name, BASELINES)].files
     longest = max(map(len, complete))
     if len(files) > longest:
-        raise UserError(f'{len(files)} checkpoints: {name} has {longest} at most ({_listed(complete)}); {WHERE}')
+        raise UserError(
+            f'{len(files)} checkpoints: {name} has {longest} at most ({_listed(complete)}); {WHERE}'
+        )
     states: dict[str, dict[str, Tensor]] = {}
     infos = []
     for path in map(expand, files):
         state, info = read_checkpoint(path)
         if not any(info.network in names for names in complete):
-            raise CheckpointError(f'{path} holds the {_described(info)}, asked was {name}; {_advice(info, name)}')
+            raise CheckpointError(
+                f'{path} holds the {_described(info)}, asked was {name}; {_advice(info, name)}'
+            )
         if info.network in states:
-            raise CheckpointError(f'{path}: a second {info.network}; {name} needs one each of {_listed(complete)}')
+            raise CheckpointError(
+                f'{path}: a second {info.network}; {name} needs one each of {_listed(complete)}'
+            )
         states[info.network] = state
         infos.append(info)
     if not any(states.keys() == set(names) for names in complete):
-        raise CheckpointError(f'--checkpoint gives {", ".join(states) or "nothing"}, {name} needs {_listed(complete)}; {WHERE}')
+        raise CheckpointError(
+            f'--checkpoint gives {", ".join(states) or "nothing"}, {name} needs {_listed(complete)}; {WHERE}'
+        )
     with without_draws():
         network = create_baseline(name, align_corners=align_corners)
-    whole = {PARTS[part].prefix + key: value for part, state in states.items() for key, value in state.items()}
+    whole = {
+        PARTS[part].prefix + key: value for part, state in states.items() for key, value in state.items()
+    }
     network.load_state_dict(whole, strict=True)
     return network.eval().to(device), tuple(infos)
 

@@ -1,9 +1,9 @@
 """Command line for checkpoints: inspect, convert, initialise.
 
-    python -m models.checkpoint inspect weights.pt
-    python -m models.checkpoint convert weights.pt weights.safetensors --dtype float16
-    python -m models.checkpoint init --family dm_vton --out untrained/
-    python -m models.checkpoint init --family dm_vton --teacher pb_warp.pt pb_gen.pt --out begin/
+python -m models.checkpoint inspect weights.pt
+python -m models.checkpoint convert weights.pt weights.safetensors --dtype float16
+python -m models.checkpoint init --family dm_vton --out untrained/
+python -m models.checkpoint init --family dm_vton --teacher pb_warp.pt pb_gen.pt --out begin/
 """
 
 import argparse
@@ -79,13 +79,16 @@ def _convert(options: argparse.Namespace) -> None:
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
         raise CheckpointError(f'{target} is the file to convert; give another name for the result')
     if target.suffix not in SUFFIXES:
-        raise CheckpointError(f'{target}: unknown suffix {target.suffix!r}; choose from {", ".join(SUFFIXES)}')
+        raise CheckpointError(
+            f'{target}: unknown suffix {target.suffix!r}; choose from {", ".join(SUFFIXES)}'
+        )
     state, info = read_checkpoint(source, dtype=None)
     candidates = families_of(*info[:3])
     family = options.family or info.family or (candidates[0] if len(candidates) == 1 else None)
     if options.family and options.family not in candidates:
         raise CheckpointError(
-            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), asked was {options.family}"
+            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), asked was "
+            f'{options.family}'
         )
     kept = {name: value for name, value in info.extra.items() if isinstance(value, bool | int | float | str)}
     left_out = [shown(name) for name in info.extra if name not in kept]
@@ -106,11 +109,14 @@ def _convert(options: argparse.Namespace) -> None:
         print(f'left out, since only training needs it: {", ".join(left_out)}')
 
 
-def from_teacher(weights: Mapping[str, Tensor], teacher: Mapping[str, Tensor], *, part: str) -> dict[str, Tensor]:
+def from_teacher(
+    weights: Mapping[str, Tensor], teacher: Mapping[str, Tensor], *, part: str
+) -> dict[str, Tensor]:
     """A student's state dict `weights` with all that fits from the same network in a teacher's role.
 
-    Roles differ in the first convolution of what sees the person. A generator's takes the channels that both roles have,
-    picture, warped cloth and warped edge; a warp network's condition has nothing in common and stays as it is.
+    Roles differ in the first convolution of what sees the person. A generator's takes the channels that both
+    roles have, picture, warped cloth and warped edge; a warp network's condition has nothing in common and
+    stays as it is.
     """
     result = {}
     for name, own in weights.items():
@@ -124,7 +130,9 @@ def from_teacher(weights: Mapping[str, Tensor], teacher: Mapping[str, Tensor], *
 def _teachers(options: argparse.Namespace) -> dict[str, dict[str, Tensor]]:
     """The state dicts of the teacher's files by part."""
     if options.teacher and options.role != 'student':
-        raise CheckpointError('--teacher: only a student begins with what a teacher has learnt; leave --role out')
+        raise CheckpointError(
+            '--teacher: only a student begins with what a teacher has learnt; leave --role out'
+        )
     states = {}
     for path in options.teacher or ():
         state, info = read_checkpoint(path)
@@ -140,12 +148,20 @@ def _files_of(options: argparse.Namespace) -> dict[str, tuple[str, str, str]]:
     if baseline := BASELINES.get(options.family):
         if options.teacher:
             raise CheckpointError(f'--teacher: {baseline.name} is not trained here; leave it out')
-        return {f'{network.replace(".", "_")}.pt': ('baseline', network, BASELINE_ROLE) for network in baseline.files[0]}
+        return {
+            f'{network.replace(".", "_")}.pt': ('baseline', network, BASELINE_ROLE)
+            for network in baseline.files[0]
+        }
     family = FAMILIES[options.family]
     if options.role not in family.roles:
-        raise CheckpointError(f'{family.name} has no {options.role}; it was published as {" and ".join(family.roles)}')
+        raise CheckpointError(
+            f'{family.name} has no {options.role}; it was published as {" and ".join(family.roles)}'
+        )
     ends = (('warp', 'warp'), ('generator', 'gen'))
-    return {f'{family.name}_{options.role}_{end}.pt': (part, getattr(family, part), options.role) for part, end in ends}
+    return {
+        f'{family.name}_{options.role}_{end}.pt': (part, getattr(family, part), options.role)
+        for part, end in ends
+    }
 
 
 def _init(options: argparse.Namespace) -> None:
@@ -157,7 +173,9 @@ def _init(options: argparse.Namespace) -> None:
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CheckpointError(f'{options.out} cannot be created ({reason_of(error)}); give another --out') from error
+        raise CheckpointError(
+            f'{options.out} cannot be created ({reason_of(error)}); give another --out'
+        ) from error
     for name, (part, network, role) in files.items():
         torch.manual_seed(options.seed)
         weights = create_network(part, network, role).state_dict()
@@ -175,7 +193,9 @@ def _init(options: argparse.Namespace) -> None:
             extra={'epoch': 0, 'untrained': True},
         )
         print(options.out / name)
-    print('These weights are as initialised, UNTRAINED: right in names and shapes, their pictures mean nothing.')
+    print(
+        'These weights are as initialised, UNTRAINED: right in names and shapes, their pictures mean nothing.'
+    )
 
 
 def _seed(text: str) -> int:
@@ -193,13 +213,21 @@ def _parser() -> OptionParser:
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
     inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
-    inspect.add_argument('--family', choices=BASELINES, help='an error unless the files are all of this compared method')
+    inspect.add_argument(
+        '--family', choices=BASELINES, help='an error unless the files are all of this compared method'
+    )
     inspect.set_defaults(run=_inspect)
     convert = commands.add_parser('convert', help='rewrite any known file so that it describes itself')
     convert.add_argument('source', type=expand, metavar='IN')
-    convert.add_argument('target', type=expand, metavar='OUT', help=f'the suffix decides: {", ".join(SUFFIXES)}')
-    convert.add_argument('--family', choices=(*FAMILIES, *BASELINES), help='what the file says, where its network fits several')
-    convert.add_argument('--dtype', choices=DTYPES, help='store floating-point weights as this; default: as they are')
+    convert.add_argument(
+        'target', type=expand, metavar='OUT', help=f'the suffix decides: {", ".join(SUFFIXES)}'
+    )
+    convert.add_argument(
+        '--family', choices=(*FAMILIES, *BASELINES), help='what the file says, where its network fits several'
+    )
+    convert.add_argument(
+        '--dtype', choices=DTYPES, help='store floating-point weights as this; default: as they are'
+    )
     convert.set_defaults(run=_convert)
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
     init.add_argument('--family', choices=(*FAMILIES, *BASELINES), required=True)
@@ -209,7 +237,8 @@ def _parser() -> OptionParser:
         type=expand,
         nargs='+',
         metavar='FILE',
-        help="a trained teacher's files: a student of the same family begins with all of their weights that fit it",
+        help="a trained teacher's files: a student of the same family begins with all of their weights "
+        'that fit it',
     )
     init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
     init.add_argument('--out', type=expand, required=True, metavar='DIR')
@@ -219,6 +248,8 @@ def _parser() -> OptionParser:
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; `arguments` default to those of the process. A user's mistake exits with 2 and one line."""
+    """Run the command line; `arguments` default to those of the process. A user's mistake exits with 2 and
+    one line.
+    """
     options = _parser().parse_args(arguments)
     options.run(options)

@@ -16,7 +16,8 @@ DEFAULTS = {
     'published': ('dmvton_pf_warp.pt', 'dmvton_pf_gen.pt'),
 }
 ABOUT = {
-    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen no photograph',
+    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen '
+    'no photograph',
     'drawn': 'the small model, trained on drawings alone: free to use, as the code is',
     'published': 'the published weights of DM-VTON: for research, non-commercial',
 }
@@ -34,9 +35,11 @@ class Weights(NamedTuple):
 def choose_weights(
     given: Sequence[str | Path] = (), *, weights: str = PHOTOGRAPHS, folder: Path = FOLDER
 ) -> Weights:
-    """Return the files of a student: `given` two files (warp network, generator) or a folder with one such pair, else `weights`.
+    """Return the files of a student: `given` two files (warp network, generator) or a folder with one such
+    pair, else `weights`.
 
-    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` where there is no pair, or more than one.
+    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` where there is no pair,
+    or more than one.
     """
     paths = [expand(path) for path in given]
     if len(paths) == 2:
@@ -45,23 +48,33 @@ def choose_weights(
         warp, gen = _pair_in(paths[0])
         return Weights(warp, gen, f'{warp} and {gen}')
     if paths:
-        raise UserError(f'{len(paths)} checkpoints: expected the warp network and the generator, or their folder')
+        raise UserError(
+            f'{len(paths)} checkpoints: expected the warp network and the generator, or their folder'
+        )
     names = DEFAULTS[choose('set of weights', weights, DEFAULTS)]
     warp, gen = (folder / name for name in names)
     if missing := [path for path in (warp, gen) if not path.is_file()]:
         raise MissingFileError(
-            f'{missing[0]}: no such file; run bash scripts/download.sh checkpoints for the published weights, git pull for those '
+            f'{missing[0]}: no such file; run bash scripts/download.sh checkpoints for the published '
+            'weights, git pull for those '
             'in the box, or give --checkpoint'
         )
     return Weights(warp, gen, ABOUT[weights])
 
 
 def _pair_in(folder: Path) -> tuple[Path, Path]:
-    """The warp network and the generator in a folder: `..warp..` and the same name with `gen`; no teachers (`pb_..`)."""
+    """The warp network and the generator in a folder: `..warp..` and the same name with `gen`; no teachers
+    (`pb_..`).
+    """
     if not folder.exists():
-        raise MissingFileError(f'{folder}: no such folder; give the folder of a warp network and a generator, or the two files')
+        raise MissingFileError(
+            f'{folder}: no such folder; give the folder of a warp network and a generator, or the two files'
+        )
     if not folder.is_dir():
-        raise UserError(f'{folder}: one file, but a try-on needs two; give the warp network and the generator, or their folder')
+        raise UserError(
+            f'{folder}: one file, but a try-on needs two; give the warp network and the generator, or '
+            'their folder'
+        )
     pairs = []
     for warp in sorted(folder.iterdir()):
         gen = warp.with_name(warp.name.replace('warp', 'gen'))
@@ -69,14 +82,23 @@ def _pair_in(folder: Path) -> tuple[Path, Path]:
         if is_student and gen.is_file():
             pairs.append((warp, gen))
     if len(pairs) != 1:
-        found = f'{len(pairs)} pairs ({", ".join(warp.name for warp, _ in pairs[:3])}, ...)' if pairs else 'no pair'
+        found = (
+            f'{len(pairs)} pairs ({", ".join(warp.name for warp, _ in pairs[:3])}, ...)'
+            if pairs
+            else 'no pair'
+        )
         raise UserError(f'{folder}: {found} of files named ..warp.. and ..gen..; give the two files')
     return pairs[0]
 
 
 def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
-    """What to say of a try-on at `size` (H, W) by a pipeline whose weights know another one; None where they know it."""
+    """What to say of a try-on at `size` (H, W) by a pipeline whose weights know another one; None where they
+    know it.
+    """
     if tuple(size) == tuple(pipeline.size):
         return None
     asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))
-    return f'the weights know pictures of {known} (height x width), not of {asked}; they are at their best at their own'
+    return (
+        f'the weights know pictures of {known} (height x width), not of {asked}; they are at their '
+        'best at their own'
+    )

@@ -19,7 +19,9 @@ from utils.paths import atomic_write, expand
 
 
 class CheckpointInfo(NamedTuple):
-    """Description of a checkpoint: part, network and role from its tensors; None for entries that the file lacks."""
+    """Description of a checkpoint: part, network and role from its tensors; None for entries that the file
+    lacks.
+    """
 
     part: str  # 'warp' | 'generator' | 'baseline'
     network: str  # name in the registry
@@ -45,13 +47,17 @@ def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: Layout,
         f'{name} {list(state[name].shape)} {name_of(state[name].dtype)}, expected {list(expected.shape)}'
         for name, expected in layout.tensors.items()
         if name in state
-        and (state[name].shape != expected.shape or state[name].is_floating_point() != expected.is_floating_point())
+        and (
+            state[name].shape != expected.shape
+            or state[name].is_floating_point() != expected.is_floating_point()
+        )
     ]
     if wrong:
         faults.append(f'{len(wrong)} of a wrong shape or type ({first_three(wrong)})')
     if faults:
         raise CheckpointError(
-            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; it is damaged or '
+            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; it is '
+            'damaged or '
             'of another version'
         )
 
@@ -61,11 +67,17 @@ def _check_finite(source: str | Path, state: Mapping[str, Tensor], cause: str) -
     floats = {name: x for name, x in state.items() if x.is_floating_point()}
     broken = [name for name, x in floats.items() if not torch.isfinite(torch.stack(torch.aminmax(x))).all()]
     if broken:
-        raise CheckpointError(f'{source}: {len(broken)} tensors are not finite, the first is {broken[0]}; {cause}')
+        raise CheckpointError(
+            f'{source}: {len(broken)} tensors are not finite, the first is {broken[0]}; {cause}'
+        )
 
 
 def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout) -> None:
-    pairs = [(name, first) for name, first in layout.tied.items() if state[name].data_ptr() != state[first].data_ptr()]
+    pairs = [
+        (name, first)
+        for name, first in layout.tied.items()
+        if state[name].data_ptr() != state[first].data_ptr()
+    ]
     differing = [name for name, first in pairs if not torch.equal(state[name], state[first])]
     if differing:
         first = layout.tied[differing[0]]
@@ -76,7 +88,9 @@ def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout)
 
 
 def _fill_tied(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """The state dict with every name of a shared tensor that it has under another one, as `safetensors.load_file` leaves it."""
+    """The state dict with every name of a shared tensor that it has under another one, as
+    `safetensors.load_file` leaves it.
+    """
     names: dict[str, list[str]] = {}
     for name, first in layout.tied.items():
         names.setdefault(first, [first]).append(name)
@@ -97,7 +111,9 @@ def _drop_unknown(state: dict[str, Tensor], layout: Layout) -> list[str]:
 
 
 def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as `dtype`."""
+    """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as
+    `dtype`.
+    """
     result: dict[str, Tensor] = {}
     for name in layout.tensors:
         if name in layout.tied:
@@ -108,9 +124,9 @@ def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None
     return result
 
 
-
-
-def _info(identity: tuple[str, str, str], said: Mapping[str, Any], extra: dict, kind: tuple[str, str]) -> CheckpointInfo:
+def _info(
+    identity: tuple[str, str, str], said: Mapping[str, Any], extra: dict, kind: tuple[str, str]
+) -> CheckpointInfo:
     extra = {name: value.item() if isinstance(value, np.generic) else value for name, value in extra.items()}
     size, align_corners, family = said.get('size'), said.get('align_corners'), said.get('family')
     epoch = extra.get('epoch')
@@ -126,13 +142,16 @@ def _info(identity: tuple[str, str, str], said: Mapping[str, Any], extra: dict, 
     )
 
 
-def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float32) -> tuple[dict[str, Tensor], CheckpointInfo]:
+def read_checkpoint(
+    path: str | Path, *, dtype: torch.dtype | None = torch.float32
+) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """Read a checkpoint of any known format: its complete, checked state dict on the CPU, and what it is.
 
-    Prefixes of data parallel and the filters of unfinished training are taken off. Floating-point tensors come as
-    `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Tensors that the network does
-    not have are an error in a file that describes itself, and a note where it does not. Raises `MissingFileError` or
-    `CheckpointError` in one line: not a checkpoint, none of the networks, incomplete, not finite.
+    Prefixes of data parallel and the filters of unfinished training are taken off. Floating-point tensors
+    come as `dtype`, so weights stored in 16 bits are usable everywhere; None keeps them as stored. Tensors
+    that the network does not have are an error in a file that describes itself, and a note where it does not.
+    Raises `MissingFileError` or `CheckpointError` in one line: not a checkpoint, none of the networks,
+    incomplete, not finite.
     """
     path = expand(path)
     content, metadata, container = read_file(path)
@@ -143,34 +162,47 @@ def read_checkpoint(path: str | Path, *, dtype: torch.dtype | None = torch.float
     said = tuple(description.get(key) for key in ('part', 'network', 'role'))
     if description and said != identity:
         raise CheckpointError(
-            f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of {" ".join(identity)}; it '
+            f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of '
+            f'{" ".join(identity)}; it '
             'was altered or is of another version'
         )
     layout = layout_of(*identity)
     notes: tuple[str, ...] = ()
     state = _fill_tied(state, layout)
     if not description and (unknown := _drop_unknown(state, layout)):
-        notes = (f'{path}: {len(unknown)} tensors that {network} does not have were left out ({listed(unknown)})',)
+        notes = (
+            f'{path}: {len(unknown)} tensors that {network} does not have were left out ({listed(unknown)})',
+        )
     _check_fits(path, state, layout, f'{network} ({PARTS[part]}, {role})')
     _check_finite(path, state, 'the training diverged or the file is damaged')
     _check_tied(path, state, layout)
     result = _cast(state, layout, dtype)
     changed = {name: x for name, x in result.items() if x.dtype != state[name].dtype}
-    _check_finite(path, changed, f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind')
+    _check_finite(
+        path,
+        changed,
+        f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind',
+    )
     kind = 'self-describing' if description else format_name
     return result, _info(identity, description, extra, (kind, container))._replace(notes=notes)
 
 
 def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
-    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role that were asked for."""
+    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role that were
+    asked for.
+    """
     if info.part != part:
         raise CheckpointError(
-            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the two files swapped?'
+            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the '
+            'two files swapped?'
         )
     if network is not None and info.network != network:
-        found, asked = (' or '.join(families_of(part, name, role)) or 'no family' for name in (info.network, network))
+        found, asked = (
+            ' or '.join(families_of(part, name, role)) or 'no family' for name in (info.network, network)
+        )
         raise CheckpointError(
-            f'{path} holds the {PARTS[part]} {info.network} ({found}), asked was {network} ({asked}); name the family '
+            f'{path} holds the {PARTS[part]} {info.network} ({found}), asked was {network} ({asked}); '
+            'name the family '
             'of the file or give the file of the family'
         )
     if info.role != role:
@@ -183,15 +215,20 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
 def load_state(
     path: str | Path, *, part: str, network: str | None, role: str, align_corners: bool | None = None
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
-    """Return the state dict of a checkpoint, in float32, that must hold `network` (None: any) as `part` and `role`.
+    """Return the state dict of a checkpoint, in float32, that must hold `network` (None: any) as `part` and
+    `role`.
 
-    `align_corners` is what a warp network will be used with: its info has a note where the file says otherwise. Raises
-    as `load_network`.
+    `align_corners` is what a warp network will be used with: its info has a note where the file says
+    otherwise. Raises as `load_network`.
     """
     path = expand(path)
     state, info = read_checkpoint(path)
     check_asked(path, info, part, network, role)
-    if part == 'warp' and None not in (align_corners, info.align_corners) and align_corners != info.align_corners:
+    if (
+        part == 'warp'
+        and None not in (align_corners, info.align_corners)
+        and align_corners != info.align_corners
+    ):
         said, asked = ('on' if flag else 'off' for flag in (info.align_corners, align_corners))
         note = f'{path} was trained with align_corners {said}, this run has it {asked}: is that meant?'
         info = info._replace(notes=(*info.notes, note))
@@ -208,19 +245,23 @@ def load_network(
     align_corners: bool | None = None,
     device: str | torch.device = 'cpu',
 ) -> tuple[nn.Module, CheckpointInfo]:
-    """Make the network that a checkpoint holds, load it strictly, and return it in eval mode on `device` in float32.
+    """Make the network that a checkpoint holds, load it strictly, and return it in eval mode on `device` in
+    float32.
 
-    `part` is 'warp' or 'generator'; `family` or `network` (names in the registry) say what is expected, neither takes
-    what the file has. `align_corners` is a warp network's: the argument, else what the file says, else True, which
-    published weights want; the info returned says what was chosen. Raises what `read_checkpoint` raises,
-    `CheckpointError` where the file is of another part, family or role, and ValueError for an unknown name.
+    `part` is 'warp' or 'generator'; `family` or `network` (names in the registry) say what is expected,
+    neither takes what the file has. `align_corners` is a warp network's: the argument, else what the file
+    says, else True, which published weights want; the info returned says what was chosen. Raises what
+    `read_checkpoint` raises, `CheckpointError` where the file is of another part, family or role, and
+    ValueError for an unknown name.
     """
     choose('part', part, PARTS)
     choose('role', role, ROLES)
     if family is not None:
         expected = getattr(find_family(family), part)
         if network not in (None, expected):
-            raise ValueError(f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out')
+            raise ValueError(
+                f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out'
+            )
         network = expected
     if network is not None:
         choose(PARTS[part], network, WARPS if part == 'warp' else GENERATORS)
@@ -243,7 +284,9 @@ def _plain(value: Any, name: str) -> Any:
         return (tuple if isinstance(value, tuple) else list)(_plain(x, name) for x in value)
     if value is None or isinstance(value, Tensor) or type(value) in (bool, int, float, str):
         return value
-    raise TypeError(f'{name} is a {type(value).__name__}; a checkpoint keeps tensors, numbers, words, lists and dicts')
+    raise TypeError(
+        f'{name} is a {type(value).__name__}; a checkpoint keeps tensors, numbers, words, lists and dicts'
+    )
 
 
 def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: dict, extra: dict) -> None:
@@ -259,7 +302,9 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
     try:
         with atomic_write(path) as temporary:
             with open(temporary, 'wb') as file:
-                if metadata:  # through memory, since `save_file` makes files that nobody but their owner may read
+                if (
+                    metadata
+                ):  # through memory, since `save_file` makes files that nobody but their owner may read
                     stored = {name: x for name, x in state.items() if name not in layout.tied}
                     file.write(safetensors.torch.save(stored, metadata | layout.tied))
                 else:
@@ -269,7 +314,9 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
     except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
         # After a failed write torch's writer raises an error about positions; the OSError is its context.
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
-        raise CheckpointError(f'{path} cannot be written ({reason_of(cause)}); what was there before is untouched') from error
+        raise CheckpointError(
+            f'{path} cannot be written ({reason_of(cause)}); what was there before is untouched'
+        ) from error
 
 
 def save_checkpoint(
@@ -287,11 +334,11 @@ def save_checkpoint(
 ) -> None:
     """Write a network or its state dict as a checkpoint that describes itself, whole or not at all.
 
-    `.pt` and `.pth` become a dict with `model`, `description` and the entries of `extra` (epoch, optimizer, best_fid,
-    ...); `.safetensors` has the description in its metadata, takes only numbers and words as `extra` and stores shared
-    tensors once. `size` is (height, width) in pixels; `dtype` casts floating-point weights, None keeps them. Raises
-    `CheckpointError` for another suffix, for weights that do not fit or are not finite (after the cast too), and for a
-    failed write: the old file stays.
+    `.pt` and `.pth` become a dict with `model`, `description` and the entries of `extra` (epoch, optimizer,
+    best_fid, ...); `.safetensors` has the description in its metadata, takes only numbers and words as
+    `extra` and stores shared tensors once. `size` is (height, width) in pixels; `dtype` casts floating-point
+    weights, None keeps them. Raises `CheckpointError` for another suffix, for weights that do not fit or are
+    not finite (after the cast too), and for a failed write: the old file stays.
     """
     path = expand(path)
     if path.suffix not in SUFFIXES:
@@ -300,9 +347,13 @@ def save_checkpoint(
     beside: dict[str, Any] = _plain(extra or {}, 'extra')
     taken = {'model', 'state_dict', 'description'} & beside.keys()
     if taken:
-        raise ValueError(f'extra may not contain {", ".join(sorted(taken))}: the checkpoint itself uses the name')
+        raise ValueError(
+            f'extra may not contain {", ".join(sorted(taken))}: the checkpoint itself uses the name'
+        )
     layout = layout_of(part, network, role)
-    _check_fits(f'{path} was not written: what was given', state, layout, f'{network} ({PARTS[part]}, {role})')
+    _check_fits(
+        f'{path} was not written: what was given', state, layout, f'{network} ({PARTS[part]}, {role})'
+    )
     _check_tied(f'{path} was not written', state, layout)
     state = _cast(state, layout, dtype)
     cause = 'the training diverged; try a lower learning rate'

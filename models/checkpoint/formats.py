@@ -1,7 +1,9 @@
-"""Checkpoint files of every published format: containers, wrappers and descriptions, read without running code.
+"""Checkpoint files of every published format: containers, wrappers and descriptions, read without running
+code.
 
-A format is recognised by content, never by file name: plain state dicts (PF-AFN, FS-VTON, RMGN releases), dicts with `model` and
-the training state (DM-VTON release), torch's zip and older pickle container, safetensors.
+A format is recognised by content, never by file name: plain state dicts (PF-AFN, FS-VTON, RMGN releases),
+dicts with `model` and the training state (DM-VTON release), torch's zip and older pickle container,
+safetensors.
 """
 
 import json
@@ -28,7 +30,11 @@ WRAPPER_PREFIXES = ('module.', '_orig_mod.')
 # The constant second-difference filters, present in a warp network saved in the middle of its training.
 FILTERS_NAME, FILTERS_SHAPE = 'aflow_net.weight', (4, 1, 3, 3)
 LONGEST_SAFETENSORS_HEADER = 100_000_000
-ZIP_START, PICKLE_START, TORCH_PICKLE_START = b'PK\x03\x04', b'\x80', b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
+ZIP_START, PICKLE_START, TORCH_PICKLE_START = (
+    b'PK\x03\x04',
+    b'\x80',
+    b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.',
+)
 FOREIGN_STARTS = (
     (b'\xff\xd8\xff', 'a JPEG picture'),
     (b'\x89PNG', 'a PNG picture'),
@@ -44,13 +50,19 @@ def _read_start(path: Path) -> bytes:
             with open(path, 'rb') as file:
                 start = file.read(1024)
     except FileNotFoundError:
-        raise MissingFileError(f'{path}: there is no such file; check the path or download the weights first') from None
+        raise MissingFileError(
+            f'{path}: there is no such file; check the path or download the weights first'
+        ) from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f'{path} cannot be read: {reason_of(error)}; check its permissions and the disk') from error
+        raise CheckpointError(
+            f'{path} cannot be read: {reason_of(error)}; check its permissions and the disk'
+        ) from error
     if kind == 'folder':
         raise CheckpointError(f'{path} is a folder, expected a checkpoint file; give the file itself')
     if kind != 'file':
-        raise CheckpointError(f'{path} is a pipe or a device, expected a checkpoint file; give the file itself')
+        raise CheckpointError(
+            f'{path} is a pipe or a device, expected a checkpoint file; give the file itself'
+        )
     if not start:
         raise CheckpointError(f'{path} is empty (0 bytes); download or copy it again')
     return start
@@ -60,12 +72,16 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
     text = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
     if text.startswith((b'<!doctype', b'<html', b'<head', b'<?xml')):
         raise CheckpointError(
-            f'{path} is a web page, not weights: Google Drive and others send one when a download is over its quota or '
-            'wants a confirmation; delete the file, download it in a browser or later, and check that it has megabytes'
+            f'{path} is a web page, not weights: Google Drive and others send one when a download is over '
+            'its quota or '
+            'wants a confirmation; delete the file, download it in a browser or later, and check that it '
+            'has megabytes'
         )
     for foreign_start, kind in FOREIGN_STARTS:
         if start.startswith(foreign_start):
-            raise CheckpointError(f'{path} is not a checkpoint but {kind}; give a .pt, .pth or .safetensors file')
+            raise CheckpointError(
+                f'{path} is not a checkpoint but {kind}; give a .pt, .pth or .safetensors file'
+            )
 
 
 def _looks_like_safetensors(start: bytes) -> bool:
@@ -77,12 +93,21 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safetensors.safe_open(path, framework='pt', device='cpu') as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}
-    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (
+        safetensors.SafetensorError,
+        OSError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         raise CheckpointError(
-            f'{path} is no whole safetensors file ({reason_of(error)}): its header is wrong or it was cut short; '
+            f'{path} is no whole safetensors file ({reason_of(error)}): its header is wrong or it was cut '
+            'short; '
             'download or copy it again'
         ) from error
-    # A shared tensor is stored once; the metadata has the name kept under each name left out, as `save_model` has it.
+    # A shared tensor is stored once; the metadata has the name kept under each name left out, as `save_model`
+    # has it.
     for name, kept in metadata.items():
         if kept in state and name not in state:
             state[name] = state[kept]
@@ -94,15 +119,23 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CheckpointError(f'{path} is cut short or damaged ({reason_of(error)}); download it again') from error
+        raise CheckpointError(
+            f'{path} is cut short or damaged ({reason_of(error)}); download it again'
+        ) from error
     if any(name.endswith('/constants.pkl') for name in names):
-        raise CheckpointError(f'{path} is a TorchScript archive, expected a state dict; give the file it was made from')
+        raise CheckpointError(
+            f'{path} is a TorchScript archive, expected a state dict; give the file it was made from'
+        )
     if not any(name.endswith('data.pkl') for name in names):
-        raise CheckpointError(f'{path} is a zip archive that torch did not write; unpack it and give the file in it')
+        raise CheckpointError(
+            f'{path} is a zip archive that torch did not write; unpack it and give the file in it'
+        )
 
 
 def _allowed_globals() -> list:
-    """Globals that a training checkpoint may use beside tensors: NumPy scalars (`best_fid`), by NumPy 1's and 2's names."""
+    """Globals that a training checkpoint may use beside tensors: NumPy scalars (`best_fid`), by NumPy 1's and
+    2's names.
+    """
     make_scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     names = [(make_scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')]
@@ -119,10 +152,13 @@ def _read_torch(path: Path) -> Any:
         named = re.search(r'GLOBAL ([\w.]+)', str(error))
         if named:
             raise CheckpointError(
-                f'{path} was refused: it names {shown(named[1])}, and what is no tensor could run code when loaded; ask for a '
+                f'{path} was refused: it names {shown(named[1])}, and what is no tensor could run code '
+                'when loaded; ask for a '
                 'file made by torch.save(network.state_dict(), path)'
             ) from error
-        reason = 'an unreadable pickle' if str(error).startswith('Weights only load failed') else reason_of(error)
+        reason = (
+            'an unreadable pickle' if str(error).startswith('Weights only load failed') else reason_of(error)
+        )
         raise CheckpointError(
             f'{path} is damaged, cut short or not written by torch.save ({reason}); download or copy it again'
         ) from error
@@ -141,7 +177,8 @@ def read_file(path: Path) -> tuple[Any, dict[str, str], str]:
         return *_read_safetensors(path), 'safetensors'
     if start.startswith(PICKLE_START):
         raise CheckpointError(
-            f'{path} is a pickle that torch.save did not write; it was not read, since it could run code: ask for a '
+            f'{path} is a pickle that torch.save did not write; it was not read, since it could run code: '
+            'ask for a '
             'file made by torch.save(network.state_dict(), path)'
         )
     kind = 'text' if start.isascii() else f'a file that begins with the bytes {start[:4].hex(" ")}'
@@ -158,11 +195,14 @@ def unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any],
                 content, format_name = content[key], 'training checkpoint'
                 break
     if not isinstance(content, Mapping):
-        raise CheckpointError(f'{path} holds a {type(content).__name__}, expected a state dict: names and tensors')
+        raise CheckpointError(
+            f'{path} holds a {type(content).__name__}, expected a state dict: names and tensors'
+        )
     if not content or not all(isinstance(name, str) and isinstance(x, Tensor) for name, x in content.items()):
         names = listed(list(content)) or 'nothing'
         raise CheckpointError(
-            f'{path} holds no state dict (found {names}), expected tensors by name, bare or under model or state_dict'
+            f'{path} holds no state dict (found {names}), expected tensors by name, bare or under model '
+            'or state_dict'
         )
     state = {name: x.detach() for name, x in content.items()}
     _check_storage(path, state)
@@ -170,7 +210,9 @@ def unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any],
 
 
 def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse what no network here computes with: tensors without numbers, sparse ones, 8-bit floats and the like."""
+    """Refuse what no network here computes with: tensors without numbers, sparse ones, 8-bit floats and the
+    like.
+    """
     for name, x in state.items():
         if x.is_nested or x.layout != torch.strided:
             found = 'nested' if x.is_nested else name_of(x.layout)
@@ -181,15 +223,20 @@ def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
         else:
             continue
         raise CheckpointError(
-            f'{path}: {shown(name)} is {found}, expected dense tensors of {", ".join(map(name_of, FLOATS))} or whole '
+            f'{path}: {shown(name)} is {found}, expected dense tensors of '
+            f'{", ".join(map(name_of, FLOATS))} or whole '
             'numbers; save the weights as float32'
         )
 
 
 def bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what data parallel and torch.compile put before every name, and the filters that are no weights."""
+    """Take off what data parallel and torch.compile put before every name, and the filters that are no
+    weights.
+    """
     while state:
-        prefix = next((prefix for prefix in WRAPPER_PREFIXES if all(name.startswith(prefix) for name in state)), None)
+        prefix = next(
+            (prefix for prefix in WRAPPER_PREFIXES if all(name.startswith(prefix) for name in state)), None
+        )
         if prefix is None:
             break
         state = {name.removeprefix(prefix): x for name, x in state.items()}
@@ -211,7 +258,8 @@ def read_description(
             description = None
         except (ValueError, RecursionError) as error:
             raise CheckpointError(
-                f'{path}: its metadata cannot be read ({reason_of(error)}); the file was altered, download or copy it again'
+                f'{path}: its metadata cannot be read ({reason_of(error)}); the file was altered, '
+                'download or copy it again'
             ) from error
     extra = dict(extra) if isinstance(extra, Mapping) else {}
     if not isinstance(description, dict) or not {'part', 'network', 'role'} <= description.keys():

@@ -18,7 +18,8 @@ from utils.errors import CheckpointError
 
 PARTS = {'warp': 'warp network', 'generator': 'generator', 'baseline': 'network of a compared method'}
 BASELINE_ROLE = 'parser-based'
-# A file is one of the networks if at least this share of all names, its own and the network's, is common to both.
+# A file is one of the networks if at least this share of all names, its own and the network's, is common to
+# both.
 LEAST_COMMON_NAMES = 0.5
 
 
@@ -31,7 +32,8 @@ class Layout(NamedTuple):
 
 
 class _WithoutDraws(TorchFunctionMode):
-    """Makes networks without drawing weights that a file is about to replace: a tenth of the time for the large ones.
+    """Makes networks without drawing weights that a file is about to replace: a tenth of the time for the
+    large ones.
 
     Everything else that a constructor computes, buffers for instance, is computed.
     """
@@ -62,7 +64,9 @@ def create_blank(part: str, network: str, role: str, align_corners: bool = True)
 
 @contextlib.contextmanager
 def without_draws() -> Iterator[None]:
-    """While the block runs, networks are made without drawing weights, and the caller's random numbers are not touched."""
+    """While the block runs, networks are made without drawing weights, and the caller's random numbers are
+    not touched.
+    """
     with torch.random.fork_rng(devices=[]), _WithoutDraws():
         yield
 
@@ -93,15 +97,20 @@ def families_of(part: str, network: str, role: str) -> list[str]:
     """The families, or the compared method, that have this network."""
     if part == 'baseline':
         return [name for name in BASELINES if network.partition('.')[0] == name]
-    return [name for name, family in FAMILIES.items() if getattr(family, part) == network and role in family.roles]
+    return [
+        name for name, family in FAMILIES.items() if getattr(family, part) == network and role in family.roles
+    ]
 
 
-def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the state dict') -> tuple[str, str, str]:
-    """Tell part ('warp' | 'generator' | 'baseline'), network (registry name) and role of a state dict by names and shapes.
+def identify(
+    state_dict: Mapping[str, Tensor], *, source: str | Path = 'the state dict'
+) -> tuple[str, str, str]:
+    """Tell part ('warp' | 'generator' | 'baseline'), network (registry name) and role of a state dict by
+    names and shapes.
 
-    The network is the one that shares most names, the role the one that more shapes agree with (the first convolution
-    takes 45 or 3 channels, 8 or 7), so a damaged state dict is told too, to say what it lacks. Raises `CheckpointError`
-    that begins with `source` where it is none of the networks.
+    The network is the one that shares most names, the role the one that more shapes agree with (the first
+    convolution takes 45 or 3 channels, 8 or 7), so a damaged state dict is told too, to say what it lacks.
+    Raises `CheckpointError` that begins with `source` where it is none of the networks.
     """
     best, best_score = None, (LEAST_COMMON_NAMES, 0)
     for candidate in _candidates():
@@ -115,8 +124,10 @@ def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the stat
             break
     if best is None:
         raise CheckpointError(
-            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: {", ".join(GENERATORS)}; '
-            f'compared methods: {", ".join(BASELINE_PARTS)}): its {len(state_dict)} tensors are {listed(list(state_dict))}'
+            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: '
+            f'{", ".join(GENERATORS)}; '
+            f'compared methods: {", ".join(BASELINE_PARTS)}): its {len(state_dict)} tensors are '
+            f'{listed(list(state_dict))}'
         )
     return best
 
@@ -124,14 +135,15 @@ def identify(state_dict: Mapping[str, Tensor], *, source: str | Path = 'the stat
 def match_family(warp_network: str, generator_network: str) -> str:
     """Return the family of a warp network and a generator, by their names in the registry.
 
-    It takes both: `afwm` goes with `res_unet` (pf_afn) and with `rmgn`. Raises `CheckpointError` where no family pairs
-    the two.
+    It takes both: `afwm` goes with `res_unet` (pf_afn) and with `rmgn`. Raises `CheckpointError` where no
+    family pairs the two.
     """
     for name, family in FAMILIES.items():
         if (family.warp, family.generator) == (warp_network, generator_network):
             return name
     pairs = ', '.join(f'{family.warp} + {family.generator} ({name})' for name, family in FAMILIES.items())
     raise CheckpointError(
-        f'the warp network {warp_network} and the generator {generator_network} make no family; there is {pairs}; '
+        f'the warp network {warp_network} and the generator {generator_network} make no family; there is '
+        f'{pairs}; '
         f'a pair of no family has the name {warp_network}+{generator_network} (test.py: --warp and --gen)'
     )

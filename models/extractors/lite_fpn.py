@@ -1,8 +1,8 @@
 """The narrow feature pyramid of the small model: four levels, 1/32 to 1/4, 64 channels each.
 
-Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018) and a top-down chain as in DM-VTON (Nguyen-Ngoc et al., ISMAR
-2023), section 3.2. Nothing is computed at a level finer than 1/4 but the stem, and coarse levels, where a channel is cheap, are
-the wide ones.
+Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018) and a top-down chain as in DM-VTON
+(Nguyen-Ngoc et al., ISMAR 2023), section 3.2. Nothing is computed at a level finer than 1/4 but the stem, and
+coarse levels, where a channel is cheap, are the wide ones.
 """
 
 import torch.nn.functional as F
@@ -33,7 +33,9 @@ def separable(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class LiteFPN(nn.Module):
-    """[N, C, H, W] -> four maps of 64 channels, coarse to fine, 1/32 to 1/4, for any sides that 32 divides."""
+    """[N, C, H, W] -> four maps of 64 channels, coarse to fine, 1/32 to 1/4, for any sides that 32
+    divides.
+    """
 
     def __init__(self, in_channels: int):
         super().__init__()
@@ -44,7 +46,9 @@ class LiteFPN(nn.Module):
             channels = out_channels
         self.stages = nn.ModuleList(stages)
         self.top = nn.Conv2d(channels, PYRAMID_CHANNELS, 1)
-        self.laterals = nn.ModuleList(nn.Conv2d(out_channels, PYRAMID_CHANNELS, 1) for out_channels, *_ in STAGES[::-1])
+        self.laterals = nn.ModuleList(
+            nn.Conv2d(out_channels, PYRAMID_CHANNELS, 1) for out_channels, *_ in STAGES[::-1]
+        )
         self.smooths = nn.ModuleList(separable(PYRAMID_CHANNELS, PYRAMID_CHANNELS) for _ in STAGES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

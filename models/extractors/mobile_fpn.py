@@ -10,10 +10,20 @@ from torch import Tensor, nn
 
 PYRAMID_CHANNELS = 256
 STEM_CHANNELS = 32
-BLOCKS = ((1, 16, 1), (6, 24, 2), (6, 32, 2), (6, 64, 2), (6, 96, 2), (6, 160, 2), (6, 320, 1))  # expansion, channels, stride
+BLOCKS = (
+    (1, 16, 1),
+    (6, 24, 2),
+    (6, 32, 2),
+    (6, 64, 2),
+    (6, 96, 2),
+    (6, 160, 2),
+    (6, 320, 1),
+)  # expansion, channels, stride
 
 
-def conv_norm_relu6(in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> list:
+def conv_norm_relu6(
+    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, groups: int = 1
+) -> list:
     """The three layers that MobileNetV2 is made of: a conv without bias, BN, ReLU6."""
     conv = nn.Conv2d(
         in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
@@ -28,7 +38,15 @@ class InvertedResidual(nn.Module):
     Published weights fix the name `conv`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, *, expansion: int, stride: int = 1, always_expand: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        expansion: int,
+        stride: int = 1,
+        always_expand: bool = False,
+    ):
         super().__init__()
         hidden = in_channels * expansion
         layers = conv_norm_relu6(in_channels, hidden, 1) if always_expand or expansion != 1 else []
@@ -42,10 +60,14 @@ class InvertedResidual(nn.Module):
 
 
 def initialise_mobile(module: nn.Module) -> None:
-    """Initialise in place: convs, transposed too, normal with std sqrt(2 / (kh * kw * out_channels)), biases 0, BN 1 and 0."""
+    """Initialise in place: convs, transposed too, normal with std sqrt(2 / (kh * kw * out_channels)), biases
+    0, BN 1 and 0.
+    """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels)))
+            nn.init.normal_(
+                layer.weight, std=math.sqrt(2 / (math.prod(layer.kernel_size) * layer.out_channels))
+            )
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.ones_(layer.weight)
         if isinstance(bias := getattr(layer, 'bias', None), Tensor):
@@ -55,8 +77,9 @@ def initialise_mobile(module: nn.Module) -> None:
 class MobileFPN(nn.Module):
     """[N, C, H, W] -> five maps of 256 channels, coarse to fine, 1/32 to 1/2.
 
-    Published weights fix the attribute names. The five `smooth_layers` are one and the same conv under five names:
-    the sharing is part of the 37.8 MB. The chain itself stays unsmoothed, unlike the residual pyramid's.
+    Published weights fix the attribute names. The five `smooth_layers` are one and the same conv under five
+    names: the sharing is part of the 37.8 MB. The chain itself stays unsmoothed, unlike the residual
+    pyramid's.
     """
 
     def __init__(self, in_channels: int):
@@ -64,7 +87,9 @@ class MobileFPN(nn.Module):
         self.first_layer = nn.Sequential(*conv_norm_relu6(in_channels, STEM_CHANNELS, 3))
         blocks, channels = [], STEM_CHANNELS
         for expansion, out_channels, stride in BLOCKS:
-            block = InvertedResidual(channels, out_channels, expansion=expansion, stride=stride, always_expand=True)
+            block = InvertedResidual(
+                channels, out_channels, expansion=expansion, stride=stride, always_expand=True
+            )
             blocks.append(nn.Sequential(block))
             channels = out_channels
         self.inverted_residual_blocks = nn.ModuleList(blocks)
@@ -84,7 +109,9 @@ class MobileFPN(nn.Module):
                 maps.append(x)
         chain = self.top_layer(x.mean(dim=(2, 3), keepdim=True))  # [N, 256, 1, 1]
         features = []
-        for lateral, smooth, encoded in zip(self.lateral_layers[::-1], self.smooth_layers, maps[::-1], strict=True):
+        for lateral, smooth, encoded in zip(
+            self.lateral_layers[::-1], self.smooth_layers, maps[::-1], strict=True
+        ):
             upsampled = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False)
             chain = upsampled + lateral(encoded)
             features.append(smooth(chain))

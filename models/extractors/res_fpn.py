@@ -65,7 +65,8 @@ class ResEncoder(nn.Module):
 class ResFPN(nn.Module):
     """Five encoder maps, fine to coarse -> five maps of 256 channels, coarse to fine.
 
-    Published weights fix the names `adaptive` and `smooth`; index 0 is the coarsest. The chain hands on the *smoothed* map.
+    Published weights fix the names `adaptive` and `smooth`; index 0 is the coarsest. The chain hands on the
+    *smoothed* map.
     """
 
     def __init__(self):

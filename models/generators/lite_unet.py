@@ -1,7 +1,8 @@
 """The narrow generator of the small model, with a fifth output: a mask of the pixels that stay as they are.
 
-Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018). No conv runs at full size: the end works on blocks of 2 x 2
-pixels (pixel shuffle, Shi et al., CVPR 2016), which it also sees of the input, so that masks follow the picture's edges.
+Own design, of MobileNetV2's blocks (Sandler et al., CVPR 2018). No conv runs at full size: the end works on
+blocks of 2 x 2 pixels (pixel shuffle, Shi et al., CVPR 2016), which it also sees of the input, so that masks
+follow the picture's edges.
 """
 
 import torch
@@ -12,7 +13,8 @@ from models.extractors.lite_fpn import lite_stage
 from models.extractors.mobile_fpn import InvertedResidual, conv_norm_relu6
 
 STEM_CHANNELS = 16
-# channels, blocks and expansion of an encoder's stage, each of which begins with a stride of 2: 1/4, 1/8, 1/16, 1/32
+# channels, blocks and expansion of an encoder's stage, each of which begins with a stride of 2: 1/4, 1/8,
+# 1/16, 1/32
 STAGES = ((24, 2, 4), (40, 2, 4), (80, 3, 4), (128, 2, 4))
 MERGES = (2, 3, 2, 2)  # expansion of the block that merges a skip: 1/2, 1/4, 1/8, 1/16
 HEAD_CHANNELS = 48
@@ -21,7 +23,9 @@ BLOCK = 2  # pixels a side that the end predicts together
 
 
 class LiteUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture before tanh, composite mask and keep mask before sigmoid."""
+    """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture before tanh, composite mask and keep mask before
+    sigmoid.
+    """
 
     def __init__(self, in_channels: int):
         super().__init__()
@@ -29,7 +33,9 @@ class LiteUnet(nn.Module):
         stages, channels, ups, merges = [], STEM_CHANNELS, [], []
         for (out_channels, blocks, expansion), merge in zip(STAGES, MERGES, strict=True):
             stages.append(lite_stage(channels, out_channels, blocks, expansion))
-            ups.append(nn.Sequential(nn.Conv2d(out_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)))
+            ups.append(
+                nn.Sequential(nn.Conv2d(out_channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+            )
             merges.append(InvertedResidual(2 * channels, channels, expansion=merge))
             channels = out_channels
         self.stages = nn.ModuleList(stages)

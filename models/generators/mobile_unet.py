@@ -7,7 +7,15 @@ from torch import Tensor, nn
 from models.extractors.mobile_fpn import InvertedResidual, conv_norm_relu6, initialise_mobile
 
 STEM_CHANNELS = 32
-BLOCKS = ((1, 16, 1), (6, 24, 2), (6, 32, 2), (6, 64, 2), (6, 96, 1), (6, 160, 2), (6, 320, 1))  # expansion, channels, stride
+BLOCKS = (
+    (1, 16, 1),
+    (6, 24, 2),
+    (6, 32, 2),
+    (6, 64, 2),
+    (6, 96, 1),
+    (6, 160, 2),
+    (6, 320, 1),
+)  # expansion, channels, stride
 HEAD_CHANNELS = 512
 SKIPS = (1, 2, 3, 5)  # the features that the decoder sees again, fine to coarse
 
@@ -36,7 +44,8 @@ class Backbone(nn.Module):
 
 
 class MobileUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before sigmoid.
+    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before
+    sigmoid.
 
     Published weights fix the attribute names.
     """

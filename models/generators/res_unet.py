@@ -1,4 +1,6 @@
-"""The residual U-Net generator of PF-AFN (Ge et al., CVPR 2021) and FS-VTON: 256 x 192 in, five halvings, 64 base channels."""
+"""The residual U-Net generator of PF-AFN (Ge et al., CVPR 2021) and FS-VTON: 256 x 192 in, five halvings, 64
+base channels.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +35,11 @@ def residual_pair(channels: int) -> list[nn.Module]:
 
 
 class UnetLevel(nn.Module):
-    """One level around the next inner one: returns cat[its input, its result]. Published weights fix the name `model`.
+    """One level around the next inner one: returns cat[its input, its result]. Published weights fix the name
+    `model`.
 
-    The innermost level has no BN after its strided conv (published so); the outer one returns its result alone.
+    The innermost level has no BN after its strided conv (published so); the outer one returns its result
+    alone.
     """
 
     def __init__(self, outer: int, inner: int, *, inside: nn.Module | None):
@@ -56,14 +60,17 @@ class OuterLevel(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, inner: int, *, inside: nn.Module):
         super().__init__()
         down = [conv3x3(in_channels, inner, stride=2), nn.ReLU(), *residual_pair(inner)]
-        self.model = nn.Sequential(*down, inside, nn.Upsample(scale_factor=2), conv3x3(2 * inner, out_channels))
+        self.model = nn.Sequential(
+            *down, inside, nn.Upsample(scale_factor=2), conv3x3(2 * inner, out_channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)
 
 
 class ResUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before sigmoid.
+    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before
+    sigmoid.
 
     Published weights fix the name `model`.
     """

@@ -1,5 +1,6 @@
-"""RMGN, the regional mask guided generator (Lin et al., "RMGN: A Regional Mask Guided Network for Parser-free Virtual Try-on",
-IJCAI 2022): two attribute encoders, and a decoder that picks person or cloth attributes by a learned mask, place by place.
+"""RMGN, the regional mask guided generator (Lin et al., "RMGN: A Regional Mask Guided Network for Parser-free
+Virtual Try-on", IJCAI 2022): two attribute encoders, and a decoder that picks person or cloth attributes by a
+learned mask, place by place.
 """
 
 import torch
@@ -65,7 +66,8 @@ class AttributeEncoder(nn.Module):
 
 
 class AAD(nn.Module):
-    """Attribute-adaptive denormalisation: person and cloth each modulate the normalised input, a mask M picks between them.
+    """Attribute-adaptive denormalisation: person and cloth each modulate the normalised input, a mask M picks
+    between them.
 
     Published weights fix the attribute names: a1 is the person, a2 the cloth.
     """
@@ -88,7 +90,8 @@ class AAD(nn.Module):
 
 
 class AADResBlock(nn.Module):
-    """(AAD, ReLU, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own where the channels change.
+    """(AAD, ReLU, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own where the
+    channels change.
 
     Published weights fix the attribute names.
     """
@@ -141,7 +144,8 @@ class AADGenerator(nn.Module):
 
 
 class RMGN(nn.Module):
-    """[N, 7, H, W] = person 3 | cloth and edge 4 -> [N, 4, H, W]: rendered picture before tanh, composite mask before sigmoid.
+    """[N, 7, H, W] = person 3 | cloth and edge 4 -> [N, 4, H, W]: rendered picture before tanh, composite
+    mask before sigmoid.
 
     Published weights fix the attribute names.
     """

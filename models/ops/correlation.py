@@ -1,7 +1,8 @@
-"""The cost volume of the coarse-to-fine warp: the correlation layer of FlowNet and PWC-Net, 7 x 7 displacements.
+"""The cost volume of the coarse-to-fine warp: the correlation layer of FlowNet and PWC-Net, 7 x 7
+displacements.
 
-`correlation` chooses between two implementations with equal results: plain PyTorch in `correlation_torch.py` and CUDA kernels in
-`correlation_cuda.py`.
+`correlation` chooses between two implementations with equal results: plain PyTorch in `correlation_torch.py`
+and CUDA kernels in `correlation_cuda.py`.
 """
 
 import torch
@@ -17,13 +18,14 @@ _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compil
 def correlation(first: torch.Tensor, second: torch.Tensor, impl: str = 'auto') -> torch.Tensor:
     """Compare every pixel of `first` with the 7 x 7 pixels of `second` around the same place.
 
-    first, second: [N, C, H, W], equal in shape, floating dtype and device. Returns [N, 49, H, W] in that dtype; channel
-    7 * (dy + 3) + (dx + 3), dy and dx in -3..3, is the mean over channels of first(y, x) * second(y + dy, x + dx),
-    where `second` is zero outside. 16-bit inputs are accumulated in float32; autocast leaves the inputs as they come.
+    first, second: [N, C, H, W], equal in shape, floating dtype and device. Returns [N, 49, H, W] in that
+    dtype; channel 7 * (dy + 3) + (dx + 3), dy and dx in -3..3, is the mean over channels of first(y, x) *
+    second(y + dy, x + dx), where `second` is zero outside. 16-bit inputs are accumulated in float32; autocast
+    leaves the inputs as they come.
 
-    impl: 'torch' runs everywhere and can be exported; 'cuda' needs CUDA tensors and cupy; 'auto' takes 'cuda' where
-    it works and else 'torch', with a line in the log. Raises ValueError for inputs that do not fit together or an
-    unknown `impl`, RuntimeError where 'cuda' cannot run.
+    impl: 'torch' runs everywhere and can be exported; 'cuda' needs CUDA tensors and cupy; 'auto' takes 'cuda'
+    where it works and else 'torch', with a line in the log. Raises ValueError for inputs that do not fit
+    together or an unknown `impl`, RuntimeError where 'cuda' cannot run.
     """
     _check(first, second, impl)
     if impl == 'cuda' or (impl == 'auto' and first.is_cuda):
@@ -33,7 +35,9 @@ def correlation(first: torch.Tensor, second: torch.Tensor, impl: str = 'auto') -
         if problem is None:
             return torch.ops.dm_vton.correlation(first, second)
         if impl == 'cuda':
-            raise RuntimeError(f"correlation(impl='cuda') cannot run: {problem}; impl='torch' runs everywhere")
+            raise RuntimeError(
+                f"correlation(impl='cuda') cannot run: {problem}; impl='torch' runs everywhere"
+            )
     needs_gradient = torch.is_grad_enabled() and (first.requires_grad or second.requires_grad)
     if needs_gradient and not _is_exporting():
         return CostVolume.apply(first, second)
@@ -50,8 +54,12 @@ def _check(first: torch.Tensor, second: torch.Tensor, impl: str) -> None:
         if expected != got:
             if name == 'shape':
                 expected, got = list(expected), list(got)
-            raise ValueError(f'correlation expected two tensors of one {name}: first has {expected}, second has {got}')
+            raise ValueError(
+                f'correlation expected two tensors of one {name}: first has {expected}, second has {got}'
+            )
     if not first.is_floating_point():
         raise ValueError(f'correlation expected a floating dtype, got {first.dtype}')
     if 0 in first.shape:
-        raise ValueError(f'correlation expected at least one element a dimension, got shape {list(first.shape)}')
+        raise ValueError(
+            f'correlation expected at least one element a dimension, got shape {list(first.shape)}'
+        )

@@ -1,7 +1,8 @@
-"""The cost volume as CUDA kernels: `correlation.cu`, compiled by cupy on first use, and PyTorch operators around it.
+"""The cost volume as CUDA kernels: `correlation.cu`, compiled by cupy on first use, and PyTorch operators
+around it.
 
-Importing this file registers `dm_vton::correlation` and `dm_vton::correlation_gradient` and needs neither cupy nor a
-GPU. `correlation.py` says what they compute.
+Importing this file registers `dm_vton::correlation` and `dm_vton::correlation_gradient` and needs neither
+cupy nor a GPU. `correlation.py` says what they compute.
 """
 
 import functools
@@ -10,13 +11,20 @@ from pathlib import Path
 
 import torch
 
-from models.ops.correlation_torch import SIDE, correlation_gradient, cost_volume, gradient_rule, save_inputs, volume_rule
+from models.ops.correlation_torch import (
+    SIDE,
+    correlation_gradient,
+    cost_volume,
+    gradient_rule,
+    save_inputs,
+    volume_rule,
+)
 from utils.errors import first_line
 
 SCALARS = {torch.float32: 'FLOAT', torch.float64: 'DOUBLE', torch.float16: 'HALF', torch.bfloat16: 'BFLOAT16'}
 
-# The tile of pixels that a thread block works on (as in the source below), the threads of a block, how many channels a
-# block of the gradient kernel goes through, and how many blocks CUDA starts.
+# The tile of pixels that a thread block works on (as in the source below), the threads of a block, how many
+# channels a block of the gradient kernel goes through, and how many blocks CUDA starts.
 TILE_HEIGHT, TILE_WIDTH = 4, 32
 VOLUME_BLOCK = (32, 7, 2)
 GRADIENT_BLOCK = (16, 4, 4)
@@ -36,7 +44,8 @@ def options(dtype: torch.dtype) -> tuple[str, ...]:
 def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | None:
     """Say in a few words why the kernels cannot run on this device and dtype, None if they can.
 
-    Compiles them when first asked. falling_back: the caller uses PyTorch where there is a problem; the log says so once.
+    Compiles them when first asked. falling_back: the caller uses PyTorch where there is a problem; the log
+    says so once.
     """
     problem = _probe(device, dtype)
     if problem is not None and falling_back:
@@ -44,8 +53,9 @@ def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | N
     return problem
 
 
-# The attribute that torch.compiler.assume_constant_result sets: a compiled model keeps the answer and never traces cupy.
-# That function itself would import the whole compiler, which takes seconds, for programs that never compile.
+# The attribute that torch.compiler.assume_constant_result sets: a compiled model keeps the answer and never
+# traces cupy. That function itself would import the whole compiler, which takes seconds, for programs that
+# never compile.
 setattr(find_problem, '_dynamo_marked_constant', True)  # noqa: B010 - functions have no such attribute for a type checker
 
 
@@ -58,7 +68,10 @@ def _probe(device: str, dtype: torch.dtype) -> str | None:
     try:
         _kernels(torch.device(device).index, dtype)
     except ImportError as error:
-        return f'cupy cannot be imported ({first_line(error)}), install the cupy-cuda13x or cupy-cuda12x that fits PyTorch'
+        return (
+            f'cupy cannot be imported ({first_line(error)}), install the cupy-cuda13x or cupy-cuda12x '
+            'that fits PyTorch'
+        )
     except Exception as error:  # cupy, the compiler and the driver raise all kinds
         return f'cupy cannot compile or load the kernels ({type(error).__name__}: {first_line(error)})'
     return None
@@ -66,7 +79,9 @@ def _probe(device: str, dtype: torch.dtype) -> str | None:
 
 @functools.cache
 def _log_fallback(device: str, dtype: torch.dtype, problem: str) -> None:
-    _log.warning('correlation on %s in %s falls back to the slower PyTorch version: %s', device, dtype, problem)
+    _log.warning(
+        'correlation on %s in %s falls back to the slower PyTorch version: %s', device, dtype, problem
+    )
 
 
 @functools.cache
@@ -80,7 +95,9 @@ def _kernels(index: int, dtype: torch.dtype) -> tuple:
 
 
 class _TorchStream:
-    """PyTorch's current stream in the protocol of cupy 14, which PyTorch's own class speaks only in recent versions."""
+    """PyTorch's current stream in the protocol of cupy 14, which PyTorch's own class speaks only in recent
+    versions.
+    """
 
     def __init__(self, index: int):
         self.pointer = torch.cuda.current_stream(index).cuda_stream
@@ -92,11 +109,17 @@ class _TorchStream:
 def _check_grid(grid: tuple[int, int]) -> None:
     if any(blocks > limit for blocks, limit in zip(grid, MAX_BLOCKS, strict=True)):
         limits = ' x '.join(str(limit) for limit in MAX_BLOCKS)
-        raise ValueError(f'correlation needs {grid[0]} x {grid[1]} thread blocks, CUDA allows {limits}: split the batch')
+        raise ValueError(
+            f'correlation needs {grid[0]} x {grid[1]} thread blocks, CUDA allows {limits}: split the batch'
+        )
 
 
-def _launch(kernel, tensor: torch.Tensor, grid: tuple[int, int], block: tuple[int, int, int], arguments: tuple) -> None:
-    """Start a kernel on the tensor's device and PyTorch's current stream; integers become 64-bit arguments."""
+def _launch(
+    kernel, tensor: torch.Tensor, grid: tuple[int, int], block: tuple[int, int, int], arguments: tuple
+) -> None:
+    """Start a kernel on the tensor's device and PyTorch's current stream; integers become 64-bit
+    arguments.
+    """
     import cupy
 
     _check_grid(grid)
@@ -117,7 +140,9 @@ def _volume_on_cuda(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     kernel, _ = _kernels(first.device.index, first.dtype)
     first, second = first.contiguous(), second.contiguous()
     volume = _empty_volume(first, second)
-    _launch(kernel, first, (tile_count(first.shape), 1), VOLUME_BLOCK, (first, second, volume, *first.shape[1:]))
+    _launch(
+        kernel, first, (tile_count(first.shape), 1), VOLUME_BLOCK, (first, second, volume, *first.shape[1:])
+    )
     return volume
 
 
@@ -141,7 +166,9 @@ def _empty_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected: boo
 
 
 def _register() -> torch.library.Library:
-    """Register the operators: CUDA kernels, the PyTorch twin for the CPU, shapes for compilers, and the gradients."""
+    """Register the operators: CUDA kernels, the PyTorch twin for the CPU, shapes for compilers, and the
+    gradients.
+    """
     library = torch.library.Library('dm_vton', 'DEF')
     library.define('correlation(Tensor first, Tensor second) -> Tensor')
     library.define('correlation_gradient(Tensor cotangent, Tensor other, bool reflected) -> Tensor')

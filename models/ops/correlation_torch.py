@@ -9,15 +9,16 @@ import torch.nn.functional as F
 RADIUS = 3
 SIDE = 2 * RADIUS + 1
 
-# Pixels that one matrix product handles together. Larger tiles waste arithmetic on pairs that are more than RADIUS
-# apart (a 4 x 8 tile computes 140 products a pixel for the 49 that count), smaller ones leave the matrix product too
-# little to do. `python -m benchmarks.correlation` compares them.
+# Pixels that one matrix product handles together. Larger tiles waste arithmetic on pairs that are more than
+# RADIUS apart (a 4 x 8 tile computes 140 products a pixel for the 49 that count), smaller ones leave the
+# matrix product too little to do. `python -m benchmarks.correlation` compares them.
 TILE_HEIGHT = 4
 TILE_WIDTH = 8
 
-# The torch twin. An image is cut into bands of TILE_WIDTH columns and their margin. Within a band, the surroundings of
-# a tile of TILE_HEIGHT rows are one contiguous run a channel, so that a matrix product reads them in place:
-# [window, C] x [C, tile] holds all products of a tile with its surroundings, and a diagonal view of it the 49 a pixel.
+# The torch twin. An image is cut into bands of TILE_WIDTH columns and their margin. Within a band, the
+# surroundings of a tile of TILE_HEIGHT rows are one contiguous run a channel, so that a matrix product reads
+# them in place: [window, C] x [C, tile] holds all products of a tile with its surroundings, and a diagonal
+# view of it the 49 a pixel.
 
 
 def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -30,7 +31,9 @@ def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
             window = _windows(second, left, tile_height, tile_width)  # [N * rows, C, window]
             tile = _tiles(first, left, tile_height, tile_width)  # [N * rows, C, tile]
             products = torch.bmm(window.transpose(1, 2), tile)  # [N * rows, window, tile]
-            near = _neighbours(products, count, tile_height, tile_width)  # [N, 7, 7, rows, tile_height, tile_width]
+            near = _neighbours(
+                products, count, tile_height, tile_width
+            )  # [N, 7, 7, rows, tile_height, tile_width]
             bands.append(near.reshape(count, SIDE * SIDE, -1, tile_width))
         volume = torch.cat(bands, dim=3)[:, :, :height, :width]
         return (volume / channels).to(first.dtype)
@@ -39,9 +42,10 @@ def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 def correlation_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected: bool) -> torch.Tensor:
     """Compute the gradient of one input of the cost volume from the other input, in plain PyTorch operations.
 
-    cotangent: [N, 49, H, W]; other: [N, C, H, W]. Returns [N, C, H, W]. The gradient of `first` sums the 7 x 7 pixels
-    of `second` around a pixel, weighted by the pixel's own 49 channels of the cotangent. That of `second` is the
-    reflected sum: the 7 x 7 pixels of `first` around a pixel, each weighted by its channel that looked at this pixel.
+    cotangent: [N, 49, H, W]; other: [N, C, H, W]. Returns [N, C, H, W]. The gradient of `first` sums the 7 x
+    7 pixels of `second` around a pixel, weighted by the pixel's own 49 channels of the cotangent. That of
+    `second` is the reflected sum: the 7 x 7 pixels of `first` around a pixel, each weighted by its channel
+    that looked at this pixel.
     """
     if reflected:
         cotangent = _reflect(cotangent)
@@ -51,10 +55,12 @@ def correlation_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected
         rows = -(-height // tile_height)
         result = torch.empty_like(other, memory_format=torch.contiguous_format)
         window_size = (tile_height + 2 * RADIUS) * (tile_width + 2 * RADIUS)
-        spread = cotangent.new_zeros(count * rows, window_size, tile_height * tile_width, dtype=_wide(cotangent))
+        spread = cotangent.new_zeros(
+            count * rows, window_size, tile_height * tile_width, dtype=_wide(cotangent)
+        )
         near = _neighbours(spread, count, tile_height, tile_width)
-        # The same view in one step, since torch.compile refuses to write through a view whose intermediate steps overlap.
-        # All other entries of `spread` stay zero.
+        # The same view in one step, since torch.compile refuses to write through a view whose intermediate
+        # steps overlap. All other entries of `spread` stay zero.
         near = spread.as_strided(near.shape, near.stride())  # [N, 7, 7, rows, tile_height, tile_width]
         for left in range(0, width, tile_width):
             band = _band(cotangent, left, tile_width, rows * tile_height, margin=0)
@@ -67,10 +73,14 @@ def correlation_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected
 
 
 def _reflect(cotangent: torch.Tensor) -> torch.Tensor:
-    """Turn the weights that pixels give to their neighbours into those that they receive: [N, 49, H, W] -> the same."""
+    """Turn the weights that pixels give to their neighbours into those that they receive: [N, 49, H, W] ->
+    the same.
+    """
     height, width = cotangent.shape[2:]
     padded = F.pad(cotangent.flip(1), (RADIUS,) * 4).unflatten(1, (SIDE, SIDE))  # [N, -dy, -dx, H + 6, W + 6]
-    moved = padded.unfold(3, height, 1).unfold(4, width, 1)  # [N, -dy, -dx, y, x, H, W]: seen from all 7 x 7 places
+    moved = padded.unfold(3, height, 1).unfold(
+        4, width, 1
+    )  # [N, -dy, -dx, y, x, H, W]: seen from all 7 x 7 places
     return moved.diagonal(0, 1, 3).diagonal(0, 1, 2).permute(0, 3, 4, 1, 2).flatten(1, 2)
 
 
@@ -89,7 +99,9 @@ def _band(image: torch.Tensor, left: int, width: int, height: int, *, margin: in
 
 
 def _windows(image: torch.Tensor, left: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """Cut the tiles of one band with their surroundings: [N, C, H, W] -> [N * rows, C, window], a view if N is 1."""
+    """Cut the tiles of one band with their surroundings: [N, C, H, W] -> [N * rows, C, window], a view if N
+    is 1.
+    """
     rows = -(-image.shape[2] // tile_height)
     pitch = tile_width + 2 * RADIUS
     band = _band(image, left, tile_width, rows * tile_height, margin=RADIUS).flatten(2)
@@ -105,7 +117,9 @@ def _tiles(image: torch.Tensor, left: int, tile_height: int, tile_width: int) ->
 
 
 def _neighbours(products: torch.Tensor, count: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """View the entries of [N * rows, window, tile] within RADIUS: [N, 7, 7, rows, tile_height, tile_width]."""
+    """View the entries of [N * rows, window, tile] within RADIUS: [N, 7, 7, rows, tile_height,
+    tile_width].
+    """
     rows = products.shape[0] // count
     window = (tile_height + 2 * RADIUS, tile_width + 2 * RADIUS)
     places = products.view(count, rows, *window, tile_height, tile_width)
@@ -126,7 +140,8 @@ def _full_precision(tensor: torch.Tensor) -> contextlib.AbstractContextManager:
 
 
 # The cost volume and `correlation_gradient` are each other's gradients, so two rules serve every order of
-# differentiation, and both twins: `volume` and `gradient` are the operations of the twin. Only the inputs are kept.
+# differentiation, and both twins: `volume` and `gradient` are the operations of the twin. Only the inputs are
+# kept.
 
 
 def save_inputs(ctx, inputs: tuple, output: torch.Tensor) -> None:
@@ -146,7 +161,9 @@ def volume_rule(gradient: Callable, ctx, cotangent: torch.Tensor) -> tuple:
 
 
 def gradient_rule(volume: Callable, gradient: Callable, ctx, of_result: torch.Tensor) -> tuple:
-    """Differentiate `correlation_gradient`: gradients of the cotangent and of `other`, None where not needed."""
+    """Differentiate `correlation_gradient`: gradients of the cotangent and of `other`, None where not
+    needed.
+    """
     cotangent, other = ctx.saved_tensors
     of_cotangent, of_other, _ = ctx.needs_input_grad
     pair = (other, of_result) if ctx.reflected else (of_result, other)

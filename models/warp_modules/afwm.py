@@ -1,4 +1,6 @@
-"""AFWM, the appearance flow warping module of PF-AFN (Ge et al., CVPR 2021): residual pyramids, coarse offsets by correlation."""
+"""AFWM, the appearance flow warping module of PF-AFN (Ge et al., CVPR 2021): residual pyramids, coarse
+offsets by correlation.
+"""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,7 +18,9 @@ def compare(aligned: Tensor, condition_feature: Tensor) -> Tensor:
 
 
 class CorrelationFlow(FlowNetwork):
-    """The coarse offset comes from the cost volume of both features. Published weights fix the name `netMain`."""
+    """The coarse offset comes from the cost volume of both features. Published weights fix the name
+    `netMain`.
+    """
 
     compare = staticmethod(compare)  # a runtime may put its own in the place of this
 
@@ -24,7 +28,9 @@ class CorrelationFlow(FlowNetwork):
         super().__init__(align_corners=align_corners)
         self.netMain = nn.ModuleList(offset_convs(COST_CHANNELS) for _ in range(LEVELS))
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+    def coarse_offset(
+        self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
+    ) -> Tensor:
         return self.netMain[level](self.compare(aligned, condition_feature))
 
 

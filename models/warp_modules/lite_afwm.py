@@ -1,11 +1,13 @@
-"""The narrow warp network of the small model: the published loop on four levels, 1/32 to 1/4, with separable estimators.
+"""The narrow warp network of the small model: the published loop on four levels, 1/32 to 1/4, with separable
+estimators.
 
-Own design after PF-AFN (Ge et al., CVPR 2021) and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). The coarse offset comes from the
-cost volume, as in both, and sees the person's feature and a global style vector (as in FS-VTON, He et al., CVPR 2022) beside it,
-so that a far displacement needs no search window.
+Own design after PF-AFN (Ge et al., CVPR 2021) and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). The coarse offset
+comes from the cost volume, as in both, and sees the person's feature and a global style vector (as in
+FS-VTON, He et al., CVPR 2022) beside it, so that a far displacement needs no search window.
 
-Pictures are looked at when 128 to 255 pixels high: larger ones are halved first. A garment's flow is smooth, so it is found on
-the small picture, at a quarter of the cost, and enlarged; 128 x 96 and 256 x 192 are the same to the network.
+Pictures are looked at when 128 to 255 pixels high: larger ones are halved first. A garment's flow is smooth,
+so it is found on the small picture, at a quarter of the cost, and enlarged; 128 x 96 and 256 x 192 are the
+same to the network.
 """
 
 import torch
@@ -16,14 +18,21 @@ from models.extractors.lite_fpn import PYRAMID_CHANNELS, LiteFPN, separable
 from models.warp_modules.afwm import COST_CHANNELS, compare
 from models.warp_modules.pyramid import STRIDE, FlowNetwork, WarpNetwork
 
-WIDTHS = (128, 112, 80, 48)  # channels of the estimators, coarse to fine: a channel of a coarse level costs little
+WIDTHS = (
+    128,
+    112,
+    80,
+    48,
+)  # channels of the estimators, coarse to fine: a channel of a coarse level costs little
 STYLE_CHANNELS = 64
 LOOKED_AT = 128  # height of the pictures that are not halved any more
 SMALL_WEIGHT = 1e-3  # of the last conv of an estimator, so that training begins at the identity
 
 
 def shrink(picture: Tensor) -> Tensor:
-    """Halve a picture [N, C, H, W] while its half is 128 pixels high or more and has sides that the pyramid can take."""
+    """Halve a picture [N, C, H, W] while its half is 128 pixels high or more and has sides that the pyramid
+    can take.
+    """
     while picture.shape[2] >= 2 * LOOKED_AT and not any(side % (2 * STRIDE) for side in picture.shape[2:]):
         picture = F.avg_pool2d(picture, 2)
     return picture
@@ -37,7 +46,9 @@ class Shrink(nn.Module):
 
 
 class Estimator(nn.Module):
-    """Maps [N, C, h, w], and a style [N, 64] where it was made for one, to an offset [N, 2, h, w] in pixels."""
+    """Maps [N, C, h, w], and a style [N, 64] where it was made for one, to an offset [N, 2, h, w] in
+    pixels.
+    """
 
     def __init__(self, in_channels: int, width: int, *, styled: bool):
         super().__init__()
@@ -75,7 +86,9 @@ class LiteFlow(FlowNetwork):
         coarse = (Estimator(COST_CHANNELS + PYRAMID_CHANNELS, width, styled=True) for width in WIDTHS)
         self.netMain = nn.ModuleList(coarse)
         self.style = nn.Sequential(
-            nn.Linear(2 * PYRAMID_CHANNELS, 2 * STYLE_CHANNELS), nn.LeakyReLU(0.1), nn.Linear(2 * STYLE_CHANNELS, STYLE_CHANNELS)
+            nn.Linear(2 * PYRAMID_CHANNELS, 2 * STYLE_CHANNELS),
+            nn.LeakyReLU(0.1),
+            nn.Linear(2 * STYLE_CHANNELS, STYLE_CHANNELS),
         )
 
     def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor:
@@ -83,7 +96,9 @@ class LiteFlow(FlowNetwork):
         averages = condition_features[0].mean(dim=(2, 3)), cloth_features[0].mean(dim=(2, 3))
         return self.style(torch.cat(averages, dim=1))
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+    def coarse_offset(
+        self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
+    ) -> Tensor:
         cost = self.compare(aligned, condition_feature)  # [N, 49, h, w]
         return self.netMain[level](torch.cat([cost, condition_feature], dim=1), context)
 

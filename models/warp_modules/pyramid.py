@@ -1,7 +1,8 @@
 """The coarse-to-fine loop that all warp networks share.
 
-PF-AFN (Ge et al., CVPR 2021), section 3.2: at each level of two feature pyramids a coarse and a refining offset bring the cloth
-closer to the person; FS-VTON and DM-VTON change the pyramids and the estimator of the coarse offset, not the loop.
+PF-AFN (Ge et al., CVPR 2021), section 3.2: at each level of two feature pyramids a coarse and a refining
+offset bring the cloth closer to the person; FS-VTON and DM-VTON change the pyramids and the estimator of the
+coarse offset, not the loop.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,9 @@ STRIDE = 32  # the coarsest level is 1/32 of the picture
 
 
 def offset_convs(in_channels: int) -> nn.Sequential:
-    """3x3 convs in_channels -> 128 -> 64 -> 32 -> 2 with LeakyReLU 0.1 between: maps [N, C, h, w] to an offset [N, 2, h, w]."""
+    """3x3 convs in_channels -> 128 -> 64 -> 32 -> 2 with LeakyReLU 0.1 between: maps [N, C, h, w] to an
+    offset [N, 2, h, w].
+    """
     layers, channels = [], in_channels
     for out_channels in (128, 64, 32):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.LeakyReLU(0.1)]
@@ -30,10 +33,10 @@ def offset_convs(in_channels: int) -> nn.Sequential:
 class FlowNetwork(nn.Module):
     """Two pyramids of features -> the flow that brings the cloth onto the person.
 
-    A subclass says how the coarse offset of a level is estimated; everything else is this loop. `refine` are the estimators of
-    the refining offset, one a level, coarse to fine (None: those of the published networks, five levels of 256 channels). A
-    level's flow is doubled for the next one, and the last one enlarged to the picture's size, a power of two: twice, as
-    published, or more. Published weights fix the name `netRefine`.
+    A subclass says how the coarse offset of a level is estimated; everything else is this loop. `refine` are
+    the estimators of the refining offset, one a level, coarse to fine (None: those of the published networks,
+    five levels of 256 channels). A level's flow is doubled for the next one, and the last one enlarged to the
+    picture's size, a power of two: twice, as published, or more. Published weights fix the name `netRefine`.
     """
 
     def __init__(self, *, align_corners: bool, refine: Iterable[nn.Module] | None = None):
@@ -41,16 +44,24 @@ class FlowNetwork(nn.Module):
         self.align_corners = align_corners
         self.netRefine = nn.ModuleList(refine or (offset_convs(2 * FEATURE_CHANNELS) for _ in range(LEVELS)))
 
-    def context(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]) -> Tensor | None:
+    def context(
+        self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...]
+    ) -> Tensor | None:
         """Input of `coarse_offset` from the whole pyramids, computed once before the loop."""
         return None
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
-        """Estimate [N, 2, h, w] pixels from the cloth feature aligned so far and the condition feature, [N, 256, h, w] each."""
+    def coarse_offset(
+        self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
+    ) -> Tensor:
+        """Estimate [N, 2, h, w] pixels from the cloth feature aligned so far and the condition feature, [N,
+        256, h, w] each.
+        """
         raise NotImplementedError
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
-        """Estimate [N, 2, h, w] pixels from the cloth feature aligned with the coarse offset and the condition feature."""
+        """Estimate [N, 2, h, w] pixels from the cloth feature aligned with the coarse offset and the
+        condition feature.
+        """
         return self.netRefine[level](torch.cat([aligned, condition_feature], dim=1))
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
@@ -69,7 +80,9 @@ class FlowNetwork(nn.Module):
         context = self.context(condition_features, cloth_features)
         flow: Tensor | None = None
         levels: list[WarpLevel] = []
-        for n, (condition_feature, cloth_feature) in enumerate(zip(condition_features, cloth_features, strict=True)):
+        for n, (condition_feature, cloth_feature) in enumerate(
+            zip(condition_features, cloth_features, strict=True)
+        ):
             # The only detach: gradients of this level must not reach the flow of the level before.
             aligned = cloth_feature if flow is None else self.align(cloth_feature, flow.detach())
             coarse = self.coarse_offset(n, aligned, condition_feature, context)
@@ -77,16 +90,22 @@ class FlowNetwork(nn.Module):
             refine = self.refine_offset(n, self.align(cloth_feature, flow), condition_feature)
             flow = advance(flow, refine, **options)
             is_last = n == len(self.netRefine) - 1
-            flow = rescale(flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0)  # [N, 2, 2h, 2w], at last [N, 2, H, W]
+            flow = rescale(
+                flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0
+            )  # [N, 2, 2h, 2w], at last [N, 2, H, W]
             if keep_levels:
                 cloth_n, edge_n = self.sample_level(cloth, edge, flow)
-                levels.append(WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature))
+                levels.append(
+                    WarpLevel(cloth_n, edge_n, flow, coarse, refine, condition_feature, cloth_feature)
+                )
         assert flow is not None, 'a pyramid has levels'
         warped_cloth, warped_edge = levels[-1][:2] if levels else self.sample_level(cloth, edge, flow)
         return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
 
     def sample_level(self, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Cloth (border padding) and edge (zero padding), scaled to the size of a level's flow and sampled at it."""
+        """Cloth (border padding) and edge (zero padding), scaled to the size of a level's flow and sampled at
+        it.
+        """
         factor = flow.shape[2] / cloth.shape[2]
         if factor != 1:
             cloth, edge = rescale(cloth, factor), None if edge is None else rescale(edge, factor)
@@ -133,18 +152,24 @@ class WarpNetwork(nn.Module):
             )
         if height % STRIDE or width % STRIDE or not height or not width:
             raise UserError(
-                f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for example 256 x 192'
+                f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for '
+                'example 256 x 192'
             )
 
-    def forward(self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False) -> WarpOutput:
-        """Warp `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1] onto the person of `condition` [N, C, H, W].
+    def forward(
+        self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False
+    ) -> WarpOutput:
+        """Warp `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1] onto the person of
+        `condition` [N, C, H, W].
 
-        Raises ValueError where the sides do not fit the network or the condition and the cloth do not fit each other.
+        Raises ValueError where the sides do not fit the network or the condition and the cloth do not fit
+        each other.
         """
         self.check_size('condition', condition)
         if condition.shape[0] != cloth.shape[0] or condition.shape[2:] != cloth.shape[2:]:
             raise ValueError(
-                f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; batch, height and width must agree'
+                f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; batch, height and '
+                'width must agree'
             )
         condition_features, cloth_features = self.encode_condition(condition), self.encode_cloth(cloth)
         return self.aflow_net(condition_features, cloth_features, cloth, edge, keep_levels)

@@ -1,7 +1,8 @@
-"""The global-style warp network of FS-VTON (He et al., "Style-Based Global Appearance Flow for Virtual Try-On", CVPR 2022).
+"""The global-style warp network of FS-VTON (He et al., "Style-Based Global Appearance Flow for Virtual
+Try-On", CVPR 2022).
 
-A style vector of both pictures modulates the convs that estimate the coarse offset (modulated convs after StyleGAN2, Karras et
-al., CVPR 2020), so that a far displacement needs no search window.
+A style vector of both pictures modulates the convs that estimate the coarse offset (modulated convs after
+StyleGAN2, Karras et al., CVPR 2020), so that a far displacement needs no search window.
 """
 
 import math
@@ -19,7 +20,9 @@ STYLE_CHANNELS = 256
 
 
 class EqualLinear(nn.Module):
-    """A linear layer that scales its weight by sqrt(2 / in) at run time. Published weights fix the name `weight_orig`."""
+    """A linear layer that scales its weight by sqrt(2 / in) at run time. Published weights fix the name
+    `weight_orig`.
+    """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -67,7 +70,9 @@ class ModulatedConv(nn.Module):
 
 
 class StyledConvs(nn.Module):
-    """Two modulated convs with a LeakyReLU between, and after both unless `is_last`. Published weights fix the names."""
+    """Two modulated convs with a LeakyReLU between, and after both unless `is_last`. Published weights fix
+    the names.
+    """
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int, *, is_last: bool = False):
         super().__init__()
@@ -86,7 +91,8 @@ class StyledConvs(nn.Module):
 
 
 class StyleFlow(FlowNetwork):
-    """The coarse offset comes from the aligned cloth feature alone, through convs that the global style modulates.
+    """The coarse offset comes from the aligned cloth feature alone, through convs that the global style
+    modulates.
 
     Published weights fix the attribute names; "image" is the cloth there.
     """
@@ -108,7 +114,9 @@ class StyleFlow(FlowNetwork):
         halves = self.cond_style(condition_features[0]), self.image_style(cloth_features[0])
         return torch.cat(halves, dim=1).flatten(1)
 
-    def coarse_offset(self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None) -> Tensor:
+    def coarse_offset(
+        self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
+    ) -> Tensor:
         return self.netF[level](self.netStyle[level](aligned, context), context)
 
 

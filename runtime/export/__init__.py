@@ -1,1 +1,3 @@
-"""Try-ons as files that run without Python: graphs written, read back by other runtimes, and compared with the pipeline."""
+"""Try-ons as files that run without Python: graphs written, read back by other runtimes, and compared with
+the pipeline.
+"""

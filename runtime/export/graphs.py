@@ -1,12 +1,15 @@
-"""A pipeline as files that run without Python, in ONNX or in OpenVINO's own format; `runtime.export.runtimes` reads them back.
+"""A pipeline as files that run without Python, in ONNX or in OpenVINO's own format; `runtime.export.runtimes`
+reads them back.
 
-A folder holds three graphs for pictures of one size (H, W) and batches of any, and `export.json`, which says what they are:
+A folder holds three graphs for pictures of one size (H, W) and batches of any, and `export.json`, which says
+what they are:
 
     whole      person, cloth, edge -> tryon, warped_cloth
     garment    cloth, edge -> the garment's code, computed once for any number of persons
     try_on     person and a garment's code -> tryon and the other tensors of `models.outputs.TryOn`
 
-Names, shapes and ranges are those of the pipeline; every input and output is float32, in a float16 export too.
+Names, shapes and ranges are those of the pipeline; every input and output is float32, in a float16 export
+too.
 """
 
 import hashlib
@@ -75,11 +78,14 @@ class Float32Interface(nn.Module):
         return tuple(output.float() for output in self.network(*(x.to(self.dtype) for x in inputs)))
 
 
-def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precision: str, size: tuple[int, int]) -> Path:
+def write_graphs(
+    pipeline: TryOnPipeline, folder: Path, *, format: str, precision: str, size: tuple[int, int]
+) -> Path:
     """Write the graphs of `pipeline` and their manifest into `folder`, which is there; returns `folder`.
 
-    `format` is one of FORMATS, `precision` one of PRECISIONS: ONNX computes in it; OpenVINO stores its weights so and computes as
-    its device likes best. Raises `UserError` for a size that the networks cannot take and where a package is missing.
+    `format` is one of FORMATS, `precision` one of PRECISIONS: ONNX computes in it; OpenVINO stores its
+    weights so and computes as its device likes best. Raises `UserError` for a size that the networks cannot
+    take and where a package is missing.
     """
     require(*NEEDED[format])
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size))
@@ -106,8 +112,16 @@ def write_graphs(pipeline: TryOnPipeline, folder: Path, *, format: str, precisio
         'trained': pipeline.is_trained,
         'size': list(size),
         'align_corners': pipeline.align_corners,
-        'ranges': {'person': [-1, 1], 'cloth': [-1, 1], 'edge': [0, 1], 'tryon': [-1, 1], 'warped_cloth': [-1, 1]},
-        'graphs': {name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in graphs.items()},
+        'ranges': {
+            'person': [-1, 1],
+            'cloth': [-1, 1],
+            'edge': [0, 1],
+            'tryon': [-1, 1],
+            'warped_cloth': [-1, 1],
+        },
+        'graphs': {
+            name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in graphs.items()
+        },
     }
     write_manifest(folder, manifest)
     return folder
@@ -134,12 +148,16 @@ def digest(path: Path) -> str:
 
 
 def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], path: Path, graph: Graph) -> None:
-    """Write one graph of any batch, without what the exporter notes for itself: names of source files, shapes in between."""
+    """Write one graph of any batch, without what the exporter notes for itself: names of source files, shapes
+    in between.
+    """
     import onnx
 
     batch = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     shapes = (tuple({0: batch} for _ in inputs),)  # of *inputs, one argument
-    write_network(network, inputs, path, names=graph.inputs, output_names=graph.outputs, dynamic_shapes=shapes)
+    write_network(
+        network, inputs, path, names=graph.inputs, output_names=graph.outputs, dynamic_shapes=shapes
+    )
     model = onnx.load(path)
     del model.metadata_props[:]
     model.graph.ClearField('value_info')

@@ -1,6 +1,7 @@
 """ONNX files: parts of a pipeline written, and read into ONNX Runtime and OpenVINO.
 
-Operations that ONNX lacks, or that its runtimes execute slowly, are rewritten here; results differ by rounding only.
+Operations that ONNX lacks, or that its runtimes execute slowly, are rewritten here; results differ by
+rounding only.
 """
 
 import contextlib
@@ -34,8 +35,8 @@ def require(*packages: str) -> None:
 def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
     """`models.ops.correlation` in operations that ONNX has: [N, C, h, w] twice -> [N, 49, h, w].
 
-    Square tiles are multiplied with their surroundings, cut out by tables of rows and columns; a third table picks the 49
-    products of each pixel that count.
+    Square tiles are multiplied with their surroundings, cut out by tables of rows and columns; a third table
+    picks the 49 products of each pixel that count.
     """
     count, channels, height, width = first.shape
     down, across, window = -(-height // TILE), -(-width // TILE), TILE + 2 * RADIUS
@@ -43,15 +44,37 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
     tiles = F.pad(first, (0, right, 0, below)).view(count, channels, down, TILE, across, TILE)
     tiles = tiles.permute(0, 2, 4, 3, 5, 1).reshape(-1, TILE**2, channels)
     rows, columns = (
-        (torch.arange(n, device=first.device)[:, None] * TILE + torch.arange(window, device=first.device)).flatten()
+        (
+            torch.arange(n, device=first.device)[:, None] * TILE + torch.arange(window, device=first.device)
+        ).flatten()
         for n in (down, across)
     )
-    near = F.pad(second, (RADIUS, RADIUS + right, RADIUS, RADIUS + below)).index_select(2, rows).index_select(3, columns)
-    near = near.view(count, channels, down, window, across, window).permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, window**2)
-    places = torch.arange(window**2, device=first.device).view(window, window).unfold(0, SIDE, 1).unfold(1, SIDE, 1)
+    near = (
+        F.pad(second, (RADIUS, RADIUS + right, RADIUS, RADIUS + below))
+        .index_select(2, rows)
+        .index_select(3, columns)
+    )
+    near = (
+        near.view(count, channels, down, window, across, window)
+        .permute(0, 2, 4, 1, 3, 5)
+        .reshape(-1, channels, window**2)
+    )
+    places = (
+        torch.arange(window**2, device=first.device)
+        .view(window, window)
+        .unfold(0, SIDE, 1)
+        .unfold(1, SIDE, 1)
+    )
     offsets = torch.arange(TILE**2, device=first.device) * window**2
-    index = (places.flatten(0, 1).flatten(1) + offsets[:, None]).flatten()  # of [tile, window], 49 for each pixel of the tile
-    volume = torch.bmm(tiles, near).flatten(1).index_select(1, index).view(count, down, across, TILE, TILE, SIDE**2)
+    index = (
+        places.flatten(0, 1).flatten(1) + offsets[:, None]
+    ).flatten()  # of [tile, window], 49 for each pixel of the tile
+    volume = (
+        torch.bmm(tiles, near)
+        .flatten(1)
+        .index_select(1, index)
+        .view(count, down, across, TILE, TILE, SIDE**2)
+    )
     volume = volume.permute(0, 5, 1, 3, 2, 4).reshape(count, SIDE**2, down * TILE, across * TILE)
     return volume[:, :, :height, :width] / channels
 
@@ -108,7 +131,9 @@ def load_onnx(path: Path) -> Call:
 
 
 def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
-    """Read an ONNX file, or OpenVINO's own format, into OpenVINO on the CPU, with as many threads as PyTorch has."""
+    """Read an ONNX file, or OpenVINO's own format, into OpenVINO on the CPU, with as many threads as PyTorch
+    has.
+    """
     import openvino as ov
 
     core = ov.Core()
@@ -127,9 +152,11 @@ def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
 
 
 def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:
-    """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of these shapes to `path`.
+    """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of
+    these shapes to `path`.
 
-    Inputs and outputs are called as `runtime.parts.input_names` and `output_names` say. Needs the packages onnx and onnxscript.
+    Inputs and outputs are called as `runtime.parts.input_names` and `output_names` say. Needs the packages
+    onnx and onnxscript.
     """
     names, results = input_names(parts.levels)[name], output_names(parts.levels)[name]
     write_network(parts.part(name), inputs, path, names=names, output_names=results)
@@ -144,7 +171,9 @@ def write_network(
     output_names: Sequence[str],
     dynamic_shapes: tuple | None = None,
 ) -> None:
-    """Write a network of tensors, whose operations ONNX has, to `path`; `dynamic_shapes` are those of `torch.export`."""
+    """Write a network of tensors, whose operations ONNX has, to `path`; `dynamic_shapes` are those of
+    `torch.export`.
+    """
     require('onnx', 'onnxscript')
     with torch.no_grad(), _quiet():
         torch.onnx.export(

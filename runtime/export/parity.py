@@ -39,7 +39,9 @@ class ParityError(UserError):
 
 
 class GraphParity(NamedTuple):
-    """One output of exported graphs beside the pipeline's, over all pictures, and the time of a call at batch 1."""
+    """One output of exported graphs beside the pipeline's, over all pictures, and the time of a call at batch
+    1.
+    """
 
     graph: str  # 'whole', or 'split' with the garment encoded beforehand
     output: str
@@ -57,8 +59,12 @@ class GraphParity(NamedTuple):
         return not self.psnr_db >= SMALLEST_PSNR
 
 
-def load_pictures(dataroot: str | Path | None, size: tuple[int, int], count: int = PICTURES) -> tuple[Tensor, ...]:
-    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set in the VITON layout; None: synthetic ones."""
+def load_pictures(
+    dataroot: str | Path | None, size: tuple[int, int], count: int = PICTURES
+) -> tuple[Tensor, ...]:
+    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set in the VITON layout; None:
+    synthetic ones.
+    """
     if dataroot is not None:
         return _first(VITONDataset(dataroot, 'test', size=size), count)
     with tempfile.TemporaryDirectory() as folder:
@@ -72,13 +78,21 @@ def _first(dataset: VITONDataset, count: int) -> tuple[Tensor, ...]:
 
 
 def compare(
-    pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...], *, format: str, timed_calls: int = TIMED_CALLS
+    pipeline: TryOnPipeline,
+    folder: Path,
+    pictures: tuple[Tensor, ...],
+    *,
+    format: str,
+    timed_calls: int = TIMED_CALLS,
 ) -> list[GraphParity]:
     """Run the graphs in `folder`, and `pipeline`, which is on the CPU in float32, on the same pictures."""
     whole, runtime = LOADERS[format][1](folder / f'whole{SUFFIXES[format]}'), create_runtime(format, folder)
     expected = _in_two_batches(pipeline, pictures)
     split = _in_two_batches(runtime, pictures)
-    results = {'whole': _in_two_batches(whole, pictures), 'split': [split[TryOn._fields.index(field)] for field in COMPARED]}
+    results = {
+        'whole': _in_two_batches(whole, pictures),
+        'split': [split[TryOn._fields.index(field)] for field in COMPARED],
+    }
     one = tuple(x[:1] for x in pictures)
     calls = [partial(pipeline, *one), partial(whole, *one)]
     models: tuple[TryOnModel, ...] = pipeline, runtime
@@ -104,7 +118,9 @@ def _in_two_batches(network: Callable, pictures: tuple[Tensor, ...]) -> list[Ten
 
 
 def differences(got: Tensor, wanted: Tensor) -> tuple[float, float, float]:
-    """Largest and mean absolute difference of pictures [N, 3, H, W] in [-1, 1], and the least PSNR in dB of one of them."""
+    """Largest and mean absolute difference of pictures [N, 3, H, W] in [-1, 1], and the least PSNR in dB of
+    one of them.
+    """
     difference = (got - wanted).abs()
     worst = min(psnr(one[None], other[None]) for one, other in zip(got, wanted, strict=True))
     return difference.max().item(), difference.mean().item(), worst
@@ -125,11 +141,21 @@ def parity_table(rows: Mapping[str, Sequence[GraphParity]]) -> str:
 
 def check(rows: Mapping[str, Sequence[GraphParity]]) -> None:
     """Raise `ParityError` unless every output is the pipeline's but for rounding."""
-    off = [(precision, row) for precision, comparisons in rows.items() for row in comparisons if row.is_off(precision)]
+    off = [
+        (precision, row)
+        for precision, comparisons in rows.items()
+        for row in comparisons
+        if row.is_off(precision)
+    ]
     if off:
         precision, row = off[0]
-        allowed = f'at most {LARGEST_DIFFERENCE:g} is allowed' if precision == 'float32' else f'{SMALLEST_PSNR:g} dB are needed'
+        allowed = (
+            f'at most {LARGEST_DIFFERENCE:g} is allowed'
+            if precision == 'float32'
+            else f'{SMALLEST_PSNR:g} dB are needed'
+        )
         raise ParityError(
-            f'{precision}, {row.graph}: {row.output} is off by up to {row.max_difference:.2g} ({row.psnr_db:.1f} dB), {allowed}; '
+            f'{precision}, {row.graph}: {row.output} is off by up to {row.max_difference:.2g} '
+            f'({row.psnr_db:.1f} dB), {allowed}; '
             'nothing was written'
         )

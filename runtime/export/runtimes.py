@@ -26,14 +26,18 @@ LOADERS: dict[str, tuple[str, Callable[[Path], Call]]] = {
 
 
 def create_runtime(
-    kind: str, source: str | Path | Sequence[str | Path] = (), *, precision: str = 'float32', device: str | torch.device = 'cpu'
+    kind: str,
+    source: str | Path | Sequence[str | Path] = (),
+    *,
+    precision: str = 'float32',
+    device: str | torch.device = 'cpu',
 ) -> TryOnModel:
     """Make a try-on model from checkpoints or from an export.
 
-    kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default the small
-    model trained on drawings. 'onnx' and 'openvino' run on the CPU: `source` is the folder that export.py
-    wrote, of which `precision` is taken, or one precision's folder in it. An export takes pictures of its own size only. Raises
-    `UserError` for missing, damaged or mismatching files.
+    kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default
+    the small model trained on drawings. 'onnx' and 'openvino' run on the CPU: `source` is the folder that
+    export.py wrote, of which `precision` is taken, or one precision's folder in it. An export takes pictures
+    of its own size only. Raises `UserError` for missing, damaged or mismatching files.
     """
     if kind not in RUNTIMES:
         raise UserError(f'there is no runtime {kind!r}; choose from {", ".join(RUNTIMES)}')
@@ -56,19 +60,30 @@ def find_export(folder: Path, precision: str) -> Path:
             return candidate
     if not folder.is_dir():
         raise MissingFileError(f'{folder}: no such folder; write it with python export.py --out {folder}')
-    raise MissingFileError(f'{folder}: no {precision} export in it; write one with python export.py --out {folder}')
+    raise MissingFileError(
+        f'{folder}: no {precision} export in it; write one with python export.py --out {folder}'
+    )
 
 
 def read_manifest(folder: Path) -> dict:
-    """Read the manifest of an export and verify its files by their sums. Raises `CheckpointError` or `MissingFileError`."""
+    """Read the manifest of an export and verify its files by their sums. Raises `CheckpointError` or
+    `MissingFileError`.
+    """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))
         height, width = map(int, manifest['size'])
         manifest['size'] = (height, width)
         needed = {'format': str, 'align_corners': bool, 'trained': bool}
-        files = {name: entry['sha256'] for graph in manifest['graphs'].values() for name, entry in graph['files'].items()}
-        if any(not isinstance(manifest[key], kind) for key, kind in needed.items()) or manifest['format'] not in SUFFIXES:
+        files = {
+            name: entry['sha256']
+            for graph in manifest['graphs'].values()
+            for name, entry in graph['files'].items()
+        }
+        if (
+            any(not isinstance(manifest[key], kind) for key, kind in needed.items())
+            or manifest['format'] not in SUFFIXES
+        ):
             raise ValueError('its values are not those of an export')
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'{path}: not a manifest of export.py; export again') from error
@@ -86,11 +101,19 @@ def _load(kind: str, folder: Path) -> OptimizedPipeline:
     require(package)
     manifest = read_manifest(folder)
     if kind == 'onnx' and manifest['format'] != 'onnx':
-        raise UserError(f'{folder}: an export for {manifest["format"]}; take that runtime, or export with --format onnx')
+        raise UserError(
+            f'{folder}: an export for {manifest["format"]}; take that runtime, or export with --format onnx'
+        )
     suffix = SUFFIXES[manifest['format']]
     garment, try_on = (load(folder / f'{name}{suffix}') for name in ('garment', 'try_on'))
     size = manifest['size']
-    about = About(manifest.get('family'), manifest['trained'], size, manifest['align_corners'], partial(_check_size, size))
+    about = About(
+        manifest.get('family'),
+        manifest['trained'],
+        size,
+        manifest['align_corners'],
+        partial(_check_size, size),
+    )
     # The graphs have no part for the person alone: a person's code holds the picture only.
     calls = {'garment': garment, 'try_on': try_on, 'person': lambda person: (), 'dress': try_on}
     return OptimizedPipeline(about, calls, mode=kind, device=torch.device('cpu'), dtype=torch.float32)

@@ -1,10 +1,11 @@
-"""The networks of the static page: two small ONNX graphs for ONNX Runtime Web, for one picture of a fixed size.
+"""The networks of the static page: two small ONNX graphs for ONNX Runtime Web, for one picture of a fixed
+size.
 
     garment    cloth, edge -> the garment's code, computed once for any number of persons
-    try_on     person and a garment's code -> image, rendered, mask, warped_edge, flow, and keep where the network has one
+    try_on     person and a garment's code -> image, rendered, mask, warped_edge, flow, keep (if there is one)
 
-Weights are stored in float16 and widened when the page loads them, since a browser computes in float32; all else is as
-`runtime.parts` has it.
+Weights are stored in float16 and widened when the page loads them, since a browser computes in float32; all
+else is as `runtime.parts` has it.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,14 @@ from runtime.export.parity import ParityError, differences
 from runtime.parts import Parts, split
 from utils.errors import UserError
 
-SHOWN = ('image', 'rendered', 'mask', 'warped_edge', 'flow', 'keep')  # of TryOn: what the page makes its picture of
+SHOWN = (
+    'image',
+    'rendered',
+    'mask',
+    'warped_edge',
+    'flow',
+    'keep',
+)  # of TryOn: what the page makes its picture of
 LEAST_WEIGHTS = 16  # numbers of a tensor from which halving it is worth a node
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NEEDED = 'onnx', 'onnxscript', 'onnxruntime'
@@ -43,10 +51,11 @@ class ShownOutputs(nn.Module):
 
 
 def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, int]) -> dict[str, dict]:
-    """Write garment.onnx and try_on.onnx into `folder`; returns names of inputs and outputs, bytes and sums of each.
+    """Write garment.onnx and try_on.onnx into `folder`; returns names of inputs and outputs, bytes and sums
+    of each.
 
-    Raises `UserError` for a size that the networks cannot take, for weights that float16 cannot hold, and where a package is
-    missing.
+    Raises `UserError` for a size that the networks cannot take, for weights that float16 cannot hold, and
+    where a package is missing.
     """
     require(*NEEDED)
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size))
@@ -56,7 +65,11 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
         garment = parts.garment(cloth, edge)
         outputs = TryOn(*parts.try_on(person, *garment))
     names = [name for name in SHOWN if name != 'keep' or _has_keep_mask(outputs)]
-    code = ['garment_cloth', 'garment_edge', *(f'garment_feature_{level}' for level in range(len(garment) - 2))]
+    code = [
+        'garment_cloth',
+        'garment_edge',
+        *(f'garment_feature_{level}' for level in range(len(garment) - 2)),
+    ]
     graphs = {
         'garment': (parts.garment, (cloth, edge), ['cloth', 'edge'], code),
         'try_on': (ShownOutputs(parts, names), (person, *garment), ['person', *code], names),
@@ -77,7 +90,8 @@ def _has_keep_mask(outputs: TryOn) -> bool:
 
 
 def halve_weights(path: Path) -> None:
-    """Store the weights of an ONNX file in float16, each widened by a node, and leave out what only the exporter wanted.
+    """Store the weights of an ONNX file in float16, each widened by a node, and leave out what only the
+    exporter wanted.
 
     Raises `UserError` for a weight beyond what float16 holds.
     """
@@ -110,7 +124,8 @@ def halve_weights(path: Path) -> None:
 def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...]) -> float:
     """Return the least PSNR in dB of pictures that the graphs in `folder` make beside those of the pipeline.
 
-    `pictures` are persons, cloths and edges, [N, C, H, W] each. Raises `ParityError` where it is below SMALLEST_PSNR.
+    `pictures` are persons, cloths and edges, [N, C, H, W] each. Raises `ParityError` where it is below
+    SMALLEST_PSNR.
     """
     import onnxruntime
 
@@ -119,12 +134,17 @@ def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor
     for person, cloth, edge in zip(*pictures, strict=True):
         person, cloth, edge = person[None], cloth[None], edge[None]
         inputs = sessions['garment'].get_inputs()
-        code = sessions['garment'].run(None, {input.name: x.numpy() for input, x in zip(inputs, (cloth, edge), strict=True)})
+        code = sessions['garment'].run(
+            None, {input.name: x.numpy() for input, x in zip(inputs, (cloth, edge), strict=True)}
+        )
         inputs = sessions['try_on'].get_inputs()
-        image = sessions['try_on'].run(['image'], dict(zip((x.name for x in inputs), (person.numpy(), *code), strict=True)))[0]
+        image = sessions['try_on'].run(
+            ['image'], dict(zip((x.name for x in inputs), (person.numpy(), *code), strict=True))
+        )[0]
         worst = min(worst, differences(torch.from_numpy(image), pipeline(person, cloth, edge).image)[2])
     if not worst >= SMALLEST_PSNR:
         raise ParityError(
-            f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing was written'
+            f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing '
+            'was written'
         )
     return worst

@@ -1,4 +1,6 @@
-"""Builds `kernels.cpp` when it is first wanted, keeps the library, and loads it as `torch.ops.dm_vton_cpu`."""
+"""Builds `kernels.cpp` when it is first wanted, keeps the library, and loads it as
+`torch.ops.dm_vton_cpu`.
+"""
 
 import hashlib
 import logging
@@ -20,7 +22,10 @@ _log = logging.getLogger(__name__)
 _loading = threading.Lock()
 
 SOURCE = Path(__file__).with_name('kernels.cpp')  # includes the headers beside it
-FLAGS = {'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'], 'AVX2': ['-mavx2', '-mfma']}
+FLAGS = {
+    'AVX512': ['-mavx512f', '-mavx512dq', '-mavx512vl', '-mavx512bw', '-mfma'],
+    'AVX2': ['-mavx2', '-mfma'],
+}
 COMPILER = os.environ.get('CXX') or 'c++'
 NAME = 'dm_vton_cpu'  # that of the operations, too
 
@@ -30,7 +35,11 @@ def library_path() -> Path:
     capability = torch.backends.cpu.get_cpu_capability()
     source = b''.join(path.read_bytes() for path in sorted(SOURCE.parent.glob('*.h'))) + SOURCE.read_bytes()
     state = hashlib.sha256(source + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
-    return Path(torch.hub.get_dir()).parent / 'dm_vton' / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
+    return (
+        Path(torch.hub.get_dir()).parent
+        / 'dm_vton'
+        / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
+    )
 
 
 def find_problem() -> str | None:
@@ -46,7 +55,9 @@ def find_problem() -> str | None:
 
 
 def load_kernels() -> None:
-    """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError` if that fails."""
+    """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError`
+    if that fails.
+    """
     with _loading:  # PyTorch aborts the process if operations are defined twice
         if not _is_loaded():
             path = library_path()
@@ -64,20 +75,31 @@ def _load(path: Path) -> None:
         torch.ops.load_library(path)
     except OSError as error:
         reason = first_line(error.__cause__ or error)
-        raise UserError(f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew') from error
+        raise UserError(
+            f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew'
+        ) from error
 
 
 def _build(path: Path) -> None:
     """Build the kernels in a subprocess, which also loads the library once, and store it as `path`."""
-    _log.warning('building the kernels of mode native, which takes half a minute, once on this machine: %s', path)
+    _log.warning(
+        'building the kernels of mode native, which takes half a minute, once on this machine: %s', path
+    )
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
     with tempfile.TemporaryDirectory() as folder:
-        options: dict[str, Any] = {'name': NAME, 'sources': [str(SOURCE)], 'extra_cflags': flags, 'extra_ldflags': ['-fopenmp']}
+        options: dict[str, Any] = {
+            'name': NAME,
+            'sources': [str(SOURCE)],
+            'extra_cflags': flags,
+            'extra_ldflags': ['-fopenmp'],
+        }
         options |= {'build_directory': folder, 'is_python_module': False}
         code = f'from torch.utils.cpp_extension import load; load(**{options!r})'
         done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
         if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [f'code {done.returncode}']
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [
+                f'code {done.returncode}'
+            ]
             reason = next((line for line in lines if 'error:' in line), lines[-1])
             raise UserError(f'the kernels of mode native could not be built: {reason}')
         try:
@@ -85,4 +107,6 @@ def _build(path: Path) -> None:
             with atomic_write(path) as temporary:
                 shutil.copyfile(Path(folder) / f'{NAME}.so', temporary)
         except OSError as error:
-            raise UserError(f'the kernels of mode native cannot be kept: {error}; TORCH_HOME names another folder') from error
+            raise UserError(
+                f'the kernels of mode native cannot be kept: {error}; TORCH_HOME names another folder'
+            ) from error

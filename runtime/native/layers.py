@@ -1,4 +1,6 @@
-"""Modules that call the kernels of `kernels.cpp`, each in the place of a module of the networks; float32 on a CPU."""
+"""Modules that call the kernels of `kernels.cpp`, each in the place of a module of the networks; float32 on a
+CPU.
+"""
 
 import functools
 import math
@@ -20,12 +22,16 @@ from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 
-SMALLEST_KERNEL = 1000  # input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores
+SMALLEST_KERNEL = (
+    1000  # input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores
+)
 SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below zero
 
 
 def panels(matrix: Tensor) -> Tensor:
-    """[..., in, out] -> [..., panels, in, columns], zeros beside what the last panel has of `out`: as the kernels read it."""
+    """[..., in, out] -> [..., panels, in, columns], zeros beside what the last panel has of `out`: as the
+    kernels read it.
+    """
     load_kernels()
     columns = torch.ops.dm_vton_cpu.panel_columns()
     padded = F.pad(matrix, (0, -matrix.shape[-1] % columns))
@@ -38,7 +44,9 @@ def wide(values: Tensor, width: int) -> Tensor:
 
 
 class DoublingConv(nn.Conv2d):
-    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels. It shares the weights of `conv`."""
+    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels. It shares the weights of
+    `conv`.
+    """
 
     def __init__(self, conv: nn.Conv2d):
         nn.Module.__init__(self)
@@ -57,26 +65,39 @@ class NativeConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
         kernels = panels(transform_kernels(conv.weight.detach()))  # [36, panels, in, columns]
-        self.register_buffer('kernels', kernels.flatten(0, 1))  # of three dimensions: `to(memory_format=...)` would reorder four
+        self.register_buffer(
+            'kernels', kernels.flatten(0, 1)
+        )  # of three dimensions: `to(memory_format=...)` would reorder four
         self.register_buffer('bias', wide(bias_of(conv), kernels.shape[1] * kernels.shape[3]))
-        slope = activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
+        slope = (
+            activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
+        )
         top = 6.0 if isinstance(activation, nn.ReLU6) else math.inf
         self.settings = conv.out_channels, slope, top, isinstance(conv, DoublingConv)
 
     def forward(self, *maps: Tensor, addend: Tensor | None = None) -> Tensor:
-        """One map [N, C, H, W], or several whose channels follow one another; `addend` is added before the activation."""
+        """One map [N, C, H, W], or several whose channels follow one another; `addend` is added before the
+        activation.
+        """
         arranged = [channels_last(x) for x in maps]
         addend = None if addend is None else channels_last(addend)
         return torch.ops.dm_vton_cpu.winograd(arranged, self.kernels, self.bias, addend, *self.settings)
 
 
 def split_pixels(conv: DoublingConv) -> nn.Conv2d:
-    """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts in their places."""
+    """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts
+    in their places.
+    """
     low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
     low.bias = nn.Parameter(bias_of(conv).repeat_interleave(4), requires_grad=False)
-    # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the same pixel.
-    fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(conv.weight)
-    low.weight.data = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
+    # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the
+    # same pixel.
+    fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(
+        conv.weight
+    )
+    low.weight.data = (
+        torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
+    )
     return low
 
 
@@ -105,7 +126,9 @@ class NativeInstanceNorm(nn.Module):
 
 
 class NativeAAD(nn.Module):
-    """`AAD`, and a ReLU after it: map [N, C, H, W] and attributes [N, A, H, W] of person and cloth -> [N, C, H, W]."""
+    """`AAD`, and a ReLU after it: map [N, C, H, W] and attributes [N, A, H, W] of person and cloth -> [N, C,
+    H, W].
+    """
 
     def __init__(self, aad: AAD):
         super().__init__()
@@ -113,7 +136,9 @@ class NativeAAD(nn.Module):
             ('person', aad.conv_a1_gamma, aad.conv_a1_beta),
             ('cloth', aad.conv_a2_gamma, aad.conv_a2_beta),
         ):
-            weights = [panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)]  # [panels, A, columns]
+            weights = [
+                panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)
+            ]  # [panels, A, columns]
             width = weights[0].shape[0] * weights[0].shape[2]
             biases = [wide(bias, width) for bias in (1 + bias_of(gamma), bias_of(beta))]
             self.register_buffer(f'{name}_weights', torch.cat(weights))
@@ -150,12 +175,20 @@ class NativeInvertedResidual(nn.Module):
     def __init__(self, block: InvertedResidual):
         super().__init__()
         *expansion, depthwise, projection = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
-        first = panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None  # [panels, in, columns]
-        hidden = panels(torch.zeros(1, depthwise.in_channels)).numel() if first is None else first.shape[0] * first.shape[2]
+        first = (
+            panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None
+        )  # [panels, in, columns]
+        hidden = (
+            panels(torch.zeros(1, depthwise.in_channels)).numel()
+            if first is None
+            else first.shape[0] * first.shape[2]
+        )
         last = panels(wide(projection.weight.detach().flatten(1), hidden).t())
         self.register_buffer('expansion', first)
         self.register_buffer('expansion_bias', wide(bias_of(expansion[0]), hidden) if expansion else None)
-        self.register_buffer('depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden))  # [9, hidden]
+        self.register_buffer(
+            'depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden)
+        )  # [9, hidden]
         self.register_buffer('depthwise_bias', wide(bias_of(depthwise), hidden))
         self.register_buffer('projection', last)
         self.register_buffer('projection_bias', wide(bias_of(projection), last.shape[0] * last.shape[2]))
@@ -163,13 +196,22 @@ class NativeInvertedResidual(nn.Module):
         self.shape = in_channels, projection.out_channels, depthwise.stride[0], block.has_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        weights = self.expansion, self.expansion_bias, self.depthwise, self.depthwise_bias, self.projection, self.projection_bias
+        weights = (
+            self.expansion,
+            self.expansion_bias,
+            self.depthwise,
+            self.depthwise_bias,
+            self.projection,
+            self.projection_bias,
+        )
         return torch.ops.dm_vton_cpu.inverted_residual(channels_last(x), *weights, *self.shape)
 
 
 @functools.lru_cache(maxsize=64)
 def upsampling_terms(size: int, doublings: int) -> tuple[Tensor, Tensor]:
-    """The rows of `runtime.smooth.shifted_upsampling` as sums of few terms: which, and their weights, [large, terms] each."""
+    """The rows of `runtime.smooth.shifted_upsampling` as sums of few terms: which, and their weights, [large,
+    terms] each.
+    """
     matrix = shifted_upsampling(size, doublings, torch.float32, torch.device('cpu'))
     terms = int((matrix != 0).sum(dim=1).max())
     index = matrix.abs().topk(terms, dim=1).indices
@@ -184,7 +226,9 @@ class NativeTaps(ChannelsLastTaps):
         return (chain.permute(0, 2, 3, 1) @ self.weight).unflatten(3, (3, 3, PYRAMID_CHANNELS)).contiguous()
 
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and add them to `lateral`, in place where it can be."""
+        """Upsample the products, shift them to their taps' places and add them to `lateral`, in place where
+        it can be.
+        """
         count, height, width = products.shape[:3]
         rows, columns = upsampling_terms(height, doublings), upsampling_terms(width, doublings)
         if lateral is None:
@@ -205,7 +249,9 @@ class NativeFlow(RowSamplingFlow):
 
     compare = staticmethod(compare_natively)
 
-    def forward(self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs) -> WarpOutput:
+    def forward(
+        self, condition_features: tuple[Tensor, ...], cloth_features: tuple[Tensor, ...], *args, **kwargs
+    ) -> WarpOutput:
         # A code expanded to a batch is a view with stride 0, which the kernels do not take.
         person, garment = (tuple(map(channels_last, maps)) for maps in (condition_features, cloth_features))
         return super().forward(person, garment, *args, **kwargs)
@@ -234,7 +280,9 @@ def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
 
 
 def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
-    """One convolution of a doubling, by repeating pixels, and the convolution after it; None of other layers."""
+    """One convolution of a doubling, by repeating pixels, and the convolution after it; None of other
+    layers.
+    """
     doubles = isinstance(first, nn.Upsample) and (first.scale_factor, first.mode) == (2, 'nearest')
     if doubles and isinstance(second, nn.Conv2d) and fits_winograd(second, SMALLEST_KERNEL // 4):
         return DoublingConv(second)
@@ -242,7 +290,9 @@ def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
 
 
 def accelerate(parts: Parts) -> Parts:
-    """Put the kernels into `parts`, in place, and return them. Raises `UserError` where they cannot be built."""
+    """Put the kernels into `parts`, in place, and return them. Raises `UserError` where they cannot be
+    built.
+    """
     load_kernels()
     replace(parts, InvertedResidual, NativeInvertedResidual)
     replace(parts, Residual, lambda residual: NativeResidual(residual.block))

@@ -1,8 +1,10 @@
-"""The weights of a 3x3 convolution for Winograd's algorithm, F(4x4, 3x3): transformed once, when a network is prepared.
+"""The weights of a 3x3 convolution for Winograd's algorithm, F(4x4, 3x3): transformed once, when a network is
+prepared.
 
-Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016: 4 x 4 outputs take 36 products for each pair of an
-input and an output channel where a direct convolution takes 144. Their matrices B, G and A interpolate at 0, 1, -1, 2 and -2;
-those here and in `kernels.cpp`, at 0 and plus and minus the roots of 1/2 and 2, make a quarter of the largest error.
+Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016: 4 x 4 outputs take 36 products
+for each pair of an input and an output channel where a direct convolution takes 144. Their matrices B, G and
+A interpolate at 0, 1, -1, 2 and -2; those here and in `kernels.cpp`, at 0 and plus and minus the roots of 1/2
+and 2, make a quarter of the largest error.
 """
 
 import torch
@@ -27,6 +29,11 @@ def transform_kernels(weight: Tensor) -> Tensor:
 
 
 def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
-    """Return whether `conv` is 3x3, of stride 1, dense and zero-padded, with at least `smallest` pairs of channels."""
+    """Return whether `conv` is 3x3, of stride 1, dense and zero-padded, with at least `smallest` pairs of
+    channels.
+    """
     shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
-    return shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros') and conv.in_channels * conv.out_channels >= smallest
+    return (
+        shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros')
+        and conv.in_channels * conv.out_channels >= smallest
+    )

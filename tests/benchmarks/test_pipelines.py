@@ -10,7 +10,9 @@ from benchmarks.pipelines import chart, main
 
 
 def test_a_run_writes_a_plain_row_first_and_ratios_against_it(tmp_path, capsys):
-    options = '--families dm_vton --modes fused --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
+    options = (
+        '--families dm_vton --modes fused --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
+    )
     main([*options.split(), str(tmp_path / 'x')])
     results = json.loads((tmp_path / 'x.json').read_text())
     rows = results['rows']
@@ -22,7 +24,11 @@ def test_a_run_writes_a_plain_row_first_and_ratios_against_it(tmp_path, capsys):
         assert row['speed_up'] == pytest.approx(plain['median_ms'] / row['median_ms'])
         assert row['fps'] == pytest.approx(1000 * row['batch'] / row['median_ms'])
         assert row['tflops'] == pytest.approx(2 * row['multiply_adds_g'] / row['median_ms'])
-        assert row['size'] == [64, 32] and row['peak_mb'] > 0 and row['parameters_mb'] == pytest.approx(37.6, rel=0.01)
+        assert (
+            row['size'] == [64, 32]
+            and row['peak_mb'] > 0
+            and row['parameters_mb'] == pytest.approx(37.6, rel=0.01)
+        )
     # a code spares half of the pyramid, and a batch of two is twice the work
     assert rows[1]['multiply_adds_g'] < 0.8 * rows[0]['multiply_adds_g']
     assert rows[4]['multiply_adds_g'] == pytest.approx(2 * rows[0]['multiply_adds_g'])
@@ -40,17 +46,23 @@ def test_a_run_cut_short_leaves_what_it_has(tmp_path, monkeypatch):
 
     measure_family = pipelines.measure_family
     monkeypatch.setattr(pipelines, 'measure_family', measure)
-    options = '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
+    options = (
+        '--families dm_vton --modes plain --size 64 32 --batch 1 2 --repeats 1 --warm_up 0 --device cpu --out'
+    )
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main([*options.split(), str(tmp_path / 'new' / 'x')])
     assert [row['batch'] for row in json.loads((tmp_path / 'new' / 'x.json').read_text())['rows']] == [1, 1]
 
 
 def test_training_steps_are_timed_plain_and_fast(capsys):
-    options = '--stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
+    options = (
+        '--stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
+    )
     training.main(options.split())
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].split()[:4] == ['pb_warp', 'dm_vton', 'dm_vton', 'plain'] and 'channels_last' in lines[-1]
+    assert (
+        lines[-2].split()[:4] == ['pb_warp', 'dm_vton', 'dm_vton', 'plain'] and 'channels_last' in lines[-1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +96,14 @@ def test_ways_of_the_cost_volume_are_tables_of_times_and_memory(capsys, monkeypa
 
 
 def test_bars_are_as_long_as_their_values():
-    row = {'family': 'dm_vton', 'mode': 'plain', 'garment_cached': False, 'batch': 1, 'calls': 3, 'median_ms': 100.0}
+    row = {
+        'family': 'dm_vton',
+        'mode': 'plain',
+        'garment_cached': False,
+        'batch': 1,
+        'calls': 3,
+        'median_ms': 100.0,
+    }
     about = {'processor': 'x', 'device': 'CPU', 'torch': '2'}
     figure = chart([row, row | {'mode': 'fused', 'median_ms': 50.0}, row | {'batch': 8}], about)
     widths = [bar.get_width() for container in figure.axes[0].containers for bar in container]

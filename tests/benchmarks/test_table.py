@@ -56,7 +56,10 @@ def test_every_family_and_method_has_a_row():
 
 
 def test_weights_are_given_by_method():
-    assert parse_weights(['sdafn=a.pt', 'dm_vton=w.pt,g.pt']) == {'sdafn': ['a.pt'], 'dm_vton': ['w.pt', 'g.pt']}
+    assert parse_weights(['sdafn=a.pt', 'dm_vton=w.pt,g.pt']) == {
+        'sdafn': ['a.pt'],
+        'dm_vton': ['w.pt', 'g.pt'],
+    }
     for text, message in (
         ('a.pt', 'expected METHOD=FILE'),
         ('dmvton=a,b', 'with a method of acgpn'),
@@ -74,10 +77,17 @@ def test_the_table_has_the_paper_beside_what_was_measured(tmp_path):
         result('rmgn', ratio=None),
     ]
     text = as_markdown(rows, ABOUT | {'dataroot': 'somewhere/VITON_test'})
-    lines = [[cell.strip() for cell in line.strip('| ').split(' | ')] for line in text.splitlines() if line.startswith('|')]
+    lines = [
+        [cell.strip() for cell in line.strip('| ').split(' | ')]
+        for line in text.splitlines()
+        if line.startswith('|')
+    ]
     table = {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}
     assert table['acgpn']['memory, MB (paper)'] == '565.8 (565.9)' and table['acgpn']['FID'] == '-'
-    assert table['acgpn']['to DM-VTON (paper)'] == '25.00 (6.59)' and table['acgpn']['FID of the paper'] == '33.3'
+    assert (
+        table['acgpn']['to DM-VTON (paper)'] == '25.00 (6.59)'
+        and table['acgpn']['FID of the paper'] == '33.3'
+    )
     assert table['dm_vton']['FID'] == '27.12' and table['dm_vton']['SSIM whole'] == '0.91'
     assert table['rmgn']['to DM-VTON (paper)'] == '- (-)'
     assert 'on VITON_test, weights of dm_vton: warp.pt, gen.pt' in text
@@ -90,7 +100,20 @@ def test_the_table_has_the_paper_beside_what_was_measured(tmp_path):
 
 
 def test_one_command_measures_and_writes(tmp_path, capsys):
-    main(['--methods', 'dm_vton', '--device', 'cpu', '--repeats', '1', '--warm_up', '0', '--out', str(tmp_path / 'table')])
+    main(
+        [
+            '--methods',
+            'dm_vton',
+            '--device',
+            'cpu',
+            '--repeats',
+            '1',
+            '--warm_up',
+            '0',
+            '--out',
+            str(tmp_path / 'table'),
+        ]
+    )
     assert '| dm_vton | picture |' in capsys.readouterr().out
     assert {path.suffix for path in tmp_path.iterdir()} == {'.md', '.json', '.png'}
     (row,) = json.loads((tmp_path / 'table.json').read_text())['rows']

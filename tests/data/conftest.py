@@ -20,7 +20,11 @@ def key_points(points=((10.5, 20.5),)) -> dict:
 def write_set(root: Path, phase: str = 'train', pairs=PAIRS, size=SIZE) -> Path:
     """Write a good data set and return its folder."""
     rng = np.random.default_rng(0)
-    kinds = ('img', 'color', 'edge', 'label', 'densepose', 'pose') if phase == 'train' else ('img', 'color', 'edge')
+    kinds = (
+        ('img', 'color', 'edge', 'label', 'densepose', 'pose')
+        if phase == 'train'
+        else ('img', 'color', 'edge')
+    )
     for kind in kinds:
         (root / f'{phase}_{kind}').mkdir(parents=True, exist_ok=True)
     (root / f'{phase}_pairs.txt').write_text(''.join(f'{person} {garment}\n' for person, garment in pairs))
@@ -34,7 +38,9 @@ def write_set(root: Path, phase: str = 'train', pairs=PAIRS, size=SIZE) -> Path:
         Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(root / f'{phase}_img' / person)
         if phase == 'train':
             stem = Path(person).stem
-            Image.fromarray(rng.integers(0, 14, size, dtype=np.uint8)).save(root / 'train_label' / f'{stem}.png')
+            Image.fromarray(rng.integers(0, 14, size, dtype=np.uint8)).save(
+                root / 'train_label' / f'{stem}.png'
+            )
             np.save(root / 'train_densepose' / f'{stem}.npy', rng.integers(0, 25, size, dtype=np.uint8))
             (root / 'train_pose' / f'{stem}.json').write_text(json.dumps(key_points()))
     return root
@@ -42,8 +48,12 @@ def write_set(root: Path, phase: str = 'train', pairs=PAIRS, size=SIZE) -> Path:
 
 @pytest.fixture
 def make_set(tmp_path):
-    """Function that writes a good data set: make_set(phase='train', pairs=..., size=..., root=...) -> folder."""
-    return lambda phase='train', *, root=None, **options: write_set(root or tmp_path / 'set', phase, **options)
+    """Function that writes a good data set: make_set(phase='train', pairs=..., size=..., root=...) ->
+    folder.
+    """
+    return lambda phase='train', *, root=None, **options: write_set(
+        root or tmp_path / 'set', phase, **options
+    )
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ SIZE = (64, 48)
 LIP_COAT, ATR_TOP, CIHP_NECK = 7, 4, 10
 # One frontal person: nose, neck, right arm, left arm, hips and knees, eyes, ears; no ankles.
 POINTS = [
-    (24, 9), (24, 16), (16, 17), (12, 26), (11, 34), (32, 17), (36, 26), (37, 34), (19, 36), (18, 50), (0, 0), (29, 36),
-    (30, 50), (0, 0), (22, 7), (26, 7), (20, 9), (28, 9),
+    (24, 9), (24, 16), (16, 17), (12, 26), (11, 34), (32, 17), (36, 26), (37, 34), (19, 36), (18, 50), (0, 0),
+    (29, 36), (30, 50), (0, 0), (22, 7), (26, 7), (20, 9), (28, 9),
 ]  # fmt: skip
 LISTS = {'cp_vton': '{part}_pairs.txt', 'viton_hd': '{part}_pairs.txt'}
 
@@ -63,7 +63,9 @@ def body_25(points=POINTS) -> list:
 
 
 def write_cp_vton(root: Path, train: dict[int, int], test: dict[int, int], pairs=()) -> Path:
-    """A set in CP-VTON's layout; train and test give the seed of each number, pairs (person, garment) the test list."""
+    """A set in CP-VTON's layout; train and test give the seed of each number, pairs (person, garment) the
+    test list.
+    """
     for part, seeds in (('train', train), ('test', test)):
         for number, seed in seeds.items():
             stem, folder = f'{number:06}', root / part
@@ -80,7 +82,9 @@ def write_cp_vton(root: Path, train: dict[int, int], test: dict[int, int], pairs
 
 
 def write_viton_hd(root: Path) -> Path:
-    """Three training records whose list is unpaired, two test records; DensePose in colours, 25 key points."""
+    """Three training records whose list is unpaired, two test records; DensePose in colours, 25 key
+    points.
+    """
     names = {'train': ['00001_00', '00002_00', '00003_00'], 'test': ['00004_00', '00005_00']}
     for part, stems in names.items():
         for seed, stem in enumerate(stems):
@@ -92,19 +96,25 @@ def write_viton_hd(root: Path) -> Path:
             openpose(folder / 'openpose_json' / f'{stem}_keypoints.json', body_25(), key='pose_keypoints_2d')
             coloured_parts(folder / 'image-densepose' / f'{stem}.jpg')
         lines = zip(stems, stems[1:] + stems[:1], strict=True)
-        (root / f'{part}_pairs.txt').write_text(''.join(f'{person}.jpg {other}.jpg\n' for person, other in lines))
+        (root / f'{part}_pairs.txt').write_text(
+            ''.join(f'{person}.jpg {other}.jpg\n' for person, other in lines)
+        )
     return root
 
 
 def coloured_parts(path: Path, *, strength: float = 1.0) -> np.ndarray:
-    """A picture of DensePose's 24 parts in the colours of its own tool, as blocks of 8 x 8; returns the ids [H, W]."""
+    """A picture of DensePose's 24 parts in the colours of its own tool, as blocks of 8 x 8; returns the ids
+    [H, W].
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     parts = np.zeros(SIZE, np.uint8)
     for part in range(1, 25):
         row, column = divmod(part - 1, 6)
         parts[8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = part
     colours = cv2.applyColorMap((parts * (255 / 24)).astype(np.uint8), cv2.COLORMAP_PARULA) * strength
-    cv2.imwrite(str(path), np.where(parts[..., None] > 0, colours, 0).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 95])
+    cv2.imwrite(
+        str(path), np.where(parts[..., None] > 0, colours, 0).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 95]
+    )
     return parts
 
 

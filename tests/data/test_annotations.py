@@ -1,4 +1,6 @@
-"""What the compared methods see of a person: SDAFN's drawings against reference pictures, masks, noise, and bad input."""
+"""What the compared methods see of a person: SDAFN's drawings against reference pictures, masks, noise, and
+bad input.
+"""
 
 import importlib.util
 import json
@@ -74,7 +76,11 @@ def test_noise_depends_on_the_names_and_the_seed_alone():
     assert torch.equal(first, noise_planes('a.jpg', 'b.jpg'))
     assert first.shape == (3, *SIZE) and set(first.unique().tolist()) == {0.0, 1.0}
     assert abs(first.mean().item() - 0.1591) < 0.003
-    others = noise_planes('b.jpg', 'a.jpg'), noise_planes('a.jpg', 'c.jpg'), noise_planes('a.jpg', 'b.jpg', seed=1)
+    others = (
+        noise_planes('b.jpg', 'a.jpg'),
+        noise_planes('a.jpg', 'c.jpg'),
+        noise_planes('a.jpg', 'b.jpg', seed=1),
+    )
     assert not any(torch.equal(first, other) for other in others)
     assert not torch.equal(first[0], first[1])
 
@@ -93,7 +99,9 @@ def test_cvton_sees_no_garment_arm_or_neck_but_the_hands():
     }
     for row, (kind, part, _) in rows.items():
         label[:, row], parts[:, row] = kind, part
-    person = Person(torch.ones(3, *SIZE), torch.ones(3, *SIZE), torch.ones(1, *SIZE), ('a', 'b'), label, parts, None)
+    person = Person(
+        torch.ones(3, *SIZE), torch.ones(3, *SIZE), torch.ones(1, *SIZE), ('a', 'b'), label, parts, None
+    )
     inputs = cvton_inputs(person)
     for row, (kind, part, covered) in rows.items():
         assert inputs['agnostic'][0, row, 0].item() == (-1 if covered else 1), (kind, part)
@@ -109,7 +117,10 @@ def drawn(tmp_path_factory):
     """A drawn test set of two pairs."""
     from synthetic.dataset import write_dataset
 
-    return write_dataset(tmp_path_factory.mktemp('drawn') / 'set', train=0, test=2, seed=0, progress=False) / 'VITON_test'
+    return (
+        write_dataset(tmp_path_factory.mktemp('drawn') / 'set', train=0, test=2, seed=0, progress=False)
+        / 'VITON_test'
+    )
 
 
 @pytest.fixture
@@ -124,17 +135,23 @@ def test_a_record_has_exactly_what_the_network_takes(method, drawn):
     inputs = dataset[1]['inputs']
     expected = {name: (channels, *SIZE) for name, channels in baseline.network().inputs.items()}
     assert {name: tuple(x.shape) for name, x in inputs.items()} == expected
-    assert all(x.dtype is torch.float32 and x.isfinite().all() and x.abs().max() <= 13 for x in inputs.values())
+    assert all(
+        x.dtype is torch.float32 and x.isfinite().all() and x.abs().max() <= 13 for x in inputs.values()
+    )
     if 'agnostic' in inputs:
         black = inputs['agnostic'].amax(0) < -0.9
         assert 0.05 < black.float().mean() < 0.8  # the garment at least, and not everybody
     assert PREPARE.keys() == BASELINES.keys()
 
 
-@pytest.mark.parametrize('method, kind', [(name, kind) for name in BASELINES for kind in BASELINES[name].needs])
+@pytest.mark.parametrize(
+    'method, kind', [(name, kind) for name in BASELINES for kind in BASELINES[name].needs]
+)
 def test_missing_annotations_are_one_line_that_says_how_to_get_them(method, kind, copy):
     shutil.rmtree(copy / f'test_{kind}')
-    with pytest.raises(MissingFileError, match=f'no test_{kind}, but {method} needs .* python -m data.convert') as caught:
+    with pytest.raises(
+        MissingFileError, match=f'no test_{kind}, but {method} needs .* python -m data.convert'
+    ) as caught:
         AnnotatedDataset(copy, method, BASELINES[method].needs)
     assert '\n' not in str(caught.value)
 

@@ -68,7 +68,14 @@ def test_ids_that_do_not_exist_are_in_no_mask(batch):
     batch['label'].fill_(99)
     batch['densepose'].fill_(99)
     masks = derive_masks(batch)
-    for mask in (masks.face, masks.others, masks.hand, masks.person_cloth_mask, masks.arms, masks.condition[:, :27]):
+    for mask in (
+        masks.face,
+        masks.others,
+        masks.hand,
+        masks.person_cloth_mask,
+        masks.arms,
+        masks.condition[:, :27],
+    ):
         assert not mask.any()
 
 

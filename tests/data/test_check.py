@@ -1,4 +1,6 @@
-"""Each kind of broken data set ends in one clear line that names the file; a check finds everything at once."""
+"""Each kind of broken data set ends in one clear line that names the file; a check finds everything at
+once.
+"""
 
 import json
 import os
@@ -28,7 +30,7 @@ PROJECT = Path(__file__).parents[2]
 
 def truncate(path: Path, keep: float = 0.6) -> None:
     content = path.read_bytes()
-    path.write_bytes(content[:int(len(content) * keep)])
+    path.write_bytes(content[: int(len(content) * keep)])
 
 
 def lip_labels(root: Path) -> None:
@@ -85,51 +87,120 @@ BROKEN = {
     'pose truncated': (lambda root: truncate(root / POSE), POSE, 'cannot be read'),
     'person is text': (lambda root: (root / IMG).write_text('a person'), IMG, 'not a picture'),
     'garment is empty': (lambda root: (root / COLOR).write_bytes(b''), COLOR, 'empty file'),
-    'label is a folder': (lambda root: [(root / LABEL).unlink(), (root / LABEL).mkdir()], LABEL, 'cannot be read'),
+    'label is a folder': (
+        lambda root: [(root / LABEL).unlink(), (root / LABEL).mkdir()],
+        LABEL,
+        'cannot be read',
+    ),
     'garment of 16 bits': (
-        lambda root: Image.new('I;16', WIDTH_HEIGHT).save(root / COLOR, 'PNG'), COLOR, '8 bits a channel'),
-    'edge of another size': (lambda root: Image.new('L', (32, 32)).save(root / EDGE), EDGE, 'expected 64 x 32'),
-    'label of another size': (lambda root: Image.new('L', (64, 64)).save(root / LABEL), LABEL, 'expected 64 x 32'),
+        lambda root: Image.new('I;16', WIDTH_HEIGHT).save(root / COLOR, 'PNG'),
+        COLOR,
+        '8 bits a channel',
+    ),
+    'edge of another size': (
+        lambda root: Image.new('L', (32, 32)).save(root / EDGE),
+        EDGE,
+        'expected 64 x 32',
+    ),
+    'label of another size': (
+        lambda root: Image.new('L', (64, 64)).save(root / LABEL),
+        LABEL,
+        'expected 64 x 32',
+    ),
     'label turned': (lambda root: Image.new('L', SIZE).save(root / LABEL), LABEL, '32 x 64 pixels'),
     'densepose of another size': (lambda root: save_parts(root, zeros(32, 64)), PARTS, 'expected 64 x 32'),
     'label in colours': (
-        lambda root: Image.new('RGB', WIDTH_HEIGHT, (1, 1, 2)).save(root / LABEL), LABEL, 'one channel'),
-    'labels of another parsing': (lip_labels, LABEL, 'as in 3 of 4 maps; ids up to 15 occur; ids of another parsing'),
+        lambda root: Image.new('RGB', WIDTH_HEIGHT, (1, 1, 2)).save(root / LABEL),
+        LABEL,
+        'one channel',
+    ),
+    'labels of another parsing': (
+        lip_labels,
+        LABEL,
+        'as in 3 of 4 maps; ids up to 15 occur; ids of another parsing',
+    ),
     'edges inverted': (lambda root: edges(root, 3, 0, 255), EDGE, 'inverted'),
     'edges black': (lambda root: edges(root, 3, 0, 0), EDGE, 'without a garment'),
     'edges white': (lambda root: edges(root, 3, 255, 255), EDGE, 'white all over'),
     'densepose id 25': (lambda root: save_parts(root, zeros(*SIZE) + 25), PARTS, 'ids 25, expected 0 to 24'),
     'densepose negative': (lambda root: save_parts(root, zeros(*SIZE, dtype=np.int8) - 1), PARTS, 'ids -1'),
     'densepose of broken floats': (
-        lambda root: save_parts(root, zeros(*SIZE, dtype=np.float32) + 0.5), PARTS, 'dtype float32 with broken numbers'),
+        lambda root: save_parts(root, zeros(*SIZE, dtype=np.float32) + 0.5),
+        PARTS,
+        'dtype float32 with broken numbers',
+    ),
     'densepose of NaN': (lambda root: save_parts(root, np.full(SIZE, np.nan)), PARTS, 'broken numbers'),
-    'densepose with three channels': (lambda root: save_parts(root, zeros(*SIZE, 3)), PARTS, 'shape [64, 32, 3]'),
+    'densepose with three channels': (
+        lambda root: save_parts(root, zeros(*SIZE, 3)),
+        PARTS,
+        'shape [64, 32, 3]',
+    ),
     'densepose is a pickle': (lambda root: save_parts(root, np.array([{}])), PARTS, 'cannot be read'),
     'densepose is an archive': (
-        lambda root: [np.savez(root / 'a.npz', zeros(1)), shutil.move(root / 'a.npz', root / PARTS)], PARTS, 'archive'),
+        lambda root: [np.savez(root / 'a.npz', zeros(1)), shutil.move(root / 'a.npz', root / PARTS)],
+        PARTS,
+        'archive',
+    ),
     'densepose with a damaged head': (
-        lambda root: (root / PARTS).write_bytes((root / PARTS).read_bytes().replace(b'{', b'\n', 1)), PARTS, 'cannot be read'),
+        lambda root: (root / PARTS).write_bytes((root / PARTS).read_bytes().replace(b'{', b'\n', 1)),
+        PARTS,
+        'cannot be read',
+    ),
     'densepose is text': (lambda root: (root / PARTS).write_text('1 2 3'), PARTS, 'cannot be read'),
     'pose is a list': (lambda root: pose(root, []), POSE, 'people'),
     'pose without people': (lambda root: pose(root, {'version': 1}), POSE, 'people'),
     'pose without key points': (lambda root: pose(root, {'people': [{}]}), POSE, 'pose_keypoints'),
-    'pose of 17 points': (lambda root: pose(root, {'people': [{'pose_keypoints': [0] * 51}]}), POSE, '51 numbers'),
+    'pose of 17 points': (
+        lambda root: pose(root, {'people': [{'pose_keypoints': [0] * 51}]}),
+        POSE,
+        '51 numbers',
+    ),
     'pose with text': (lambda root: pose(root, {'people': [{'pose_keypoints': ['1'] * 54}]}), POSE, 'finite'),
-    'pose with NaN': (lambda root: pose(root, {'people': [{'pose_keypoints': [float('nan')] * 54}]}), POSE, 'finite'),
+    'pose with NaN': (
+        lambda root: pose(root, {'people': [{'pose_keypoints': [float('nan')] * 54}]}),
+        POSE,
+        'finite',
+    ),
     'pose with a huge number': (
-        lambda root: pose(root, {'people': [{'pose_keypoints': [10**400] * 54}]}), POSE, 'cannot be read'),
+        lambda root: pose(root, {'people': [{'pose_keypoints': [10**400] * 54}]}),
+        POSE,
+        'cannot be read',
+    ),
     'pose nested without end': (lambda root: pose(root, '[' * 200_000), POSE, 'cannot be read'),
-    'one name on a line': (lambda root: append(root, '000000_0.jpg'), PAIRS, 'line 5: 1 name(s), expected two'),
+    'one name on a line': (
+        lambda root: append(root, '000000_0.jpg'),
+        PAIRS,
+        'line 5: 1 name(s), expected two',
+    ),
     'three names on a line': (lambda root: append(root, 'a.jpg b.jpg c.jpg'), PAIRS, 'line 5: 3 name(s)'),
-    'an absolute name': (lambda root: append(root, f'{root}/{IMG} 000001_1.jpg'), PAIRS, 'no plain file name'),
-    'a name that leaves the folder': (lambda root: append(root, '../x.jpg 000001_1.jpg'), PAIRS, 'no plain file name'),
+    'an absolute name': (
+        lambda root: append(root, f'{root}/{IMG} 000001_1.jpg'),
+        PAIRS,
+        'no plain file name',
+    ),
+    'a name that leaves the folder': (
+        lambda root: append(root, '../x.jpg 000001_1.jpg'),
+        PAIRS,
+        'no plain file name',
+    ),
     'a name of Windows': (lambda root: append(root, r'C:\x.jpg 000001_1.jpg'), PAIRS, 'no plain file name'),
     'dots for a name': (lambda root: append(root, '.. 000001_1.jpg'), PAIRS, 'no plain file name'),
     'an empty list': (lambda root: (root / PAIRS).write_text('\n \n'), PAIRS, 'empty'),
-    'a list that is no text': (lambda root: (root / PAIRS).write_bytes(b'\xff\xfe\x00\xd8'), PAIRS, 'as UTF-8'),
+    'a list that is no text': (
+        lambda root: (root / PAIRS).write_bytes(b'\xff\xfe\x00\xd8'),
+        PAIRS,
+        'as UTF-8',
+    ),
     'a list that is a folder': (
-        lambda root: [(root / PAIRS).unlink(), (root / PAIRS).mkdir()], PAIRS, 'a folder, pipe'),
-    'a list of one garment': (lambda root: (root / PAIRS).write_text('000000_0.jpg 000000_1.jpg\n'), PAIRS, 'another'),
+        lambda root: [(root / PAIRS).unlink(), (root / PAIRS).mkdir()],
+        PAIRS,
+        'a folder, pipe',
+    ),
+    'a list of one garment': (
+        lambda root: (root / PAIRS).write_text('000000_0.jpg 000000_1.jpg\n'),
+        PAIRS,
+        'another',
+    ),
     'a folder missing': (lambda root: shutil.rmtree(root / 'train_edge'), 'train_edge', 'no such folder'),
     'a folder that is a file': (
         lambda root: [shutil.rmtree(root / 'train_pose'), (root / 'train_pose').touch()],
@@ -145,7 +216,9 @@ def test_a_broken_set_ends_in_one_line_that_names_the_file(make_set, kind):
     break_set, name, text = BROKEN[kind]
     break_set(root)
     report = check_dataset(root, size=SIZE)
-    assert [problem.text for problem in report.problems if name in problem.text and text in problem.text], str(report)
+    assert [problem.text for problem in report.problems if name in problem.text and text in problem.text], (
+        str(report)
+    )
     assert len(report.problems) == 1 and not report.ok
     with pytest.raises(DataError) as caught:
         VITONDataset(root, 'train', size=SIZE)
@@ -168,7 +241,9 @@ def test_both_lists_of_one_folder_are_checked_unless_one_is_asked_for(make_set):
     root = make_set()
     make_set('test', root=root)
     (root / 'test_img' / '000000_0.jpg').unlink()
-    assert [problem.text for problem in check_dataset(root).problems] == ['test_img/000000_0.jpg: no such file']
+    assert [problem.text for problem in check_dataset(root).problems] == [
+        'test_img/000000_0.jpg: no such file'
+    ]
     assert check_dataset(root, 'train').ok and not check_dataset(root, 'test').ok
 
 
@@ -213,7 +288,9 @@ def test_what_spoils_a_set_silently_is_noted_without_refusing_it(make_set, openp
     report = check_dataset(root, size=SIZE)
     assert report.ok
     text = str(report)
-    assert 'list: unpaired' in text and 'takes the garment of a line for the one that the person wears' in text
+    assert (
+        'list: unpaired' in text and 'takes the garment of a line for the one that the person wears' in text
+    )
     for note in ('edges without a garment', 'outside the picture', 'without a person', 'stored as JPEG'):
         assert re.search(rf'note: .*{note}.*: 1', text), note
 
@@ -221,8 +298,16 @@ def test_what_spoils_a_set_silently_is_noted_without_refusing_it(make_set, openp
 def test_a_wrong_root_is_answered_with_the_right_one(make_set, tmp_path):
     root = make_set(root=tmp_path / 'downloads' / 'VITON_traindata')
     cases = [
-        (tmp_path / 'nowhere', MissingFileError, 'no such folder; give the folder that holds train_pairs.txt'),
-        (root / 'train_pairs.txt', UserError, f'a file, expected the folder of a data set; give its folder {root}'),
+        (
+            tmp_path / 'nowhere',
+            MissingFileError,
+            'no such folder; give the folder that holds train_pairs.txt',
+        ),
+        (
+            root / 'train_pairs.txt',
+            UserError,
+            f'a file, expected the folder of a data set; give its folder {root}',
+        ),
         (root.parent, DataError, f'lies one level deeper; give {root}'),
         (root / 'train_img', DataError, f'lies one level higher; give {root}'),
         (tmp_path, DataError, 'train_pairs.txt is missing'),
@@ -279,16 +364,24 @@ def test_the_command_line_exits_with_0_1_or_2(make_set, tmp_path):
     result = run_check(bad)
     assert (result.returncode, result.stderr) == (1, '') and f'{IMG}: no such file' in result.stdout
     result = run_check()
-    assert result.returncode == 2 and result.stderr == 'error: the following arguments are required: root; see --help\n'
+    assert (
+        result.returncode == 2
+        and result.stderr == 'error: the following arguments are required: root; see --help\n'
+    )
 
 
-@pytest.mark.parametrize(('arguments', 'status', 'text'), [
-    (['nowhere'], 2, 'no such folder'),
-    (['.', '--size', '60', '32'], 2, 'multiples of 32'),
-    (['.', '--phase', 'test'], 1, 'only train_pairs.txt'),
-    (['..'], 1, 'one level deeper'),
-])
-def test_a_mistake_on_the_command_line_is_one_line_on_stderr(make_set, monkeypatch, capsys, arguments, status, text):
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'text'),
+    [
+        (['nowhere'], 2, 'no such folder'),
+        (['.', '--size', '60', '32'], 2, 'multiples of 32'),
+        (['.', '--phase', 'test'], 1, 'only train_pairs.txt'),
+        (['..'], 1, 'one level deeper'),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_on_stderr(
+    make_set, monkeypatch, capsys, arguments, status, text
+):
     monkeypatch.chdir(make_set())
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
@@ -297,12 +390,15 @@ def test_a_mistake_on_the_command_line_is_one_line_on_stderr(make_set, monkeypat
     assert err.startswith('error: ') and text in err and err.count('\n') == 1
 
 
-@pytest.mark.parametrize(('content', 'text'), [
-    ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16'), 'save the list as UTF-8'),
-    ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16-le'), 'save the list as UTF-8'),
-    (b'000000_0.jpg,000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
-    (b'000000_0.jpg, 000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
-])
+@pytest.mark.parametrize(
+    ('content', 'text'),
+    [
+        ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16'), 'save the list as UTF-8'),
+        ('000000_0.jpg 000000_1.jpg\n'.encode('utf-16-le'), 'save the list as UTF-8'),
+        (b'000000_0.jpg,000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
+        (b'000000_0.jpg, 000000_1.jpg\n', 'separate `person.jpg garment.jpg` by a space'),
+    ],
+)
 def test_a_list_that_another_program_saved_is_told_with_its_remedy(make_set, content, text):
     root = make_set()
     (root / PAIRS).write_bytes(content)
@@ -316,10 +412,14 @@ def test_a_file_that_the_system_refuses_is_a_listed_problem(make_set):
     with open(root / PAIRS, 'a') as file:
         file.write(f'{name} 000001_1.jpg\n')
     problems = [problem.text for problem in check_dataset(root, size=SIZE).problems]
-    assert len(problems) == 4 and all('File name too long' in text and 'replace' not in text for text in problems)
+    assert len(problems) == 4 and all(
+        'File name too long' in text and 'replace' not in text for text in problems
+    )
 
 
-@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='the superuser may read every file')
+@pytest.mark.skipif(
+    not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='the superuser may read every file'
+)
 def test_what_may_not_be_read_says_so(make_set):
     root = make_set()
     (root / PAIRS).chmod(0)
@@ -363,7 +463,11 @@ def jpeg_label(root: Path) -> None:
 
 def label_of_mode(root: Path, mode: str) -> None:
     ids = Image.fromarray(np.tile(np.arange(32, dtype=np.uint8) % 14, (64, 1)))
-    channels = {'RGB': [ids] * 3, 'RGBA': [*[ids] * 3, Image.new('L', WIDTH_HEIGHT, 9)], 'LA': [ids, ids.point(lambda _: 9)]}
+    channels = {
+        'RGB': [ids] * 3,
+        'RGBA': [*[ids] * 3, Image.new('L', WIDTH_HEIGHT, 9)],
+        'LA': [ids, ids.point(lambda _: 9)],
+    }
     Image.merge(mode, channels[mode]).save(root / LABEL)
 
 
@@ -383,27 +487,88 @@ def points(count: int, **changes) -> dict:
     return {'people': [{'pose_keypoints_2d': values}]}
 
 
-# name: (what makes the set odd, what the report counts, the entry of the first record, a number that sums it up)
+# name: (what makes the set odd, what the report counts, the entry of the first record, a number that sums it
+# up)
 ODD = {
     'label as jpeg': (jpeg_label, 'label maps with ids above 13', 'label', lambda x: (x == 4).sum() > 300),
-    'label in three channels': (lambda root: label_of_mode(root, 'RGB'), 'equal channels', 'label', lambda x: x.max() == 13),
-    'label with alpha': (lambda root: label_of_mode(root, 'RGBA'), 'equal channels', 'label', lambda x: x.max() == 13),
-    'label grey with alpha': (lambda root: label_of_mode(root, 'LA'), 'equal channels', 'label', lambda x: x.max() == 13),
+    'label in three channels': (
+        lambda root: label_of_mode(root, 'RGB'),
+        'equal channels',
+        'label',
+        lambda x: x.max() == 13,
+    ),
+    'label with alpha': (
+        lambda root: label_of_mode(root, 'RGBA'),
+        'equal channels',
+        'label',
+        lambda x: x.max() == 13,
+    ),
+    'label grey with alpha': (
+        lambda root: label_of_mode(root, 'LA'),
+        'equal channels',
+        'label',
+        lambda x: x.max() == 13,
+    ),
     'label id 255': (
-        lambda root: Image.new('L', WIDTH_HEIGHT, 255).save(root / LABEL), 'ids above 13', 'label', lambda x: x.min() == 255),
+        lambda root: Image.new('L', WIDTH_HEIGHT, 255).save(root / LABEL),
+        'ids above 13',
+        'label',
+        lambda x: x.min() == 255,
+    ),
     'densepose of whole floats': (
-        lambda root: save_parts(root, np.full(SIZE, 15.0)), 'floating-point', 'densepose', lambda x: x.min() == 15),
+        lambda root: save_parts(root, np.full(SIZE, 15.0)),
+        'floating-point',
+        'densepose',
+        lambda x: x.min() == 15,
+    ),
     'densepose of three axes': (
-        lambda root: save_parts(root, zeros(*SIZE, 1) + 15), '[H, W, 1]', 'densepose', lambda x: x.min() == 15),
+        lambda root: save_parts(root, zeros(*SIZE, 1) + 15),
+        '[H, W, 1]',
+        'densepose',
+        lambda x: x.min() == 15,
+    ),
     'a pair twice': (
-        lambda root: append(root, '000001_0.jpg 000001_1.jpg'), 'more than once', 'image', lambda x: x.shape[1:] == SIZE),
+        lambda root: append(root, '000001_0.jpg 000001_1.jpg'),
+        'more than once',
+        'image',
+        lambda x: x.shape[1:] == SIZE,
+    ),
     '25 key points': (
-        lambda root: pose(root, points(25)), '25 key points', 'pose', lambda x: (x[8] == 1).any(dim=0).nonzero()[-1] == 16),
-    'a null score': (lambda root: pose(root, points(18, _2=None)), 'null', 'pose', lambda x: (x[0] == 1).any()),
-    'a null coordinate': (lambda root: pose(root, points(18, _0=None)), 'null', 'pose', lambda x: (x[0] == -1).all()),
-    'edge a few pixels off': (lambda root: crop(root, EDGE), 'pixels off', 'edge', lambda x: x.shape[1:] == SIZE),
-    'label a few pixels off': (lambda root: crop(root, LABEL), 'pixels off', 'label', lambda x: x.shape[1:] == SIZE),
-    'edge of 0 and 1': (lambda root: edges(root, 4, 1, 0), 'of 0 and 1', 'edge', lambda x: 0 < x.mean() < 1 == x.max()),
+        lambda root: pose(root, points(25)),
+        '25 key points',
+        'pose',
+        lambda x: (x[8] == 1).any(dim=0).nonzero()[-1] == 16,
+    ),
+    'a null score': (
+        lambda root: pose(root, points(18, _2=None)),
+        'null',
+        'pose',
+        lambda x: (x[0] == 1).any(),
+    ),
+    'a null coordinate': (
+        lambda root: pose(root, points(18, _0=None)),
+        'null',
+        'pose',
+        lambda x: (x[0] == -1).all(),
+    ),
+    'edge a few pixels off': (
+        lambda root: crop(root, EDGE),
+        'pixels off',
+        'edge',
+        lambda x: x.shape[1:] == SIZE,
+    ),
+    'label a few pixels off': (
+        lambda root: crop(root, LABEL),
+        'pixels off',
+        'label',
+        lambda x: x.shape[1:] == SIZE,
+    ),
+    'edge of 0 and 1': (
+        lambda root: edges(root, 4, 1, 0),
+        'of 0 and 1',
+        'edge',
+        lambda x: 0 < x.mean() < 1 == x.max(),
+    ),
     'one edge inverted': (lambda root: edges(root, 1, 0, 255), 'inverted', 'edge', lambda x: x.max() == 1),
 }
 
@@ -415,7 +580,9 @@ def test_what_the_published_loader_reads_is_read_and_counted(make_set, kind):
     make_odd(root)
     report = check_dataset(root, size=SIZE)
     assert report.ok, str(report)
-    assert [line for line in report.summary if line.startswith('  note: ') and note in line and 'first ' in line], str(report)
+    assert [
+        line for line in report.summary if line.startswith('  note: ') and note in line and 'first ' in line
+    ], str(report)
     assert holds(VITONDataset(root, 'train', size=SIZE)[0][entry])
 
 

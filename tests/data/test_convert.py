@@ -1,4 +1,6 @@
-"""Three layouts become ours: files, ids, lists, masks; one record for each content; runs that were interrupted."""
+"""Three layouts become ours: files, ids, lists, masks; one record for each content; runs that were
+interrupted.
+"""
 
 import json
 import os
@@ -46,22 +48,36 @@ def lines(path: Path) -> list[str]:
 
 def test_a_cp_vton_set_becomes_one_that_trains(cp_vton, tmp_path, capsys):
     target = convert(cp_vton, tmp_path / 'target', 'cp_vton')
-    assert lines(target / TRAIN / 'train_pairs.txt') == ['000001_0.jpg 000001_1.jpg', '000002_0.jpg 000002_1.jpg']
-    assert lines(target / TEST / 'test_pairs.txt') == ['000003_0.jpg 000004_1.jpg', '000004_0.jpg 000003_1.jpg']
-    assert lines(target / TEST / 'test_pairs_own.txt') == ['000003_0.jpg 000003_1.jpg', '000004_0.jpg 000004_1.jpg']
+    assert lines(target / TRAIN / 'train_pairs.txt') == [
+        '000001_0.jpg 000001_1.jpg',
+        '000002_0.jpg 000002_1.jpg',
+    ]
+    assert lines(target / TEST / 'test_pairs.txt') == [
+        '000003_0.jpg 000004_1.jpg',
+        '000004_0.jpg 000003_1.jpg',
+    ]
+    assert lines(target / TEST / 'test_pairs_own.txt') == [
+        '000003_0.jpg 000003_1.jpg',
+        '000004_0.jpg 000004_1.jpg',
+    ]
     record = VITONDataset(target / TRAIN, 'train', size=(64, 32))[0]
     assert sorted(record['label'].unique().tolist()) == [0, 1, 4, 8], 'background, hair, coat and top, pants'
     assert (record['pose'] == 1).any(dim=(1, 2)).sum() == 16 and record['densepose'].max() > 0
     annotated = VITONDataset(target / TEST, 'test', size=(64, 32), annotated=True)[0]
     assert {'label', 'densepose', 'pose'} <= set(annotated)
     out = capsys.readouterr().out
-    assert 'train  2      0          ' in out and 'test   2      2          ' in out and out.count(': good') == 2
+    assert (
+        'train  2      0          ' in out and 'test   2      2          ' in out and out.count(': good') == 2
+    )
     manifest = json.loads((target / TRAIN / 'conversion.json').read_text())
     assert manifest['finished'] and 'stand-in' in next(iter(manifest['densepose']))
 
 
 def test_pictures_are_linked_or_copied(cp_vton, tmp_path):
-    linked, copied = (convert(cp_vton, tmp_path / name, 'cp_vton', *options) for name, options in (('a', []), ('b', ['--copy'])))
+    linked, copied = (
+        convert(cp_vton, tmp_path / name, 'cp_vton', *options)
+        for name, options in (('a', []), ('b', ['--copy']))
+    )
     name = Path(TRAIN, 'train_img', '000001_0.jpg')
     original = cp_vton / 'train/image/000001_0.jpg'
     assert os.path.samefile(linked / name, original) and not os.path.samefile(copied / name, original)
@@ -71,7 +87,10 @@ def test_pictures_are_linked_or_copied(cp_vton, tmp_path):
 def test_a_viton_hd_set_pairs_training_persons_with_what_they_wear(tmp_path):
     target = convert(sources.write_viton_hd(tmp_path / 'hd'), tmp_path / 'target', 'viton_hd')
     assert lines(target / TRAIN / 'train_pairs.txt') == [f'0000{n}_00.jpg 0000{n}_00.jpg' for n in (1, 2, 3)]
-    assert lines(target / TEST / 'test_pairs.txt') == ['00004_00.jpg 00005_00.jpg', '00005_00.jpg 00004_00.jpg']
+    assert lines(target / TEST / 'test_pairs.txt') == [
+        '00004_00.jpg 00005_00.jpg',
+        '00005_00.jpg 00004_00.jpg',
+    ]
     notes = json.loads((target / TRAIN / 'conversion.json').read_text())
     assert notes['notes'] == {'lines whose garment was replaced by the one that the person wears': 3}
     assert notes['densepose'] == {'taken from the source': 3}
@@ -89,7 +108,9 @@ def test_a_dresscode_set_gets_masks_and_key_points_of_its_pictures(tmp_path):
     assert lines(target / TEST / 'test_pairs_own.txt') == ['013565_0.jpg 013565_1.jpg']
     label = np.array(Image.open(target / TRAIN / 'train_label/013563_0.png'))
     assert np.unique(label).tolist() == [0, 3, 4]
-    np.testing.assert_allclose(read_pose(target / TRAIN / 'train_pose/013563_0.json'), sources.POINTS, atol=0.01)
+    np.testing.assert_allclose(
+        read_pose(target / TRAIN / 'train_pose/013563_0.json'), sources.POINTS, atol=0.01
+    )
     assert np.unique(np.load(target / TRAIN / 'train_densepose/013563_0.npy')).tolist() == [15]
     edge = np.array(Image.open(target / TRAIN / 'train_edge/013563_1.jpg')) > 127
     assert edge[18:46, 14:34].all() and not edge[:14].any() and edge.mean() == pytest.approx(0.25, abs=0.02)
@@ -109,14 +130,18 @@ def test_clean_keeps_one_record_for_each_content_and_no_test_record_of_training(
     source = sources.write_cp_vton(tmp_path / 'source', train, test, pairs)
     target = convert(source, tmp_path / 'target', 'cp_vton', '--clean')
     assert [line[:6] for line in lines(target / TRAIN / 'train_pairs.txt')] == ['000001', '000002', '000004']
-    assert lines(target / TEST / 'test_pairs.txt') == ['000005_0.jpg 000008_1.jpg', '000008_0.jpg 000006_1.jpg']
+    assert lines(target / TEST / 'test_pairs.txt') == [
+        '000005_0.jpg 000008_1.jpg',
+        '000008_0.jpg 000006_1.jpg',
+    ]
     assert {path.name for path in (target / TEST / 'test_img').iterdir()} == {'000005_0.jpg', '000008_0.jpg'}
     whole = convert(source, tmp_path / 'whole', 'cp_vton')
     assert len(lines(whole / TRAIN / 'train_pairs.txt')) == len(lines(whole / TEST / 'test_pairs.txt')) == 4
 
 
 def test_the_rule_gives_the_counts_of_viton_clean():
-    # Row by row the number of each picture's content and of its garment's, of the 16,253 ids as VITON is published.
+    # Row by row the number of each picture's content and of its garment's, of the 16,253 ids as VITON is
+    # published.
     with np.load(Path(__file__).parent / 'viton_contents.npz') as file:
         train, test = (dict(enumerate(map(tuple, file[part].tolist()))) for part in ('train', 'test'))
     assert (len(train), len(test)) == (14221, 2032)
@@ -148,7 +173,9 @@ def test_an_interrupted_conversion_goes_on_with_what_is_missing_or_changed(cp_vt
 
 def test_a_folder_with_something_else_is_left_alone(cp_vton, tmp_path, capsys):
     target = convert(cp_vton, tmp_path / 'target', 'cp_vton')
-    assert 'holds a conversion with clean False' in refusal(capsys, cp_vton, target, '--layout', 'cp_vton', '--clean')
+    assert 'holds a conversion with clean False' in refusal(
+        capsys, cp_vton, target, '--layout', 'cp_vton', '--clean'
+    )
     (tmp_path / 'other' / TEST).mkdir(parents=True)
     (tmp_path / 'other' / TEST / 'precious.txt').touch()
     assert 'not empty' in refusal(capsys, cp_vton, tmp_path / 'other', '--layout', 'cp_vton')
@@ -159,17 +186,30 @@ def break_nothing(root: Path) -> None:
     pass
 
 
-@pytest.mark.parametrize(('break_set', 'arguments', 'text'), [
-    (break_nothing, ['nowhere', 'target', '--layout', 'cp_vton'], 'no such folder'),
-    (break_nothing, ['source', 'target', '--layout', 'dresscode'], '--layout cp_vton'),
-    (break_nothing, ['source', 'target', '--layout', 'viton_hd'], 'give source with --layout cp_vton'),
-    (break_nothing, ['source', 'target', '--layout', 'cp_vton', '--pairs', 'none.txt'], 'none.txt: no such file'),
-    (lambda root: (root / 'train/pose/000001_0_keypoints.json').unlink(), None, 'train/pose/000001_0_keypoints.json'),
-    (lambda root: (root / 'test/cloth-mask/000004_1.jpg').unlink(), None, 'test/cloth-mask/000004_1.jpg'),
-    (lambda root: sources.ids(root / 'train/image-parse/000001_0.png', 5, 20), None, 'parsing id 20'),
-    (lambda root: (root / 'train_pairs.txt').write_text('a.jpg\n'), None, 'line 1: 1 name(s)'),
-])
-def test_what_cannot_be_converted_is_one_line(cp_vton, tmp_path, monkeypatch, capsys, break_set, arguments, text):
+@pytest.mark.parametrize(
+    ('break_set', 'arguments', 'text'),
+    [
+        (break_nothing, ['nowhere', 'target', '--layout', 'cp_vton'], 'no such folder'),
+        (break_nothing, ['source', 'target', '--layout', 'dresscode'], '--layout cp_vton'),
+        (break_nothing, ['source', 'target', '--layout', 'viton_hd'], 'give source with --layout cp_vton'),
+        (
+            break_nothing,
+            ['source', 'target', '--layout', 'cp_vton', '--pairs', 'none.txt'],
+            'none.txt: no such file',
+        ),
+        (
+            lambda root: (root / 'train/pose/000001_0_keypoints.json').unlink(),
+            None,
+            'train/pose/000001_0_keypoints.json',
+        ),
+        (lambda root: (root / 'test/cloth-mask/000004_1.jpg').unlink(), None, 'test/cloth-mask/000004_1.jpg'),
+        (lambda root: sources.ids(root / 'train/image-parse/000001_0.png', 5, 20), None, 'parsing id 20'),
+        (lambda root: (root / 'train_pairs.txt').write_text('a.jpg\n'), None, 'line 1: 1 name(s)'),
+    ],
+)
+def test_what_cannot_be_converted_is_one_line(
+    cp_vton, tmp_path, monkeypatch, capsys, break_set, arguments, text
+):
     monkeypatch.chdir(tmp_path)
     break_set(cp_vton)
     assert text in refusal(capsys, *(arguments or ['source', 'target', '--layout', 'cp_vton']))
@@ -178,7 +218,9 @@ def test_what_cannot_be_converted_is_one_line(cp_vton, tmp_path, monkeypatch, ca
 def test_a_folder_of_trousers_is_refused(tmp_path, capsys):
     root = sources.write_dresscode(tmp_path / 'dc')
     (root / 'upper_body').rename(root / 'lower_body')
-    assert 'give upper_body' in refusal(capsys, root / 'lower_body', tmp_path / 'target', '--layout', 'dresscode')
+    assert 'give upper_body' in refusal(
+        capsys, root / 'lower_body', tmp_path / 'target', '--layout', 'dresscode'
+    )
 
 
 @pytest.mark.parametrize('table', [LIP_PARSING, CIHP_PARSING, ATR_PARSING])
@@ -189,7 +231,9 @@ def test_the_tables_name_every_id_and_clothes(table):
     )
 
 
-@pytest.mark.parametrize(('suffix', 'strength', 'least'), [('png', 1.0, 1.0), ('png', 0.7, 1.0), ('jpg', 1.0, 0.9)])
+@pytest.mark.parametrize(
+    ('suffix', 'strength', 'least'), [('png', 1.0, 1.0), ('png', 0.7, 1.0), ('jpg', 1.0, 0.9)]
+)
 def test_the_colours_of_densepose_give_its_ids(tmp_path, suffix, strength, least):
     parts = sources.coloured_parts(tmp_path / f'parts.{suffix}', strength=strength)
     pixels = np.array(Image.open(tmp_path / f'parts.{suffix}').convert('RGB'))

@@ -50,7 +50,9 @@ def test_a_point_that_was_not_found_leaves_out_what_hangs_on_it():
     assert not draw_body_parts(np.zeros((18, 2)), SIZE).any()
 
 
-@pytest.mark.parametrize('lost', [[KeyPoint.RIGHT_SHOULDER], [KeyPoint.RIGHT_HIP, KeyPoint.LEFT_HIP], [KeyPoint.NECK]])
+@pytest.mark.parametrize(
+    'lost', [[KeyPoint.RIGHT_SHOULDER], [KeyPoint.RIGHT_HIP, KeyPoint.LEFT_HIP], [KeyPoint.NECK]]
+)
 def test_the_torso_survives_a_missing_shoulder_neck_or_hips(lost):
     points = WHOLE.copy()
     points[lost] = 0

@@ -35,7 +35,16 @@ def loaded_draws(dataset, workers: int, **options) -> list[str]:
 
 def test_a_training_record_has_all_entries_in_their_shapes_and_ranges(make_set):
     record = VITONDataset(make_set(), 'train', size=SIZE)[1]
-    shapes = {'image': 3, 'color': 3, 'edge': 1, 'color_un': 3, 'edge_un': 1, 'label': 1, 'densepose': 1, 'pose': 18}
+    shapes = {
+        'image': 3,
+        'color': 3,
+        'edge': 1,
+        'color_un': 3,
+        'edge_un': 1,
+        'label': 1,
+        'densepose': 1,
+        'pose': 18,
+    }
     assert set(record) == {*shapes, 'person_name', 'garment_name', 'unpaired_name'}
     for name, channels in shapes.items():
         assert record[name].shape == (channels, *SIZE) and record[name].dtype == torch.float32, name
@@ -61,7 +70,9 @@ def test_the_maps_hold_the_ids_of_the_files(make_set):
 
 def test_records_of_another_size_come_in_the_size_asked_for(make_set):
     record = VITONDataset(make_set(size=(96, 80)), 'train', size=SIZE)[0]
-    assert {value.shape[1:] for value in record.values() if isinstance(value, torch.Tensor)} == {torch.Size(SIZE)}
+    assert {value.shape[1:] for value in record.values() if isinstance(value, torch.Tensor)} == {
+        torch.Size(SIZE)
+    }
     # The key point (10.5, 20.5) goes to (4.2, 13.67): columns 0..9 of 32, rows 8..18 of 64.
     rows, columns = np.nonzero(record['pose'][0].numpy() == 1)
     assert (columns.min(), columns.max(), rows.min(), rows.max()) == (0, 9, 8, 18)
@@ -200,7 +211,9 @@ def test_persistent_workers_see_the_epoch_change(make_set, start):
     seen = []
     for epoch in (1, 2):
         dataset.set_epoch(epoch)
-        rows = [row for batch in loader for row in zip(batch['person_name'], batch['unpaired_name'], strict=True)]
+        rows = [
+            row for batch in loader for row in zip(batch['person_name'], batch['unpaired_name'], strict=True)
+        ]
         assert dict(rows) == dict(zip((person for person, _ in dataset.pairs), draws(dataset), strict=True))
         seen.append(rows)
     assert [person for person, _ in seen[0]] != [person for person, _ in seen[1]]
@@ -217,7 +230,9 @@ def test_a_resumed_shuffle_goes_on_where_the_uninterrupted_one_would(make_set):
             dataset.set_epoch(epoch)
             order = [name for batch in loader for name in batch['person_name']]
         orders.append(order)
-    assert orders[0] == orders[1] != [person for person, _ in MANY] and sorted(orders[0]) == sorted(dict(MANY))
+    assert orders[0] == orders[1] != [person for person, _ in MANY] and sorted(orders[0]) == sorted(
+        dict(MANY)
+    )
 
 
 def test_each_worker_has_random_numbers_of_its_own_that_the_seed_decides(make_set):
@@ -288,11 +303,14 @@ def test_a_map_of_another_size_is_refused_without_a_check_too(make_set, kind):
 
 
 @pytest.mark.parametrize('check', [True, False])
-@pytest.mark.parametrize('pairs', [
-    [('a_0.jpg', 'a_1.jpg')],
-    [('a_0.jpg', 'a_1.jpg'), ('b_0.jpg', 'a_1.jpg')],
-    [('a_0.jpg', 'a_1.jpg'), ('a_0.jpg', 'b_1.jpg')],
-])
+@pytest.mark.parametrize(
+    'pairs',
+    [
+        [('a_0.jpg', 'a_1.jpg')],
+        [('a_0.jpg', 'a_1.jpg'), ('b_0.jpg', 'a_1.jpg')],
+        [('a_0.jpg', 'a_1.jpg'), ('a_0.jpg', 'b_1.jpg')],
+    ],
+)
 def test_a_training_set_without_another_garment_is_refused(make_set, pairs, check):
     with pytest.raises(DataError, match=r'train_pairs\.txt.*needs another one'):
         VITONDataset(make_set(pairs=pairs), 'train', size=SIZE, check=check)
@@ -302,14 +320,17 @@ def test_a_test_set_needs_no_other_garment(make_set):
     assert len(VITONDataset(make_set('test', pairs=[('a_0.jpg', 'a_1.jpg')]), 'test', size=SIZE)) == 1
 
 
-@pytest.mark.parametrize(('pairs', 'kind'), [
-    ([('000066_0.jpg', '000066_1.jpg'), ('000067_0.jpg', '000067_1.jpg')], 'paired'),
-    ([('00006_00.jpg', '00006_00.jpg')], 'paired'),
-    ([('000066_0.jpg', '000067_1.jpg'), ('000067_0.jpg', '000066_1.jpg')], 'unpaired'),
-    ([('model_2.jpg', 'model_3.jpg')], 'unpaired'),
-    ([('_0.jpg', '_1.jpg')], 'unpaired'),
-    ([('000066_0.jpg', '000066_1.jpg'), ('000067_0.jpg', '000066_1.jpg')], 'mixed'),
-])
+@pytest.mark.parametrize(
+    ('pairs', 'kind'),
+    [
+        ([('000066_0.jpg', '000066_1.jpg'), ('000067_0.jpg', '000067_1.jpg')], 'paired'),
+        ([('00006_00.jpg', '00006_00.jpg')], 'paired'),
+        ([('000066_0.jpg', '000067_1.jpg'), ('000067_0.jpg', '000066_1.jpg')], 'unpaired'),
+        ([('model_2.jpg', 'model_3.jpg')], 'unpaired'),
+        ([('_0.jpg', '_1.jpg')], 'unpaired'),
+        ([('000066_0.jpg', '000066_1.jpg'), ('000067_0.jpg', '000066_1.jpg')], 'mixed'),
+    ],
+)
 def test_the_file_names_tell_a_paired_list_from_an_unpaired_one(make_set, pairs, kind):
     assert VITONDataset(make_set('test', pairs=pairs), 'test', size=SIZE).list_kind == kind
 

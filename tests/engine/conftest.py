@@ -1,4 +1,6 @@
-"""A stage of two tiny networks that trains in milliseconds, for whatever knows no stage; and the folder of tiny data sets."""
+"""A stage of two tiny networks that trains in milliseconds, for whatever knows no stage; and the folder of
+tiny data sets.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -32,7 +34,9 @@ def one_thread():
 
 @pytest.fixture(scope='session')
 def tiny_sets(tmp_path_factory) -> Path:
-    """A folder with `train` (4 records), `small` (2, for training too) and `test` (3), pictures of 64 x 64 pixels."""
+    """A folder with `train` (4 records), `small` (2, for training too) and `test` (3), pictures of 64 x 64
+    pixels.
+    """
     write_set = load_module(Path(__file__).parents[1] / 'data' / 'conftest.py').write_set
     root = tmp_path_factory.mktemp('sets')
     pairs = [(f'{number:06}_0.jpg', f'{number:06}_1.jpg') for number in range(4)]

@@ -1,9 +1,11 @@
-"""Kill trainings at random moments and compare where they end: `python -m tests.engine.random_kills FOLDER --kills 100`.
+"""Kill trainings at random moments and compare where they end: `python -m tests.engine.random_kills FOLDER
+--kills 100`.
 
-The four stages of a `dm_vton` teacher and student at 64 x 64, batch 1, two epochs of two records, by the training scripts.
-Each attempt is a forked process, `--resume auto`, that is killed (SIGKILL) after a random share of the time that a whole run
-takes. After each kill the state, if there is one, must load; a run that gets to its end must equal the unbroken one bit for
-bit: weights, running statistics, moments of the optimiser, random numbers. FOLDER gets the data and the runs.
+The four stages of a `dm_vton` teacher and student at 64 x 64, batch 1, two epochs of two records, by the
+training scripts. Each attempt is a forked process, `--resume auto`, that is killed (SIGKILL) after a random
+share of the time that a whole run takes. After each kill the state, if there is one, must load; a run that
+gets to its end must equal the unbroken one bit for bit: weights, running statistics, moments of the
+optimiser, random numbers. FOLDER gets the data and the runs.
 """
 
 import argparse
@@ -21,8 +23,17 @@ import torch
 from engine.saving import has_state, read_state
 from synthetic.dataset import write_dataset
 
-STAGES = {'pb_warp': 'Teacher_warp', 'pb_e2e': 'Teacher_e2e', 'pf_warp': 'Student_warp', 'pf_e2e': 'Student_e2e'}
-OPTIONS = '--size 64 64 --batch_size 1 --workers 0 --teacher dm_vton --student dm_vton --vgg_weights none --device cpu'
+STAGES = {
+    'pb_warp': 'Teacher_warp',
+    'pb_e2e': 'Teacher_e2e',
+    'pf_warp': 'Student_warp',
+    'pf_e2e': 'Student_e2e',
+}
+OPTIONS = (
+    '--size 64 64 --batch_size 1 --workers 0 --teacher dm_vton --student dm_vton --vgg_weights '
+    'none '
+    '--device cpu'
+)
 OPTIONS += ' --niter 1 --niter_decay 1 --print_step 1 --sample_step 3 --save_period 2 --resume auto'
 TEACHER = {'pb_warp': 'Teacher_e2e', 'pb_gen': 'Teacher_e2e'}
 STARTS = {
@@ -59,7 +70,9 @@ def start(folder: Path, stage: str, project: str) -> int:
 
 
 def wait(child: int, seconds: float | None = None) -> bool:
-    """Wait for a process, at most `seconds`, then kill it; returns whether it was killed. Raises where it has failed."""
+    """Wait for a process, at most `seconds`, then kill it; returns whether it was killed. Raises where it has
+    failed.
+    """
     end = time.monotonic() + (seconds if seconds is not None else 3600)
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -97,8 +110,12 @@ def same(first, second) -> bool:
     return torch.equal(first, second) if torch.is_tensor(first) else first == second
 
 
-def kill_stage(folder: Path, stage: str, *, kills: int, seconds: float, draw: random.Random) -> tuple[int, int, int]:
-    """Kill a stage until it has been `kills` times, then let it end; returns kills, kills with a state to load, ends compared."""
+def kill_stage(
+    folder: Path, stage: str, *, kills: int, seconds: float, draw: random.Random
+) -> tuple[int, int, int]:
+    """Kill a stage until it has been `kills` times, then let it end; returns kills, kills with a state to
+    load, ends compared.
+    """
     run, whole = folder / 'killed' / STAGES[stage], folder / 'whole' / STAGES[stage]
     killed = loaded = ended = 0
     while killed < kills or has_state(run) or not ended:
@@ -107,11 +124,15 @@ def kill_stage(folder: Path, stage: str, *, kills: int, seconds: float, draw: ra
             killed += 1
             if has_state(run):
                 state = read_state(run)
-                assert all(x.isfinite().all() for network in state['networks'].values() for x in network.values())
+                assert all(
+                    x.isfinite().all() for network in state['networks'].values() for x in network.values()
+                )
                 loaded += 1
             continue
         if different := differences(run, whole):
-            raise AssertionError(f'{stage}: after {killed} kills {len(different)} entries differ, such as {different[0]}')
+            raise AssertionError(
+                f'{stage}: after {killed} kills {len(different)} entries differ, such as {different[0]}'
+            )
         ended += 1
         shutil.rmtree(folder / 'killed')
     shutil.rmtree(folder / 'killed', ignore_errors=True)
@@ -127,7 +148,12 @@ def kill_all(folder: Path, *, kills: int, seed: int = 0) -> dict[str, tuple[int,
         wait(start(folder, stage, 'whole'))
         seconds = time.monotonic() - began
         results[stage] = kill_stage(folder, stage, kills=kills // len(STAGES), seconds=seconds, draw=draw)
-        print(stage, f'{seconds:.1f} s a run, kills, of them with a state, ends compared:', *results[stage], flush=True)
+        print(
+            stage,
+            f'{seconds:.1f} s a run, kills, of them with a state, ends compared:',
+            *results[stage],
+            flush=True,
+        )
     return results
 
 

@@ -32,7 +32,10 @@ def test_the_average_follows_the_weights_slowly_and_quicker_in_the_beginning():
     steps(net, average, [3.0])
     expected += (1 - 2 / 11) * (3 - expected)
     tensors = average.averages['net']
-    assert tensors['0.bias'][0].item() == pytest.approx(expected) and tensors['1.num_batches_tracked'].item() == 3
+    assert (
+        tensors['0.bias'][0].item() == pytest.approx(expected)
+        and tensors['1.num_batches_tracked'].item() == 3
+    )
     steps(net, average, [3.0] * 300)
     steps(net, average, [13.0])
     assert tensors['0.bias'][0].item() == pytest.approx(4.0, abs=1e-4)
@@ -54,7 +57,10 @@ def test_an_average_continues_where_it_was_saved():
     net = network()
     first = Average({'net': net}, decay=0.9)
     steps(net, first, [1.0, 2.0])
-    state = {'steps': first.steps, 'averages': {'net': {key: x.clone() for key, x in first.averages['net'].items()}}}
+    state = {
+        'steps': first.steps,
+        'averages': {'net': {key: x.clone() for key, x in first.averages['net'].items()}},
+    }
     second = Average({'net': net}, decay=0.9)
     second.load_state_dict(state)
     steps(net, first, [3.0])
@@ -67,4 +73,6 @@ def test_the_cosine_falls_from_one_to_nothing_and_the_warm_up_rises_to_one():
     factors = [cosine_factor(finished, niter=1, niter_decay=2) for finished in (0, 1, 1.5, 2, 3, 4)]
     assert factors == pytest.approx([1, 1, 0.853553, 0.5, 0, 0], abs=1e-6)
     assert cosine_factor(7, niter=3, niter_decay=0) == 1
-    assert [warm_up_factor(step, 4) for step in (0, 1, 3, 9)] == [0.25, 0.5, 1, 1] and warm_up_factor(0, 0) == 1
+    assert [warm_up_factor(step, 4) for step in (0, 1, 3, 9)] == [0.25, 0.5, 1, 1] and warm_up_factor(
+        0, 0
+    ) == 1

@@ -18,15 +18,23 @@ FILTERS = 'aflow_net.weight'
 
 
 class PublishedNetwork:
-    """A network as the published code trains it: an Adam of its own, constant filters among the parameters."""
+    """A network as the published code trains it: an Adam of its own, constant filters among the
+    parameters.
+    """
 
     def __init__(self, network, lr: float):
         self.network = network
         parameters = list(network.named_parameters())
-        place = next((number for number, (name, _) in enumerate(parameters) if name.startswith('aflow_net')), None)
+        place = next(
+            (number for number, (name, _) in enumerate(parameters) if name.startswith('aflow_net')), None
+        )
         if place is not None:
-            parameters.insert(place, (FILTERS, torch.nn.Parameter(torch.zeros(4, 1, 3, 3), requires_grad=False)))
-        self.optimizer = torch.optim.Adam([parameter for _, parameter in parameters], lr=lr, betas=(0.5, 0.999))
+            parameters.insert(
+                place, (FILTERS, torch.nn.Parameter(torch.zeros(4, 1, 3, 3), requires_grad=False))
+            )
+        self.optimizer = torch.optim.Adam(
+            [parameter for _, parameter in parameters], lr=lr, betas=(0.5, 0.999)
+        )
         self.has_filters = place is not None
 
     def step(self, seed: int) -> None:
@@ -52,7 +60,9 @@ def give_gradients(network, seed: int) -> None:
 
 @pytest.fixture(scope='module')
 def published(module_path):
-    """The folder of a published run of stage pb_e2e after two steps, three epochs as it says; and its networks."""
+    """The folder of a published run of stage pb_e2e after two steps, three epochs as it says; and its
+    networks.
+    """
     torch.manual_seed(5)
     stage = create_stage('pb_e2e', teacher='dm_vton')
     rates = {'pb_warp': 0.2e-3, 'pb_gen': 1e-3}
@@ -84,18 +94,24 @@ def test_a_published_run_goes_on_where_it_stopped(toy, published, tmp_path):
     assert (trainer.epoch, trainer.step, trainer.best, trainer.validated) == (3, 2, 28.5, 3)
     for name, theirs in networks.items():
         ours = trainer.stage.networks[name]
-        assert all(torch.equal(x, y) for x, y in zip(ours.parameters(), theirs.network.parameters(), strict=True))
+        assert all(
+            torch.equal(x, y) for x, y in zip(ours.parameters(), theirs.network.parameters(), strict=True)
+        )
         give_gradients(ours, seed=3)
         theirs.step(seed=3)
     trainer.optimizer.step()
     for name, theirs in networks.items():
-        for (key, x), y in zip(trainer.stage.networks[name].named_parameters(), theirs.network.parameters(), strict=True):
+        for (key, x), y in zip(
+            trainer.stage.networks[name].named_parameters(), theirs.network.parameters(), strict=True
+        ):
             torch.testing.assert_close(x, y, rtol=0, atol=1e-9, msg=f'{name} {key}')
     (tmp_path / 'weights').mkdir()
     trainer._save('last')
     again = make_trainer(toy, tmp_path, run=str(tmp_path))
     assert (again.epoch, again.step, again.best) == (3, 2, 28.5)
-    assert {file: file.read_bytes() for file in files_of(folder).values()} == before, 'the published files are touched'
+    assert {file: file.read_bytes() for file in files_of(folder).values()} == before, (
+        'the published files are touched'
+    )
 
 
 def test_a_published_run_is_named_by_its_folder_a_file_of_it_or_all_files(published, tmp_path):
@@ -103,10 +119,20 @@ def test_a_published_run_is_named_by_its_folder_a_file_of_it_or_all_files(publis
     files = files_of(folder)
     given = [word for name, file in files.items() for word in (f'--{name}_checkpoint', str(file))]
     new = ['--project', str(tmp_path)]
-    for words in ([str(folder)], [str(folder / 'weights')], [str(files['pb_warp'])], [str(files['pb_gen'])], [*given]):
+    for words in (
+        [str(folder)],
+        [str(folder / 'weights')],
+        [str(files['pb_warp'])],
+        [str(files['pb_gen'])],
+        [*given],
+    ):
         assert find_source([*new, '--resume', *words], 'pb_e2e') == Source(begun=files)
     settings = parse_train_options('pb_e2e', [*new, '--dataroot', 'data', '--resume', str(folder)])
-    assert settings.continues and settings.run is None and settings.begun == {n: str(f) for n, f in files.items()}
+    assert (
+        settings.continues
+        and settings.run is None
+        and settings.begun == {n: str(f) for n, f in files.items()}
+    )
     (tmp_path / 'mine_pb_warp.pt').write_bytes(files['pb_warp'].read_bytes())
     assert find_source(['--resume', str(tmp_path / 'mine_pb_warp.pt')], 'pb_warp').begun.keys() == {'pb_warp'}
     with pytest.raises(UserError, match='trains pb_gen, too; put its checkpoint beside, as mine_pb_gen.pt'):
@@ -119,7 +145,10 @@ def test_a_file_whose_optimiser_or_epoch_does_not_fit_is_refused_in_one_line(pub
     stage = create_stage('pb_e2e', teacher='dm_vton')
     contents = {name: network.content(epoch=3) for name, network in networks.items()}
     other = torch.optim.Adam([torch.zeros(1, requires_grad=True)]).state_dict()
-    for changes, words in (({'epoch': 4}, 'different epochs'), ({'optimizer': other}, 'its optimiser has 1 parameters')):
+    for changes, words in (
+        ({'epoch': 4}, 'different epochs'),
+        ({'optimizer': other}, 'its optimiser has 1 parameters'),
+    ):
         files = {name: tmp_path / f'{name}.pt' for name in contents}
         for name, content in contents.items():
             torch.save(content | (changes if 'gen' in name else {}), files[name])

@@ -1,7 +1,9 @@
-"""Several processes: who takes which records, and that two of them train as one with a batch as large as both together.
+"""Several processes: who takes which records, and that two of them train as one with a batch as large as both
+together.
 
-PyTorch synchronises batch norm on CUDA devices only, so gradients are compared with frozen batch norm (eval mode).
-Run by torchrun, this file is what the processes do; run by pytest, it starts them and looks at what they have left.
+PyTorch synchronises batch norm on CUDA devices only, so gradients are compared with frozen batch norm (eval
+mode). Run by torchrun, this file is what the processes do; run by pytest, it starts them and looks at what
+they have left.
 """
 
 import json
@@ -31,8 +33,12 @@ class Order(list):
 
 @pytest.mark.parametrize(('records', 'world'), [(10, 2), (9, 2), (7, 3), (2, 5), (1, 1)])
 def test_shares_are_equally_long_and_together_hold_every_record(records, world):
-    shares = [list(Share(Order(range(records)), process=Process(rank=rank, world=world))) for rank in range(world)]
-    assert {len(share) for share in shares} == {len(Share(Order(range(records)), process=Process(rank=0, world=world)))}
+    shares = [
+        list(Share(Order(range(records)), process=Process(rank=rank, world=world))) for rank in range(world)
+    ]
+    assert {len(share) for share in shares} == {
+        len(Share(Order(range(records)), process=Process(rank=0, world=world)))
+    }
     seen = [record for step in zip(*shares, strict=True) for record in step]
     assert seen[:records] == list(range(records))
     assert len(seen) - records < world, 'more is taken again than evens it out'
@@ -68,7 +74,11 @@ def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.delenv('WORLD_SIZE', raising=False)
     with join_processes('cpu') as process:
         assert process == Process(torch.device('cpu'), rank=0, world=1) and process.is_first
-        assert process.from_first('word') == 'word' and process.from_all(3) == [3] and process.highest(1, 0) == (1, 0)
+        assert (
+            process.from_first('word') == 'word'
+            and process.from_all(3) == [3]
+            and process.highest(1, 0) == (1, 0)
+        )
         process.wait()
 
 
@@ -100,7 +110,13 @@ def gradients_of_a_step(folder: Path, sets: Path, process: Process, batch_size: 
     seed_everything(5 + process.rank)
     stage = create_stage('pb_warp', teacher='dm_vton')
     stage.to(torch.float64).train(False)
-    data = {'dataroot': str(sets / 'train'), 'size': (64, 64), 'seed': 2, 'batch_size': batch_size, 'workers': 0}
+    data = {
+        'dataroot': str(sets / 'train'),
+        'size': (64, 64),
+        'seed': 2,
+        'batch_size': batch_size,
+        'workers': 0,
+    }
     settings = TrainSettings(stage='pb_warp', **data)
     loader = create_training_loader(settings, process)
     trainer = Trainer(stage, loader, settings, folder=folder, save_network=None, process=process)
@@ -142,7 +158,9 @@ def train_toy(toy, folder: Path, process: Process, report: dict) -> None:
     whole = toy.make_trainer(folder / 'whole', **options, **validate)
     whole.fit()
     report['same'] = toy.same(toy.everything(whole), toy.everything(rest))
-    report['sum'] = sum(p.double().sum().item() for network in rest.stage.networks.values() for p in network.parameters())
+    report['sum'] = sum(
+        p.double().sum().item() for network in rest.stage.networks.values() for p in network.parameters()
+    )
     try:
         toy.make_trainer(folder / 'diverged', toy.ToyStage(spoil=poison_second), **options).fit()
     except DivergedError as error:
@@ -160,7 +178,9 @@ def validate_together(sets: Path, folder: Path, process: Process) -> float:
     seed_everything(1)
     testset = VITONDataset(sets / 'test', 'test', size=(64, 64))
     student = TryOnPipeline.untrained('dm_vton')
-    return evaluate.Validation(student, testset, process=process, batch_size=1, workers=0)(folder / 'validation')
+    return evaluate.Validation(student, testset, process=process, batch_size=1, workers=0)(
+        folder / 'validation'
+    )
 
 
 def work(folder: Path, sets: Path) -> None:
@@ -170,7 +190,10 @@ def work(folder: Path, sets: Path) -> None:
     torch.set_num_threads(1)
     with join_processes('cpu') as process:
         gradients = gradients_of_a_step(folder, sets, process, batch_size=1)
-        report = {'from_first': process.from_first(f'from {process.rank}'), 'from_all': process.from_all(process.rank)}
+        report = {
+            'from_first': process.from_first(f'from {process.rank}'),
+            'from_all': process.from_all(process.rank),
+        }
         report |= {'highest': process.highest(process.rank, 5 - process.rank)}
         for name in ('run', 'whole', 'diverged'):
             (folder / name).mkdir(exist_ok=True)
@@ -186,7 +209,9 @@ def two(tiny_sets, module_path, one_thread):
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     words = [*torchrun, __file__, str(module_path), str(tiny_sets)]
-    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as launcher:
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as launcher:
         watch = threading.Timer(240, launcher.terminate)  # it ends the processes that it has started
         watch.start()
         output = launcher.communicate()[0]
@@ -206,7 +231,9 @@ def test_two_processes_have_the_gradient_of_one_with_a_batch_as_large_as_both(tw
 
 def test_processes_tell_each_other_what_they_know(two):
     for report in two[1]:
-        assert report['from_first'] == 'from 0' and report['from_all'] == [0, 1] and report['highest'] == [1, 5]
+        assert (
+            report['from_first'] == 'from 0' and report['from_all'] == [0, 1] and report['highest'] == [1, 5]
+        )
 
 
 def test_a_signal_to_one_process_stops_all_at_the_same_step_and_they_go_on_bit_for_bit(two):

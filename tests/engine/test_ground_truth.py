@@ -1,4 +1,6 @@
-"""Scores against the truth: what a perfect result gets, that regions are kept apart, the baseline, and truths that are none."""
+"""Scores against the truth: what a perfect result gets, that regions are kept apart, the baseline, and truths
+that are none.
+"""
 
 import importlib.util
 import json
@@ -75,13 +77,17 @@ def score(
     batch_size: int = 2,
     pictures: bool = True,
 ) -> dict:
-    """Scores by label of a perfect result after `change(result, masks)`; those of `pictures` take most of the time."""
+    """Scores by label of a perfect result after `change(result, masks)`; those of `pictures` take most of the
+    time.
+    """
     dataset = test_set(root)
     truths = find_truths(dataset)
     comparison = Comparison(truths, evaluation, align_corners=align_corners)
     comparison.measures = comparison.measures if pictures else {}
     for batch in create_loader(dataset, batch_size=batch_size, workers=0):
-        masks = torch.stack([truths(*pair).mask for pair in zip(batch['person_name'], batch['garment_name'], strict=True)])
+        masks = torch.stack(
+            [truths(*pair).mask for pair in zip(batch['person_name'], batch['garment_name'], strict=True)]
+        )
         comparison(batch, change(true_result(truths, batch), masks))
     return {score.label: score for score in comparison.scores()}
 
@@ -145,12 +151,16 @@ def test_an_error_outside_a_region_does_not_change_its_score(region, value, draw
         return result._replace(image=worse(result.image, masks == value))
 
     def everywhere(result, masks):
-        return inside(result, masks)._replace(image=worse(inside(result, masks).image, masks != value, seed=1))
+        return inside(result, masks)._replace(
+            image=worse(inside(result, masks).image, masks != value, seed=1)
+        )
 
     def outside(result, masks):
         return result._replace(image=worse(result.image, masks != value))
 
-    first, second, untouched = (values(score(drawn, evaluation, change)) for change in (inside, everywhere, outside))
+    first, second, untouched = (
+        values(score(drawn, evaluation, change)) for change in (inside, everywhere, outside)
+    )
     other = ({*REGIONS} - {region, 'whole'}).pop()
     for measure, best in PERFECT.items():
         assert first[f'{measure} {region}'] == second[f'{measure} {region}'] != best
@@ -160,9 +170,19 @@ def test_an_error_outside_a_region_does_not_change_its_score(region, value, draw
 
 
 def test_what_came_out_from_under_the_old_garment_counts_for_the_whole_only(drawn, evaluation):
-    found = values(score(drawn, evaluation, lambda result, masks: result._replace(image=worse(result.image, masks == CHANGED))))
+    found = values(
+        score(
+            drawn,
+            evaluation,
+            lambda result, masks: result._replace(image=worse(result.image, masks == CHANGED)),
+        )
+    )
     for measure, best in PERFECT.items():
-        assert [found[f'{measure} {region}'] == pytest.approx(best, abs=1e-9) for region in REGIONS] == [False, True, True]
+        assert [found[f'{measure} {region}'] == pytest.approx(best, abs=1e-9) for region in REGIONS] == [
+            False,
+            True,
+            True,
+        ]
 
 
 def test_the_baseline_is_the_garment_pasted_where_its_edge_is(drawn, evaluation):
@@ -171,7 +191,13 @@ def test_the_baseline_is_the_garment_pasted_where_its_edge_is(drawn, evaluation)
     pasted = [np.where(record['edge'] > 0.5, record['color'], record['image']) for record in records]
     still = offset_to_flow(torch.zeros(2, 2, *SIZE))
 
-    found = values(score(drawn, evaluation, lambda result, _: result._replace(image=torch.tensor(np.stack(pasted)), flow=still)))
+    found = values(
+        score(
+            drawn,
+            evaluation,
+            lambda result, _: result._replace(image=torch.tensor(np.stack(pasted)), flow=still),
+        )
+    )
     for label, value in found.items():
         if not label.endswith('baseline'):
             assert value == pytest.approx(found[f'{label} baseline'], rel=1e-9), label
@@ -187,7 +213,9 @@ def test_scores_are_means_over_pairs_whatever_the_batch(root, evaluation):
     for pair in pairs:
         (root / 'test_pairs.txt').write_text(pair)
         alone.append(values(score(root, evaluation, spoil)))
-    assert {label: (alone[0][label] + alone[1][label]) / 2 for label in together} == pytest.approx(together, rel=1e-6)
+    assert {label: (alone[0][label] + alone[1][label]) / 2 for label in together} == pytest.approx(
+        together, rel=1e-6
+    )
 
 
 def test_a_pair_without_a_region_is_left_out_and_said_so(root, evaluation):
@@ -207,7 +235,9 @@ def test_a_pair_without_a_region_is_left_out_and_said_so(root, evaluation):
 
 
 def test_lpips_is_left_out_unless_asked_for_and_unavailable_with_its_reason(drawn, monkeypatch):
-    assert not [label for label in score(drawn, Evaluation([], device=CPU), pictures=False) if 'LPIPS' in label]
+    assert not [
+        label for label in score(drawn, Evaluation([], device=CPU), pictures=False) if 'LPIPS' in label
+    ]
 
     def refuse(**_):
         raise WeightsUnavailable('no network in this test')
@@ -216,14 +246,20 @@ def test_lpips_is_left_out_unless_asked_for_and_unavailable_with_its_reason(draw
     found = score(drawn, Evaluation(['lpips'], device=CPU))
     for region in REGIONS:
         for label in (f'LPIPS {region}', f'LPIPS {region} baseline'):
-            assert found[label].value is None and found[label].reason == 'unavailable: no network in this test'
+            assert (
+                found[label].value is None and found[label].reason == 'unavailable: no network in this test'
+            )
     assert found['SSIM whole'].value == pytest.approx(1)
 
 
-def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, evaluation, tmp_path, monkeypatch):
+def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(
+    drawn, evaluation, tmp_path, monkeypatch
+):
     titles = []
     draw = evaluate.contact_sheet
-    monkeypatch.setattr(evaluate, 'contact_sheet', lambda rows, **words: titles.extend(words['titles']) or draw(rows, **words))
+    monkeypatch.setattr(
+        evaluate, 'contact_sheet', lambda rows, **words: titles.extend(words['titles']) or draw(rows, **words)
+    )
     dataset = test_set(drawn)
     truths = find_truths(dataset)
     comparison = Comparison(truths, evaluation, align_corners=True)
@@ -233,7 +269,11 @@ def test_try_ons_are_compared_before_jpeg_and_the_sheet_shows_the_truth(drawn, e
     assert {score.label: score.value for score in comparison.scores()}['PSNR whole'] == 100
     assert titles == ['person', 'garment', 'warped', 'try-on', 'truth']
     sheet = np.asarray(Image.open(tmp_path / 'contact_sheet.jpg')).astype(float)
-    assert sheet.shape == (26 + 2 * (2 * SIZE[0]) + 4, 2 * (5 * SIZE[1] + 4 * 4), 3)  # small pictures are shown twice as large
+    assert sheet.shape == (
+        26 + 2 * (2 * SIZE[0]) + 4,
+        2 * (5 * SIZE[1] + 4 * 4),
+        3,
+    )  # small pictures are shown twice as large
     true = Image.open(sorted((drawn / 'test_gt' / 'img').iterdir())[0]).resize((2 * SIZE[1], 2 * SIZE[0]))
     assert np.abs(sheet[26 : 26 + 2 * SIZE[0], -2 * SIZE[1] :] - np.asarray(true)).mean() < 5
     assert Image.open(next((tmp_path / 'visualize').iterdir())).size == (4 * SIZE[1] + 3 * 4, SIZE[0])
@@ -256,9 +296,15 @@ def spoiled_truth(kind: str, folder: Path) -> Path:
         'an empty flow': (flow, lambda: flow.write_bytes(b'')),
         'a flow of objects': (flow, lambda: np.save(flow, np.array([{}], dtype=object), allow_pickle=True)),
         'a flow of whole numbers': (flow, lambda: np.save(flow, np.zeros((2, *SIZE), np.int16))),
-        'a flow with its axes in another order': (flow, lambda: np.save(flow, np.zeros((*SIZE, 2), np.float16))),
+        'a flow with its axes in another order': (
+            flow,
+            lambda: np.save(flow, np.zeros((*SIZE, 2), np.float16)),
+        ),
         'a picture of another size': (picture, lambda: Image.new('RGB', (width, height + 32)).save(picture)),
-        'a flow of another size': (flow, lambda: np.save(flow, np.zeros((2, height, width + 32), np.float16))),
+        'a flow of another size': (
+            flow,
+            lambda: np.save(flow, np.zeros((2, height, width + 32), np.float16)),
+        ),
         'a mask of another size': (mask, lambda: Image.new('L', (width // 2, height)).save(mask)),
         'a mask of colours': (mask, lambda: Image.new('RGB', (width, height)).save(mask)),
         'a mask with another value': (mask, lambda: Image.fromarray(grey + 127).save(mask)),
@@ -292,21 +338,33 @@ def test_a_bad_truth_is_refused_in_one_line_before_any_work(kind, root):
     with pytest.raises(DataError, match=WORDS[kind]) as refusal:
         find_truths(test_set(root))
     line = str(refusal.value)
-    assert '1 problem(s)' in line and f'{path.parent.name}/{path.name}' in line and '--no-gt' in line and '\n' not in line
+    assert (
+        '1 problem(s)' in line
+        and f'{path.parent.name}/{path.name}' in line
+        and '--no-gt' in line
+        and '\n' not in line
+    )
     assert find_truths(test_set(root), wanted=False) is None
 
 
 def test_many_bad_truths_are_counted_and_the_first_are_named(root):
     for kind in ('flow', 'mask'):
         shutil.rmtree(root / 'test_gt' / kind)
-    with pytest.raises(DataError, match=r'4 problem\(s\): flow/000000.*; mask/000000.*; flow/000001.*; and 1 more') as refusal:
+    with pytest.raises(
+        DataError, match=r'4 problem\(s\): flow/000000.*; mask/000000.*; flow/000001.*; and 1 more'
+    ) as refusal:
         find_truths(test_set(root))
     assert 'mask/000001' not in str(refusal.value)
 
 
 def test_truths_of_another_size_are_resized_with_the_pictures(tmp_path):
-    """At half the size the true picture still equals the person's in what is kept, and the flow leads to the same places."""
-    root = write_dataset(tmp_path / 'set', train=0, test=2, seed=2, size=(256, 192), progress=False) / 'VITON_test'
+    """At half the size the true picture still equals the person's in what is kept, and the flow leads to the
+    same places.
+    """
+    root = (
+        write_dataset(tmp_path / 'set', train=0, test=2, seed=2, size=(256, 192), progress=False)
+        / 'VITON_test'
+    )
     full, half = (VITONDataset(root, 'test', size=size) for size in ((256, 192), (128, 96)))
     (person, garment), truths = half.pairs[0], find_truths(half)
     truth, large = truths(person, garment), find_truths(full)(person, garment)
@@ -335,7 +393,9 @@ def test_truths_are_taken_where_they_are_unless_told_otherwise(root):
 
 @pytest.fixture(scope='module')
 def run_script():
-    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its path."""
+    """test.py's main function. Its name is also that of a package of Python's own, so it is loaded by its
+    path.
+    """
     spec = importlib.util.spec_from_file_location('try_on_script', Path(__file__).parents[2] / 'test.py')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -354,14 +414,28 @@ def weights(module_path) -> list[str]:
 
 def arguments(root: Path, weights: list[str], project: Path, *more) -> list[str]:
     size = [str(side) for side in SIZE]
-    line = ['--dataroot', str(root), *weights, '--project', str(project), '--device', 'cpu', '--workers', '0', '--size', *size]
+    line = [
+        '--dataroot',
+        str(root),
+        *weights,
+        '--project',
+        str(project),
+        '--device',
+        'cpu',
+        '--workers',
+        '0',
+        '--size',
+        *size,
+    ]
     return [*line, *more]
 
 
 def test_the_script_reports_every_score_beside_its_baseline(run_script, weights, drawn, tmp_path, capsys):
     run_script(arguments(drawn, weights, tmp_path, '--metrics', 'ssim'))
     metrics = json.loads((tmp_path / 'exp' / 'results' / 'metrics.json').read_text())['metrics']
-    for label in [f'{measure} {region}' for measure in ('SSIM', 'PSNR') for region in REGIONS] + ['warp error']:
+    for label in [f'{measure} {region}' for measure in ('SSIM', 'PSNR') for region in REGIONS] + [
+        'warp error'
+    ]:
         for each in (label, f'{label} baseline'):
             assert np.isfinite(metrics[each]['value']) and '2 of 2 pairs' in metrics[each]['protocol'], each
     assert metrics['SSIM whole']['value'] < 0.9 and 1 < metrics['warp error']['value'] < 50
@@ -372,7 +446,9 @@ def test_the_script_reports_every_score_beside_its_baseline(run_script, weights,
 
 def test_the_script_goes_without_truths_where_told_to(run_script, weights, drawn, tmp_path):
     run_script(arguments(drawn, weights, tmp_path, '--metrics', 'ssim', '--no-gt'))
-    assert list(json.loads((tmp_path / 'exp' / 'results' / 'metrics.json').read_text())['metrics']) == ['SSIM']
+    assert list(json.loads((tmp_path / 'exp' / 'results' / 'metrics.json').read_text())['metrics']) == [
+        'SSIM'
+    ]
     assert Image.open(tmp_path / 'exp' / 'results' / 'contact_sheet.jpg').width == 2 * (4 * SIZE[1] + 3 * 4)
 
 

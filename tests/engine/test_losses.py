@@ -1,4 +1,6 @@
-"""The losses against slow versions that go by the definitions, in NumPy and sample by sample; VGG19's file and its errors."""
+"""The losses against slow versions that go by the definitions, in NumPy and sample by sample; VGG19's file
+and its errors.
+"""
 
 import os
 import re
@@ -38,7 +40,9 @@ def make_levels(generator: torch.Generator) -> tuple[WarpLevel, ...]:
         return torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1
 
     return tuple(
-        WarpLevel(draw(3, n, 2), draw(1, n, 2), draw(2, n, 2), draw(2, n), draw(2, n), draw(256, n), draw(256, n))
+        WarpLevel(
+            draw(3, n, 2), draw(1, n, 2), draw(2, n, 2), draw(2, n), draw(2, n), draw(256, n), draw(256, n)
+        )
         for n in range(LEVELS)
     )
 
@@ -62,8 +66,12 @@ def picture(generator):
 
 
 def slow_tv(x: np.ndarray) -> float:
-    vertical = [abs(x[b, c, i + 1, j] - x[b, c, i, j]) for b, c, i, j in np.ndindex(*x.shape) if i + 1 < x.shape[2]]
-    horizontal = [abs(x[b, c, i, j + 1] - x[b, c, i, j]) for b, c, i, j in np.ndindex(*x.shape) if j + 1 < x.shape[3]]
+    vertical = [
+        abs(x[b, c, i + 1, j] - x[b, c, i, j]) for b, c, i, j in np.ndindex(*x.shape) if i + 1 < x.shape[2]
+    ]
+    horizontal = [
+        abs(x[b, c, i, j + 1] - x[b, c, i, j]) for b, c, i, j in np.ndindex(*x.shape) if j + 1 < x.shape[3]
+    ]
     return np.mean(vertical) + np.mean(horizontal)
 
 
@@ -137,7 +145,9 @@ def test_the_distillation_counts_only_samples_with_an_open_gate(gate, levels, ge
 
 def test_a_closed_gate_lets_no_gradient_through(levels, generator):
     student = tuple(WarpLevel(*(x.requires_grad_() for x in level)) for level in levels)
-    terms = distillation_terms(make_levels(generator), student, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64))
+    terms = distillation_terms(
+        make_levels(generator), student, torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64)
+    )
     sum(terms.values()).backward()
     for level in student[2:]:
         for x in (level.flow, level.condition_feature, level.cloth_feature):
@@ -182,7 +192,10 @@ def test_the_skin_terms_see_the_skin_alone(late, l1_weight, vgg_weight, picture)
     rendered, person, skin = picture(), picture(), (picture(1) > 0.5).double()
     terms = skin_terms(rendered, person, skin, distance, late=late)
     r, p = (x.numpy() * skin.numpy() for x in (rendered, person))
-    expected = {'skin_l1': l1_weight * np.abs(r - p).mean(), 'skin_vgg': vgg_weight * ((r - 2 * p) ** 2).mean()}
+    expected = {
+        'skin_l1': l1_weight * np.abs(r - p).mean(),
+        'skin_vgg': vgg_weight * ((r - 2 * p) ** 2).mean(),
+    }
     assert {name: x.item() for name, x in terms.items()} == pytest.approx(expected, rel=1e-12)
 
 
@@ -222,7 +235,9 @@ def torchvision_features():
 
 def whole(features) -> dict[str, torch.Tensor]:
     """The state dict of a whole VGG19 around its features, with a classifier that is small."""
-    return {f'features.{name}': x for name, x in features.state_dict().items()} | {'classifier.0.bias': torch.zeros(2)}
+    return {f'features.{name}': x for name, x in features.state_dict().items()} | {
+        'classifier.0.bias': torch.zeros(2)
+    }
 
 
 @pytest.fixture
@@ -239,12 +254,17 @@ def test_vgg_has_the_names_of_torchvision_up_to_relu5_1(torchvision_features):
 
 def test_the_perceptual_distance_is_that_of_torchvisions_features(torchvision_features, vgg_file, picture):
     loss = VGGLoss(vgg_file)
-    a, b = picture()[:1, :, :32, :24].float(), picture()[:1, :, :32, :24].float()  # 24 / 16 is odd: pools round up
+    a, b = (
+        picture()[:1, :, :32, :24].float(),
+        picture()[:1, :, :32, :24].float(),
+    )  # 24 / 16 is odd: pools round up
     expected, x, y = 0.0, a, b
     with torch.no_grad():
         for place, layer in enumerate(torchvision_features):
             x, y = layer(x), layer(y)
-            expected += {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1}.get(place, 0) * (x - y).abs().mean().item()
+            expected += {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 20: 1 / 4, 29: 1}.get(place, 0) * (
+                x - y
+            ).abs().mean().item()
     assert loss(a, b).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -277,7 +297,9 @@ def test_imagenet_weights_come_by_torchvisions_own_way(monkeypatch, torchvision_
     assert torch.equal(VGGLoss().vgg[28].weight, torchvision_features[28].weight)
 
 
-@pytest.mark.parametrize('failure', [URLError('no route'), RuntimeError('invalid hash value\nsecond line'), OSError()])
+@pytest.mark.parametrize(
+    'failure', [URLError('no route'), RuntimeError('invalid hash value\nsecond line'), OSError()]
+)
 def test_a_failed_download_says_in_one_line_which_option_helps(monkeypatch, failure):
     def fail(*_, **options):
         raise failure

@@ -45,7 +45,9 @@ def inception_file(tmp_path_factory):
     network.Mixed_7c = inception.FIDInceptionE_2(2048)
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(layer.weight)  # signals that reach the end: distances that are not rounding
+            torch.nn.init.kaiming_normal_(
+                layer.weight
+            )  # signals that reach the end: distances that are not rounding
         elif isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None  # running statistics are those of the one batch
     with torch.no_grad():
@@ -58,7 +60,9 @@ def inception_file(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def vgg16_file(tmp_path_factory):
-    """Made-up VGG16 weights in torchvision's format: the convs, and a small stand-in for the classifier, which nobody reads."""
+    """Made-up VGG16 weights in torchvision's format: the convs, and a small stand-in for the classifier,
+    which nobody reads.
+    """
     from torchvision.models import vgg16
 
     torch.manual_seed(0)
@@ -97,7 +101,9 @@ def half_as_bright(folder, target):
 
 
 def test_fid_equals_the_librarys_own(inception_file, tmp_path):
-    """Batch norm by running statistics: pictures normalised by their own would be half as bright without a trace."""
+    """Batch norm by running statistics: pictures normalised by their own would be half as bright without a
+    trace.
+    """
     from pytorch_fid import fid_score, inception
 
     scipy_linalg = pytest.importorskip('scipy.linalg')
@@ -107,7 +113,9 @@ def test_fid_equals_the_librarys_own(inception_file, tmp_path):
     second = half_as_bright(first, tmp_path / 'b')
     create = create_inception(weights=inception_file, device=CPU)
     with _hub_file(inception.FID_WEIGHTS_URL, inception_file):
-        expected = fid_score.calculate_fid_given_paths([str(first), str(second)], 50, CPU, 2048, num_workers=0)
+        expected = fid_score.calculate_fid_given_paths(
+            [str(first), str(second)], 50, CPU, 2048, num_workers=0
+        )
     assert expected > 1
     assert create.fid(first, second) == pytest.approx(expected, rel=1e-6)
 
@@ -117,9 +125,15 @@ def test_features_are_the_librarys_whatever_the_batch_and_the_mode(inception_fil
     folder = write_pictures(tmp_path / 'a', 0)
     alike = inception.features(folder).copy()
     Image.new('RGB', (30, 40), 'red').save(folder / '9.png')  # another size: one picture a batch from here on
-    pictures = np.stack([np.asarray(Image.open(file)) for file in sorted(folder.glob('?.png')) if file.stem != '9'])
+    pictures = np.stack(
+        [np.asarray(Image.open(file)) for file in sorted(folder.glob('?.png')) if file.stem != '9']
+    )
     with torch.no_grad():
-        expected = inception.network.eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)[0].flatten(1).numpy()
+        expected = (
+            inception.network.eval()(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255)[0]
+            .flatten(1)
+            .numpy()
+        )
     assert alike.shape == (3, 2048) and alike.std(axis=0).max() > 1e-3
     rounding = {'rtol': 1e-4, 'atol': 1e-3}  # float32 through 94 layers, in another layout of memory
     np.testing.assert_allclose(alike, expected, **rounding)
@@ -130,7 +144,8 @@ def test_features_are_the_librarys_whatever_the_batch_and_the_mode(inception_fil
 def test_features_are_computed_once_for_a_folder_that_does_not_change(tmp_path, monkeypatch):
     passes = []
     monkeypatch.setattr(
-        'pytorch_fid.fid_score.get_activations', lambda files, *_, **__: passes.append(files[0].parent.name) or np.eye(len(files))
+        'pytorch_fid.fid_score.get_activations',
+        lambda files, *_, **__: passes.append(files[0].parent.name) or np.eye(len(files)),
     )
     inception = Inception(torch.nn.Identity(), device=CPU)
     real, made = write_pictures(tmp_path / 'real', 0), write_pictures(tmp_path / 'made', 1)
@@ -147,10 +162,15 @@ def test_the_frechet_distance_equals_the_librarys_and_needs_no_scipy(counts, mon
     from pytorch_fid import fid_score
 
     rng = np.random.default_rng(0)
-    real, made = rng.normal(size=(counts[0], 16)), rng.normal(size=(counts[1], 16)) @ rng.normal(size=(16, 16)) + 1
+    real, made = (
+        rng.normal(size=(counts[0], 16)),
+        rng.normal(size=(counts[1], 16)) @ rng.normal(size=(16, 16)) + 1,
+    )
     expected = None
     if 'disp' in inspect.signature(fid_score.linalg.sqrtm).parameters:
-        moments = [part for sample in (real, made) for part in (sample.mean(axis=0), np.cov(sample, rowvar=False))]
+        moments = [
+            part for sample in (real, made) for part in (sample.mean(axis=0), np.cov(sample, rowvar=False))
+        ]
         expected = fid_score.calculate_frechet_distance(*moments)
 
     def without_disp(matrix):
@@ -171,7 +191,9 @@ def test_kid_is_the_unbiased_discrepancy_of_a_cubic_kernel():
     def kernel(x, y):
         return (x @ y / 8 + 1) ** 3
 
-    own = [sum(kernel(x[i], x[j]) for i in range(6) for j in range(6) if i != j) / 30 for x in (first, second)]
+    own = [
+        sum(kernel(x[i], x[j]) for i in range(6) for j in range(6) if i != j) / 30 for x in (first, second)
+    ]
     cross = sum(kernel(x, y) for x in first for y in second) / 36
     assert kernel_distance(first, second) == pytest.approx(sum(own) - 2 * cross, rel=1e-9)
     before = torch.get_rng_state()
@@ -187,7 +209,9 @@ def test_a_distance_of_distributions_needs_two_pictures(inception_file, tmp_path
         inception.features(write_pictures(tmp_path / 'a', 0, count=1))
 
 
-def test_networks_that_are_only_evaluated_are_in_eval_mode(inception_file, vgg16_file, small_checkpoints, monkeypatch):
+def test_networks_that_are_only_evaluated_are_in_eval_mode(
+    inception_file, vgg16_file, small_checkpoints, monkeypatch
+):
     """Inception, LPIPS with its trunk and dropout, VGG19, the frozen teacher, a loaded student."""
     from engine.losses import VGGLoss
     from engine.stages import create_stage
@@ -204,7 +228,10 @@ def test_networks_that_are_only_evaluated_are_in_eval_mode(inception_file, vgg16
         'student': TryOnPipeline.from_checkpoints(**files),
         'untrained': TryOnPipeline.untrained('dm_vton'),
     }
-    training = {name: [module for module in network.modules() if module.training] for name, network in networks.items()}
+    training = {
+        name: [module for module in network.modules() if module.training]
+        for name, network in networks.items()
+    }
     assert training == {name: [] for name in networks}
     stage.train(True)
     assert not stage.teacher.training and not stage.perceptual.training and stage.networks['pf_gen'].training
@@ -225,7 +252,9 @@ def test_weights_in_the_cache_are_used_without_a_network(inception_file, vgg16_f
     create_lpips(device=CPU)
 
 
-@pytest.mark.parametrize('create, option', [(create_inception, '--fid_weights'), (create_lpips, '--lpips_weights')])
+@pytest.mark.parametrize(
+    'create, option', [(create_inception, '--fid_weights'), (create_lpips, '--lpips_weights')]
+)
 def test_without_a_network_the_reason_names_the_option_that_helps(create, option, no_network):
     with pytest.raises(WeightsUnavailable, match=f'cannot be downloaded .*no network.* {option} PATH'):
         create(device=CPU)
@@ -261,7 +290,9 @@ def test_lpips_equals_the_library_with_the_same_trunk(vgg16_file, monkeypatch):
     first, second = torch.rand(2, 1, 3, 32, 32) * 2 - 1
     network = vgg16(weights=None)
     state = torch.load(vgg16_file, weights_only=True)
-    network.features.load_state_dict({key.removeprefix('features.'): state[key] for key in state if 'features' in key})
+    network.features.load_state_dict(
+        {key.removeprefix('features.'): state[key] for key in state if 'features' in key}
+    )
     monkeypatch.setattr('lpips.pretrained_networks.tv.vgg16', lambda pretrained: network)
     expected = lpips.LPIPS(net='vgg', version='0.1', verbose=False)(first, second).item()
     assert create_lpips(weights=vgg16_file, device=CPU)(first, second) == pytest.approx(expected, rel=1e-5)
@@ -309,7 +340,10 @@ def test_a_mean_runs_over_all_pairs_and_resizes_the_photograph_to_the_try_on(tmp
     Image.new('RGB', (48, 64), (255, 0, 0)).save(tmp_path / 'photo.png')
     Image.new('RGB', (24, 32), (255, 0, 0)).save(tmp_path / 'same.png')
     Image.new('RGB', (24, 32), (0, 0, 0)).save(tmp_path / 'black.png')
-    pairs = [(tmp_path / 'photo.png', tmp_path / 'same.png'), (tmp_path / 'photo.png', tmp_path / 'black.png')]
+    pairs = [
+        (tmp_path / 'photo.png', tmp_path / 'same.png'),
+        (tmp_path / 'photo.png', tmp_path / 'black.png'),
+    ]
     assert mean_over(pairs, lambda a, b: (a - b).abs().mean().item()) == pytest.approx((0 + 2 / 3) / 2)
     assert load_picture(tmp_path / 'photo.png').shape == (1, 3, 64, 48)
 
@@ -333,7 +367,9 @@ def test_a_picture_is_read_as_the_pipeline_reads_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera lay on its side
     Image.fromarray(np.rot90(upright).copy()).save(tmp_path / 'turned.png', exif=exif)
-    np.testing.assert_array_equal(load_picture(tmp_path / 'turned.png')[0, 0].numpy() > 0, upright[..., 0] > 0)
+    np.testing.assert_array_equal(
+        load_picture(tmp_path / 'turned.png')[0, 0].numpy() > 0, upright[..., 0] > 0
+    )
     Image.new('RGBA', (4, 6), (0, 0, 0, 0)).save(tmp_path / 'clear.png')
     assert load_picture(tmp_path / 'clear.png').min() == 1
 

@@ -1,4 +1,6 @@
-"""Each stage learns four records by heart: its loss falls, and the warped garment and the try-on come closer to the picture."""
+"""Each stage learns four records by heart: its loss falls, and the warped garment and the try-on come closer
+to the picture.
+"""
 
 from statistics import mean
 
@@ -11,7 +13,10 @@ from engine.stages import STAGES, create_stage
 from synthetic.dataset import write_dataset
 
 PUBLISHED = [name for name in STAGES if not name.endswith('truth')]  # the others: tests/engine/test_truths.py
-LEARNING_RATE, WARM_UP = 1e-3, 10  # steps that the learning rate takes to rise; without them the flow leaves the picture
+LEARNING_RATE, WARM_UP = (
+    1e-3,
+    10,
+)  # steps that the learning rate takes to rise; without them the flow leaves the picture
 # Below 128 x 96 the curvature of the coarse flows, a pixel of which is large, is half of the loss and stays.
 BRIEF = {'size': (64, 64), 'steps': 8, 'falls_to': 0.95}
 WHOLE = {'size': (128, 96), 'steps': 150, 'falls_to': 0.5}  # by --slow: ten minutes a stage
@@ -35,7 +40,9 @@ def test_a_stage_overfits_four_records(name, request, tmp_path):
         result = stage.step(batch, epoch=1)
         result.loss.backward()
         optimizer.step()
-        steps.append({'loss': result.loss.item()} | {term: value.item() for term, value in result.terms.items()})
+        steps.append(
+            {'loss': result.loss.item()} | {term: value.item() for term, value in result.terms.items()}
+        )
 
     last = {term: mean(step[term] for step in steps[-3:]) for term in steps[0]}
     fitted = {'gen', 'tryon_l1', 'rendered_l1'} if name.endswith('e2e') else {'loss', 'edge_l1'}

@@ -1,4 +1,6 @@
-"""Scores on photographs: hand-made pictures with known answers, the two trivial networks, and test.py's tables."""
+"""Scores on photographs: hand-made pictures with known answers, the two trivial networks, and test.py's
+tables.
+"""
 
 import json
 
@@ -30,7 +32,9 @@ BODY = (slice(16, 48), slice(16, 48))
 
 
 def write_set(root, *, own_list=True, labels=True):
-    """Three persons in squares of their own garment's colour on grey; garments are the same squares on white."""
+    """Three persons in squares of their own garment's colour on grey; garments are the same squares on
+    white.
+    """
     for kind in ('img', 'color', 'edge', 'label'):
         (root / f'test_{kind}').mkdir(parents=True)
     for number, colour in enumerate([(200, 30, 30), (30, 200, 30), (30, 30, 200)]):
@@ -51,7 +55,9 @@ def write_set(root, *, own_list=True, labels=True):
             path.unlink()
         (root / 'test_label').rmdir()
     for name, pairs in lists.items():
-        (root / name).write_text(''.join(f'{person:06}_0.png {garment:06}_1.png\n' for person, garment in pairs))
+        (root / name).write_text(
+            ''.join(f'{person:06}_0.png {garment:06}_1.png\n' for person, garment in pairs)
+        )
     return root
 
 
@@ -93,8 +99,12 @@ def test_l1_and_iou_of_a_shifted_garment_by_hand():
     worn, edge = square(slice(16, 48), slice(16, 48)), square(slice(16, 48), slice(32, 64))
     dressing = Dressing(person, person + 0.25, edge.float(), edge)
     scores = score_worn(person, worn, dressing)
-    assert scores['worn garment IoU'] == pytest.approx(16 / 48) and scores['worn garment L1'] == pytest.approx(0.25)
-    outside = score_worn(person, worn, dressing._replace(edge=torch.zeros_like(edge).float(), shown=edge & False))
+    assert scores['worn garment IoU'] == pytest.approx(16 / 48) and scores[
+        'worn garment L1'
+    ] == pytest.approx(0.25)
+    outside = score_worn(
+        person, worn, dressing._replace(edge=torch.zeros_like(edge).float(), shown=edge & False)
+    )
     assert outside == {'worn garment IoU': 0}
 
 
@@ -112,8 +122,10 @@ def test_left_over_counts_pixels_that_look_as_before(offset, expected):
     person, worn = torch.zeros(1, 3, *SIZE), square(slice(0, 32), slice(0, 64))
     shown = square(slice(0, 16), slice(0, 64))
     image = person.clone()
-    image[:, 1] += offset    # one channel is enough
-    assert score_left_over(person, worn, Dressing(image, person, shown.float(), shown)) == {'left over': expected}
+    image[:, 1] += offset  # one channel is enough
+    assert score_left_over(person, worn, Dressing(image, person, shown.float(), shown)) == {
+        'left over': expected
+    }
 
 
 def test_few_bare_pixels_do_not_count():
@@ -145,9 +157,13 @@ def test_what_a_list_lacks_is_not_scored(tmp_path):
     whole = {'worn garment IoU', 'round trip SSIM', 'left over'}
     root = write_set(tmp_path / 'a', own_list=False)
     assert whole & set(score_photographs(idle, root, size=SIZE)) == {'left over'}
-    dataset = VITONDataset(write_set(tmp_path / 'b'), 'test', size=SIZE, pairs=tmp_path / 'b' / 'test_pairs_own.txt')
+    dataset = VITONDataset(
+        write_set(tmp_path / 'b'), 'test', size=SIZE, pairs=tmp_path / 'b' / 'test_pairs_own.txt'
+    )
     collect = RealScores(dataset, idle)
-    batch = {key: value[None] if isinstance(value, torch.Tensor) else [value] for key, value in dataset[0].items()}
+    batch = {
+        key: value[None] if isinstance(value, torch.Tensor) else [value] for key, value in dataset[0].items()
+    }
     collect(batch, idle(*(batch[key] for key in ('image', 'color', 'edge'))))
     labels = {score.label for score in collect.scores()}
     assert whole & labels == {'worn garment IoU'} and 'worn garment IoU baseline' in labels
@@ -169,7 +185,9 @@ def test_scores_come_only_with_parsing_and_a_missing_map_is_told_before_work(tmp
 def test_each_score_says_its_protocol_and_has_a_baseline(tmp_path):
     dataset = VITONDataset(write_set(tmp_path / 'set'), 'test', size=SIZE)
     collect = RealScores(dataset, idle)
-    batch = {key: value[None] if isinstance(value, torch.Tensor) else [value] for key, value in dataset[0].items()}
+    batch = {
+        key: value[None] if isinstance(value, torch.Tensor) else [value] for key, value in dataset[0].items()
+    }
     collect(batch, idle(*(batch[key] for key in ('image', 'color', 'edge'))))
     scores = {score.label: score for score in collect.scores()}
     assert set(PROTOCOLS) <= set(scores)
@@ -178,7 +196,9 @@ def test_each_score_says_its_protocol_and_has_a_baseline(tmp_path):
     assert json.dumps({label: score.value for label, score in scores.items()})
 
 
-@pytest.mark.parametrize('box', [(slice(20, 40), slice(10, 30)), (slice(0, 25), slice(30, 64)), (slice(40, 41), slice(3, 4))])
+@pytest.mark.parametrize(
+    'box', [(slice(20, 40), slice(10, 30)), (slice(0, 25), slice(30, 64)), (slice(40, 41), slice(3, 4))]
+)
 def test_ssim_of_a_region_is_the_same_on_the_cut_pictures(box):
     torch.manual_seed(0)
     first, second = torch.rand(2, 1, 3, *SIZE) * 2 - 1

@@ -1,6 +1,7 @@
 """A training under torchrun whose worker is killed: the restarted one goes on by `--resume auto`.
 
-Run by torchrun, this file is what the worker does; run by pytest, it starts torchrun and looks at what is left.
+Run by torchrun, this file is what the worker does; run by pytest, it starts torchrun and looks at what is
+left.
 """
 
 import os
@@ -14,7 +15,10 @@ import torch
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.usefixtures('one_thread')
-OPTIONS = '--size 64 64 --batch_size 2 --workers 0 --teacher dm_vton --vgg_weights none --device cpu --sample_step 0'
+OPTIONS = (
+    '--size 64 64 --batch_size 2 --workers 0 --teacher dm_vton --vgg_weights none --device cpu '
+    '--sample_step 0'
+)
 OPTIONS += ' --niter 1 --niter_decay 1 --name run'  # two epochs of two steps
 KILLED_AT = 3  # in the second epoch, after the first one has been saved
 
@@ -41,7 +45,14 @@ def test_a_killed_worker_is_restarted_and_ends_as_the_unbroken_run(tiny_sets, tm
     from engine.saving import read_state
 
     options = [*OPTIONS.split(), '--dataroot', str(tiny_sets / 'train'), '--resume', 'auto']
-    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=1', '--max-restarts=1']
+    torchrun = [
+        sys.executable,
+        '-m',
+        'torch.distributed.run',
+        '--standalone',
+        '--nproc_per_node=1',
+        '--max-restarts=1',
+    ]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     words = [*torchrun, __file__, *options, '--project', str(tmp_path / 'killed')]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=400)

@@ -40,7 +40,13 @@ def student_stage():
 
 def test_a_written_network_describes_itself(teacher_files):
     _, info = load_network(teacher_files['pb_warp'], part='warp', role='teacher')
-    assert (info.network, info.family, info.align_corners, info.size, info.epoch) == ('mobile_afwm', 'dm_vton', True, (64, 64), 4)
+    assert (info.network, info.family, info.align_corners, info.size, info.epoch) == (
+        'mobile_afwm',
+        'dm_vton',
+        True,
+        (64, 64),
+        4,
+    )
     _, info = load_network(teacher_files['pb_gen'], part='generator', role='teacher')
     assert (info.network, info.align_corners) == ('mobile_unet', None)
 
@@ -49,7 +55,9 @@ def test_given_weights_are_loaded_and_what_is_odd_is_remarked_upon(teacher_files
     remarks = load_weights(student_stage, settings_of('pf_e2e', teacher_files))
     for name, path in teacher_files.items():
         expected = torch.load(path, weights_only=True)['model']
-        assert all(torch.equal(x, expected[key]) for key, x in student_stage.networks[name].state_dict().items())
+        assert all(
+            torch.equal(x, expected[key]) for key, x in student_stage.networks[name].state_dict().items()
+        )
     assert len(remarks) == 2
     assert 'pb_warp.pt was trained with align_corners on, this run has it off' in remarks[0]
     assert remarks[1].startswith('no --pf_warp_checkpoint: pf_warp starts untrained')
@@ -69,7 +77,9 @@ def test_a_resumed_run_needs_its_frozen_networks_only(teacher_files, student_sta
         ({'pb_warp': 'pb_gen'}, 'are the two files swapped'),
     ],
 )
-def test_a_missing_teacher_and_a_wrong_file_are_refused_in_one_line(teacher_files, student_stage, changes, words):
+def test_a_missing_teacher_and_a_wrong_file_are_refused_in_one_line(
+    teacher_files, student_stage, changes, words
+):
     paths = teacher_files | {name: other and teacher_files[other] for name, other in changes.items()}
     with pytest.raises(UserError, match=words) as caught:
         load_weights(student_stage, settings_of('pf_e2e', paths))

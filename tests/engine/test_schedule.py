@@ -4,13 +4,22 @@ import pytest
 import torch
 from torch import nn
 
-from engine.schedule import OPTIMIZERS, create_optimizer, decay_factor, load_optimizer, parameters_of, set_learning_rates
+from engine.schedule import (
+    OPTIMIZERS,
+    create_optimizer,
+    decay_factor,
+    load_optimizer,
+    parameters_of,
+    set_learning_rates,
+)
 from utils.errors import UserError
 
 
 def make(name: str = 'Adam', *, lr: float = 0.1, momentum: float = 0.5):
     networks = {'warp': nn.Linear(2, 1), 'gen': nn.Linear(2, 1)}
-    return create_optimizer(name, networks, lr=lr, momentum=momentum, lr_scale={'warp': 0.2, 'gen': 1.0}), networks
+    return create_optimizer(
+        name, networks, lr=lr, momentum=momentum, lr_scale={'warp': 0.2, 'gen': 1.0}
+    ), networks
 
 
 def test_the_factor_is_one_for_niter_epochs_and_falls_in_equal_steps_after_them():
@@ -21,7 +30,8 @@ def test_the_factor_is_one_for_niter_epochs_and_falls_in_equal_steps_after_them(
 
 
 @pytest.mark.parametrize(
-    ('niter', 'niter_decay', 'factors'), [(3, 0, [1, 1, 1, 1, 0]), (0, 4, [1, 0.75, 0.5, 0.25, 0]), (1, 1, [1, 1, 0, 0, 0])]
+    ('niter', 'niter_decay', 'factors'),
+    [(3, 0, [1, 1, 1, 1, 0]), (0, 4, [1, 0.75, 0.5, 0.25, 0]), (1, 1, [1, 1, 0, 0, 0])],
 )
 def test_either_number_of_epochs_may_be_none_at_all(niter, niter_decay, factors):
     assert [decay_factor(finished, niter=niter, niter_decay=niter_decay) for finished in range(5)] == factors
@@ -33,7 +43,9 @@ def test_each_network_has_its_share_of_the_rate_and_both_follow_the_factor(name)
     assert [group['lr'] for group in optimizer.param_groups] == pytest.approx([0.02, 0.1])
     assert set_learning_rates(optimizer, 0.5) == pytest.approx({'warp': 0.01, 'gen': 0.05})
     assert set_learning_rates(optimizer, 1.0) == pytest.approx({'warp': 0.02, 'gen': 0.1})
-    assert set(map(id, parameters_of(optimizer))) == {id(p) for network in networks.values() for p in network.parameters()}
+    assert set(map(id, parameters_of(optimizer))) == {
+        id(p) for network in networks.values() for p in network.parameters()
+    }
 
 
 def test_the_settings_are_those_of_the_paper():

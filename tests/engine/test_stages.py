@@ -1,4 +1,6 @@
-"""The four training stages: every combination of families learns, the teacher does not, a step is the sum of its terms."""
+"""The four training stages: every combination of families learns, the teacher does not, a step is the sum of
+its terms.
+"""
 
 import functools
 import itertools
@@ -25,7 +27,15 @@ TRAINED = {
     'pf_e2e': {'pf_warp': 0.2, 'pf_gen': 1.0},
 }
 FROZEN = {'pb_warp': (), 'pb_e2e': (), 'pf_warp': ('pb_warp', 'pb_gen'), 'pf_e2e': ('pb_warp', 'pb_gen')}
-WARP_TERMS = ('offset_tv', 'cloth_l1', 'cloth_vgg', 'edge_l1', 'flow_curvature', 'distil_feature', 'distil_flow')
+WARP_TERMS = (
+    'offset_tv',
+    'cloth_l1',
+    'cloth_vgg',
+    'edge_l1',
+    'flow_curvature',
+    'distil_feature',
+    'distil_flow',
+)
 
 
 def distance(picture, target):
@@ -35,7 +45,8 @@ def distance(picture, target):
 
 @pytest.fixture(scope='module', autouse=True)
 def small_and_kept_networks():
-    """FS-VTON's style convs made for 64 x 64, and each network made once a role: to draw its weights takes a second.
+    """FS-VTON's style convs made for 64 x 64, and each network made once a role: to draw its weights takes a
+    second.
 
     The networks at their own size are the business of the parity tests.
     """
@@ -69,7 +80,9 @@ def record(batch):
 
 
 def make_stage(name, **options):
-    """A stage whose networks are as new: the kept ones lose gradients and frozen parameters of the test before."""
+    """A stage whose networks are as new: the kept ones lose gradients and frozen parameters of the test
+    before.
+    """
     stage = create_stage(name, **{'teacher': 'dm_vton', 'niter': NITER, 'perceptual': distance, **options})
     for module in stage.modules.values():
         module.requires_grad_(True)
@@ -79,7 +92,9 @@ def make_stage(name, **options):
 
 
 class Wrapper(nn.Module):
-    """Counts how often the module it wraps is called, through its forward as DistributedDataParallel needs."""
+    """Counts how often the module it wraps is called, through its forward as DistributedDataParallel
+    needs.
+    """
 
     def __init__(self, module):
         super().__init__()
@@ -162,7 +177,10 @@ def test_the_panels_are_pictures_that_hold_no_graph(name, steps):
     panels = steps(name).result.panels
     assert {'person', 'cloth', 'warped_cloth', 'edge', 'worn_mask', 'preserved', 'densepose'} <= panels.keys()
     assert ('bare_arms' in panels, 'skin_mask' in panels) == (name == 'pb_e2e', name == 'pf_e2e')
-    assert panels['edge'].unique().tolist() == [-1, 1] and len(panels['densepose'].flatten(2).unique(dim=2)[0, 0]) > 2
+    assert (
+        panels['edge'].unique().tolist() == [-1, 1]
+        and len(panels['densepose'].flatten(2).unique(dim=2)[0, 0]) > 2
+    )
     assert ('tryon' in panels) == name.endswith('e2e') and ('fake_person' in panels) == name.startswith('pf')
     for key, picture in panels.items():
         assert picture.shape == (2, 3, SIZE, SIZE) and not picture.requires_grad, key
@@ -263,7 +281,9 @@ def test_the_skin_is_where_the_fake_garment_lies_and_the_person_wears_none(recor
     with torch.no_grad():
         stage.step(record, 1)
     skin = stage.teacher(inputs).fake_edge * (1 - inputs.person_cloth_mask)
-    assert (skin > 0).any() and (inputs.person_cloth_mask > 0).any(), 'without both the comparison says nothing'
+    assert (skin > 0).any() and (inputs.person_cloth_mask > 0).any(), (
+        'without both the comparison says nothing'
+    )
     _, target = perceived[-1]
     torch.testing.assert_close(target, inputs.person * skin)
 
@@ -275,7 +295,9 @@ def test_the_skin_weighs_twice_once_the_learning_rate_decays(record):
     for key in early:
         if key in ('gen', 'open_gates') or key.startswith('distil'):
             continue
-        torch.testing.assert_close(late[key], (2 if key.startswith('skin') else 1) * early[key], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            late[key], (2 if key.startswith('skin') else 1) * early[key], rtol=1e-4, atol=1e-6
+        )
     assert early['skin_l1'] > 0 and early['skin_vgg'] > 0
 
 
@@ -285,7 +307,9 @@ def test_a_frozen_network_stays_in_eval_mode_and_a_trained_one_does_not(batch):
     assert not any(network.training for network in stage.networks.values())
     stage.networks['pb_gen'].train()
     stage.train()
-    modes = {name: {module.training for module in network.modules()} for name, network in stage.networks.items()}
+    modes = {
+        name: {module.training for module in network.modules()} for name, network in stage.networks.items()
+    }
     assert modes == {'pb_warp': {False}, 'pb_gen': {False}, 'pf_warp': {True}, 'pf_gen': {True}}
     before = {name: x.clone() for name, x in stage.teacher.state_dict().items()}
     student = stage.networks['pf_warp'].state_dict()['image_mobile.first_layer.1.running_mean'].clone()
@@ -303,7 +327,9 @@ def test_only_a_trained_network_can_be_wrapped():
 def process_group(tmp_path):
     if not torch.distributed.is_available():
         pytest.skip('this torch has no distributed training')
-    torch.distributed.init_process_group('gloo', init_method=f'file://{tmp_path / "store"}', rank=0, world_size=1)
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{tmp_path / "store"}', rank=0, world_size=1
+    )
     yield
     torch.distributed.destroy_process_group()
 
@@ -316,7 +342,9 @@ def test_a_step_is_the_same_under_distributed_data_parallel(process_group, recor
             for part in stage.modules:
                 stage.wrap(part, wrapper)
         stage.step(record, 1).loss.backward()
-        gradients.append([p.grad.clone() for part in TRAINED['pf_e2e'] for p in stage.networks[part].parameters()])
+        gradients.append(
+            [p.grad.clone() for part in TRAINED['pf_e2e'] for p in stage.networks[part].parameters()]
+        )
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
 
 
@@ -339,7 +367,10 @@ def test_losses_stay_wide_where_the_networks_give_sixteen_bits(record):
     stage.wrap('pf_warp', Halved)
     with torch.no_grad():
         result = stage.step(record, 1)
-    perceived = {'warp', 'cloth_vgg'}  # the perceptual distance is a part that is passed, in the precision it likes
+    perceived = {
+        'warp',
+        'cloth_vgg',
+    }  # the perceptual distance is a part that is passed, in the precision it likes
     assert {x.dtype for name, x in result.terms.items() if name not in perceived} == {torch.float32}
     assert result.loss.isfinite()
 
@@ -360,7 +391,11 @@ def test_to_moves_the_perceptual_distance_too():
     stage = make_stage('pb_warp', perceptual=Distance(1, 1))
     try:
         assert stage.to(torch.float64) is stage
-        assert stage.perceptual.weight.dtype == next(stage.networks['pb_warp'].parameters()).dtype == torch.float64
+        assert (
+            stage.perceptual.weight.dtype
+            == next(stage.networks['pb_warp'].parameters()).dtype
+            == torch.float64
+        )
     finally:
         stage.to(torch.float32)
 
@@ -377,7 +412,9 @@ def test_an_unknown_stage_or_family_is_answered_with_what_there_is():
 
 def test_align_corners_reaches_every_warp_network(monkeypatch):
     made = []
-    monkeypatch.setattr(engine.stages, 'create_warp', lambda *_, align_corners: made.append(align_corners) or nn.Identity())
+    monkeypatch.setattr(
+        engine.stages, 'create_warp', lambda *_, align_corners: made.append(align_corners) or nn.Identity()
+    )
     monkeypatch.setattr(engine.stages, 'create_generator', lambda *_: nn.Identity())
     for align_corners in (True, False):
         create_stage('pf_e2e', align_corners=align_corners)

@@ -1,4 +1,6 @@
-"""The trainer on a toy stage: it goes on after every kind of interruption as if there had been none, and stops when it must."""
+"""The trainer on a toy stage: it goes on after every kind of interruption as if there had been none, and
+stops when it must.
+"""
 
 import errno
 import io
@@ -70,7 +72,9 @@ def test_epochs_in_two_runs_equal_epochs_in_one_bit_for_bit(toy, tmp_path, unint
 
 
 @pytest.mark.parametrize(('number', 'status'), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_lets_the_step_finish_and_the_next_run_takes_the_next_record(toy, tmp_path, uninterrupted, log, number, status):
+def test_a_signal_lets_the_step_finish_and_the_next_run_takes_the_next_record(
+    toy, tmp_path, uninterrupted, log, number, status
+):
     folder = tmp_path / 'run'
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     stopped = toy.make_trainer(folder, toy.ToyStage(spoil=stop_at(5, number)))
@@ -82,7 +86,9 @@ def test_a_signal_lets_the_step_finish_and_the_next_run_takes_the_next_record(to
     rest = toy.make_trainer(folder, resume=True)
     assert rest.fit() == 0
     assert stopped.stage.steps + rest.stage.steps == uninterrupted.stage.steps
-    assert rest.loader.dataset.loaded == uninterrupted.loader.dataset.loaded[10:], 'a record was loaded to be skipped'
+    assert rest.loader.dataset.loaded == uninterrupted.loader.dataset.loaded[10:], (
+        'a record was loaded to be skipped'
+    )
     assert toy.same(toy.everything(rest), toy.everything(uninterrupted))
 
 
@@ -123,7 +129,10 @@ def test_processes_that_load_records_outlive_a_signal_to_the_whole_group(toy, tm
 
 
 def test_each_epoch_has_an_order_and_draws_of_its_own(uninterrupted):
-    epochs = {epoch: [index for seen, index in uninterrupted.loader.dataset.loaded if seen == epoch] for epoch in range(1, 5)}
+    epochs = {
+        epoch: [index for seen, index in uninterrupted.loader.dataset.loaded if seen == epoch]
+        for epoch in range(1, 5)
+    }
     assert all(sorted(order) == list(range(6)) for order in epochs.values())
     assert len({tuple(order) for order in epochs.values()}) > 1
 
@@ -163,7 +172,9 @@ def test_every_learning_rate_follows_the_schedule_before_and_after_resuming(toy,
     seen = rates(toy.make_trainer(tmp_path / 'run', max_steps=9))
     seen |= rates(toy.make_trainer(tmp_path / 'run', resume=True))
     factors = {1: 1, 2: 1, 3: 1, 4: 0.5}
-    assert seen == {epoch: pytest.approx([0.01 * factor, 0.002 * factor]) for epoch, factor in factors.items()}
+    assert seen == {
+        epoch: pytest.approx([0.01 * factor, 0.002 * factor]) for epoch, factor in factors.items()
+    }
 
 
 def test_without_decay_the_rate_stays_and_a_new_rate_holds_after_resuming(toy, tmp_path):
@@ -214,13 +225,17 @@ def test_a_damaged_or_missing_state_is_refused_in_one_line(toy, tmp_path):
 def checkpoint_epochs(folder) -> tuple[int, set[int]]:
     """The epoch of the state, and those of the networks' files beside it; all must be whole."""
     files = [
-        torch.load(path, weights_only=True) for path in (folder / 'weights').glob('[!.]*_last.pt') if 'state' not in path.name
+        torch.load(path, weights_only=True)
+        for path in (folder / 'weights').glob('[!.]*_last.pt')
+        if 'state' not in path.name
     ]
     return read_state(folder)['epoch'], {file['epoch'] for file in files}
 
 
 def fit_and_die_at(trainer: Trainer, moment: int) -> bool:
-    """Train in a forked process that kills itself at its `moment`-th fsync or replace; returns whether it lived to do so."""
+    """Train in a forked process that kills itself at its `moment`-th fsync or replace; returns whether it
+    lived to do so.
+    """
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
@@ -246,9 +261,13 @@ def fit_and_die_at(trainer: Trainer, moment: int) -> bool:
         os._exit(status)
 
 
-@pytest.mark.skipif(sys.platform != 'linux', reason='forks a process that has used torch, which only Linux bears')
+@pytest.mark.skipif(
+    sys.platform != 'linux', reason='forks a process that has used torch, which only Linux bears'
+)
 @pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
-def test_whenever_the_process_is_killed_while_it_saves_the_run_goes_on_as_if_nothing_had_been(toy, tmp_path, uninterrupted):
+def test_whenever_the_process_is_killed_while_it_saves_the_run_goes_on_as_if_nothing_had_been(
+    toy, tmp_path, uninterrupted
+):
     expected = toy.everything(uninterrupted)
     toy.make_trainer(tmp_path / 'begun', max_steps=3).fit()
     for moment in range(1, 40):
@@ -268,7 +287,9 @@ def test_whenever_the_process_is_killed_while_it_saves_the_run_goes_on_as_if_not
 def test_no_network_is_replaced_before_everything_is_written(toy, tmp_path, monkeypatch):
     folder = tmp_path / 'run'
     toy.make_trainer(folder, max_steps=3).fit()
-    monkeypatch.setattr('engine.trainer.write_state', lambda path, state: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'full')))
+    monkeypatch.setattr(
+        'engine.trainer.write_state', lambda path, state: (_ for _ in ()).throw(OSError(errno.ENOSPC, 'full'))
+    )
     with pytest.raises(CheckpointError, match='full'):
         toy.make_trainer(folder, resume=True, max_steps=6).fit()
     assert checkpoint_epochs(folder) == (1, {1})
@@ -287,7 +308,9 @@ class FullDisk(io.FileIO):
 
 
 @pytest.mark.parametrize('room', [0, 3000, 9000])
-def test_a_full_disk_ends_in_one_line_and_the_previous_checkpoint_survives(toy, tmp_path, monkeypatch, uninterrupted, room):
+def test_a_full_disk_ends_in_one_line_and_the_previous_checkpoint_survives(
+    toy, tmp_path, monkeypatch, uninterrupted, room
+):
     folder = tmp_path / 'run'
     toy.make_trainer(folder, max_steps=3).fit()
     before = {path.name: path.read_bytes() for path in (folder / 'weights').iterdir()}
@@ -329,7 +352,10 @@ def test_a_loss_that_is_not_finite_stops_with_all_terms_and_file_names(toy, tmp_
         toy.make_trainer(tmp_path / 'run', stage, amp=amp).fit()
     names = ' '.join(stage.steps[4][1])
     text = str(caught.value)
-    assert text.startswith('step 5, epoch 2: the loss is nan (square nan, length 0.') and f'person_name {names};' in text
+    assert (
+        text.startswith('step 5, epoch 2: the loss is nan (square nan, length 0.')
+        and f'person_name {names};' in text
+    )
     assert '\n' not in text and text in log()
     assert caught.value.exit_status == 1
     state = read_state(tmp_path / 'run')
@@ -351,7 +377,9 @@ def test_under_fp16_a_step_with_infinite_gradients_is_skipped_and_training_goes_
         scales.append(trainer.scaler.get_scale())
         if len(stage.steps) == 5:
             before.extend(toy.everything(trainer))
-            batch['target'] = batch['target'] + 1e17  # squared 1e34: finite, but not times the scale of the loss
+            batch['target'] = (
+                batch['target'] + 1e17
+            )  # squared 1e34: finite, but not times the scale of the loss
         elif len(stage.steps) == 6:
             after.extend(toy.everything(trainer))
 
@@ -360,7 +388,9 @@ def test_under_fp16_a_step_with_infinite_gradients_is_skipped_and_training_goes_
     assert trainer.fit() == 0
     running = [index for index, x in enumerate(before) if not torch.equal(x, after[index])]
     names = list(trainer.stage.networks['near'].state_dict())
-    assert all('running' in names[index] or 'num_batches' in names[index] for index in running if index < len(names))
+    assert all(
+        'running' in names[index] or 'num_batches' in names[index] for index in running if index < len(names)
+    )
     assert all(index < len(names) for index in running), 'the optimiser or the other network has moved'
     assert scales[5] == scales[4] / 2
     resumed = toy.make_trainer(tmp_path / 'run', resume=True, amp='fp16')
@@ -369,7 +399,9 @@ def test_under_fp16_a_step_with_infinite_gradients_is_skipped_and_training_goes_
 
 def test_mixed_precision_holds_during_the_step_and_weights_stay_float32(toy, tmp_path):
     seen = []
-    stage = toy.ToyStage(spoil=lambda *_: seen.append((torch.is_autocast_enabled('cpu'), torch.get_autocast_dtype('cpu'))))
+    stage = toy.ToyStage(
+        spoil=lambda *_: seen.append((torch.is_autocast_enabled('cpu'), torch.get_autocast_dtype('cpu')))
+    )
     trainer = toy.make_trainer(tmp_path / 'run', stage, amp='bf16', max_steps=1)
     trainer.fit()
     assert seen == [(True, torch.bfloat16)]
@@ -414,7 +446,9 @@ def test_clipping_bounds_the_norm_of_the_gradient_of_all_networks_together(toy, 
     def norm(**settings):
         trainer = toy.make_trainer(tmp_path / f'run{len(settings)}', max_steps=1, **settings)
         trainer.fit()
-        return torch.cat([p.grad.flatten() for g in trainer.optimizer.param_groups for p in g['params']]).norm()
+        return torch.cat(
+            [p.grad.flatten() for g in trainer.optimizer.param_groups for p in g['params']]
+        ).norm()
 
     assert norm() > 0.02
     torch.testing.assert_close(norm(grad_clip=0.01), torch.tensor(0.01), rtol=1e-3, atol=0)
@@ -422,7 +456,9 @@ def test_clipping_bounds_the_norm_of_the_gradient_of_all_networks_together(toy, 
 
 def test_channels_last_holds_for_weights_and_pictures(toy, tmp_path):
     layouts = []
-    stage = toy.ToyStage(spoil=lambda _, batch: layouts.append(batch['image'].is_contiguous(memory_format=torch.channels_last)))
+    stage = toy.ToyStage(
+        spoil=lambda _, batch: layouts.append(batch['image'].is_contiguous(memory_format=torch.channels_last))
+    )
     toy.make_trainer(tmp_path / 'run', stage, channels_last=True, max_steps=1).fit()
     assert layouts == [True]
     assert stage.networks['near'][0].weight.is_contiguous(memory_format=torch.channels_last)
@@ -450,7 +486,9 @@ def test_compiled_networks_are_called_and_bare_ones_saved(toy, tmp_path, monkeyp
     trainer = toy.make_trainer(tmp_path / 'run', compile=True, max_steps=1)
     trainer.fit()
     assert calls == list(trainer.stage.networks.values())
-    assert list(read_state(tmp_path / 'run')['networks']['near']) == list(trainer.stage.networks['near'].state_dict())
+    assert list(read_state(tmp_path / 'run')['networks']['near']) == list(
+        trainer.stage.networks['near'].state_dict()
+    )
 
 
 # ---- What a run leaves
@@ -461,12 +499,18 @@ def test_a_run_leaves_log_curves_samples_and_checkpoints(toy, tmp_path, log):
 
     folder = tmp_path / 'run'
     toy.make_trainer(folder, sample_step=5, save_period=2, print_step=2).fit()
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*') if 'tfevents' not in path.name)
-    kept = [f'weights/{name}_{when}.pt' for name in ('far', 'near') for when in ('epoch_2', 'epoch_4', 'last')]
+    names = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob('*.*') if 'tfevents' not in path.name
+    )
+    kept = [
+        f'weights/{name}_{when}.pt' for name in ('far', 'near') for when in ('epoch_2', 'epoch_4', 'last')
+    ]
     assert names == ['samples/10.jpg', 'samples/5.jpg', *kept, f'weights/{STATE_FILE}']
     assert torch.load(folder / 'weights' / 'near_epoch_2.pt', weights_only=True)['epoch'] == 2
     events = EventAccumulator(str(folder)).Reload()
-    assert {'train/loss', 'train/square', 'train/length', 'lr/near', 'lr/far'} <= set(events.Tags()['scalars'])
+    assert {'train/loss', 'train/square', 'train/length', 'lr/near', 'lr/far'} <= set(
+        events.Tags()['scalars']
+    )
     assert [event.step for event in events.Scalars('train/loss')] == [2, 3, 4, 6, 8, 9, 10, 12]
     assert set(events.Tags()['images']) >= {'samples/person', 'samples/guess'}
     assert 'epoch 2/4 (1/3) step 4: loss 0.' in log() and 'records/s' in log()
@@ -490,7 +534,9 @@ def test_the_networks_with_the_lowest_score_are_kept_as_best(toy, tmp_path, log)
     trainer.fit()
     assert trainer.best == 3.0
     assert torch.load(folder / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 2
-    assert 'epoch 2: score 3.0000, the best so far' in log() and 'epoch 3: score 4.0000 (best 3.0000)' in log()
+    assert (
+        'epoch 2: score 3.0000, the best so far' in log() and 'epoch 3: score 4.0000 (best 3.0000)' in log()
+    )
 
 
 def test_the_best_score_outlives_the_run_and_a_validation_that_was_killed_is_made_up_for(toy, tmp_path):
@@ -503,7 +549,9 @@ def test_the_best_score_outlives_the_run_and_a_validation_that_was_killed_is_mad
     with pytest.raises(KeyboardInterrupt):
         toy.make_trainer(folder, validate=killed, resume=True).fit()
     validated = []
-    trainer = toy.make_trainer(folder, validate=lambda _: validated.append(trainer.epoch) or 4.0, resume=True, max_steps=6)
+    trainer = toy.make_trainer(
+        folder, validate=lambda _: validated.append(trainer.epoch) or 4.0, resume=True, max_steps=6
+    )
     assert trainer.fit() == 0
     assert validated == [2] and trainer.best == 3.0
     assert torch.load(folder / 'weights' / 'near_best.pt', weights_only=True)['epoch'] == 1
@@ -524,7 +572,9 @@ def test_curves_and_a_line_show_the_means_of_each_epoch_of_an_interrupted_one_to
     spoken = {}
     for max_steps in (5, None):
         stage = toy.ToyStage()
-        trainer = toy.make_trainer(folder, stage, resume=max_steps is None, max_steps=max_steps, niter=2, niter_decay=0)
+        trainer = toy.make_trainer(
+            folder, stage, resume=max_steps is None, max_steps=max_steps, niter=2, niter_decay=0
+        )
         step = trainer._step
 
         def noting(batches, epoch, step=step, trainer=trainer):
@@ -535,7 +585,10 @@ def test_curves_and_a_line_show_the_means_of_each_epoch_of_an_interrupted_one_to
         trainer._step = noting
         trainer.fit()
     events = EventAccumulator(str(folder)).Reload().Scalars('train_loss')
-    assert [event.step for event in events] == [1, 2] and [len(losses) for losses in spoken.values()] == [3, 3]
+    assert [event.step for event in events] == [1, 2] and [len(losses) for losses in spoken.values()] == [
+        3,
+        3,
+    ]
     for event in events:
         assert event.value == pytest.approx(sum(spoken[event.step]) / 3, rel=1e-6)
         assert f'epoch {event.step}/2: train_loss {event.value:.4g}' in log()
@@ -556,25 +609,42 @@ def test_networks_train_in_training_mode_though_validation_leaves_them_in_eval_m
 # ---- The four scripts
 
 
-COMMON = ['--size', '64', '64', '--batch_size', '1', '--workers', '0', '--teacher', 'dm_vton', '--student', 'dm_vton']
+COMMON = [
+    '--size',
+    '64',
+    '64',
+    '--batch_size',
+    '1',
+    '--workers',
+    '0',
+    '--teacher',
+    'dm_vton',
+    '--student',
+    'dm_vton',
+]
 COMMON += ['--vgg_weights', 'none', '--device', 'cpu', '--sample_step', '1']
 
 
 @pytest.fixture(scope='module')
 def runs(tiny_sets, module_path):
-    """The four stages one after the other by their scripts, a step each; FID is a stand-in. Returns the project folder."""
+    """The four stages one after the other by their scripts, a step each; FID is a stand-in. Returns the
+    project folder.
+    """
     import train_pb_e2e
     import train_pb_warp
     import train_pf_e2e
     import train_pf_warp
-
 
     def train(script, name, *options):
         data = ['--dataroot', str(tiny_sets / 'train'), '--project', str(module_path), '--name', name]
         assert script.main([*COMMON, *data, '--max_steps', '1', *options]) == 0
 
     def last(run, *networks):
-        return [word for n in networks for word in (f'--{n}_checkpoint', str(module_path / run / 'weights' / f'{n}_last.pt'))]
+        return [
+            word
+            for n in networks
+            for word in (f'--{n}_checkpoint', str(module_path / run / 'weights' / f'{n}_last.pt'))
+        ]
 
     with pytest.MonkeyPatch.context() as patch:
         fid = SimpleNamespace(fid=lambda real, made: 42.0)
@@ -585,7 +655,14 @@ def runs(tiny_sets, module_path):
         train(train_pf_warp, 'Student_warp', *teacher)
         student = last('Student_warp', 'pf_warp')
         # One batch takes the whole set, so this step completes an epoch, after which there is a validation.
-        val = ['--dataroot', str(tiny_sets / 'small'), '--valroot', str(tiny_sets / 'test'), '--batch_size', '2']
+        val = [
+            '--dataroot',
+            str(tiny_sets / 'small'),
+            '--valroot',
+            str(tiny_sets / 'test'),
+            '--batch_size',
+            '2',
+        ]
         train(train_pf_e2e, 'Student_e2e', *teacher, *student, *val)
     return module_path
 
@@ -604,7 +681,10 @@ def test_each_script_trains_a_step_and_leaves_checkpoints_that_describe_themselv
         assert (runs / run / 'samples' / '1.jpg').stat().st_size
         assert list(read_state(runs / run)['networks']) == networks
         for name in networks:
-            part, role = ('warp' if 'warp' in name else 'generator'), ('teacher' if 'pb' in name else 'student')
+            part, role = (
+                ('warp' if 'warp' in name else 'generator'),
+                ('teacher' if 'pb' in name else 'student'),
+            )
             path = runs / run / 'weights' / f'{name}_last.pt'
             _, info = load_network(path, part=part, role=role)
             assert (info.format, info.family, info.size) == ('self-describing', 'dm_vton', (64, 64))
@@ -615,7 +695,10 @@ def test_each_stage_starts_from_the_one_before(runs):
     def weights(run, name):
         return torch.load(runs / run / 'weights' / f'{name}_last.pt', weights_only=True)['model']
 
-    for name, before, after in (('pb_warp', 'Teacher_warp', 'Teacher_e2e'), ('pf_warp', 'Student_warp', 'Student_e2e')):
+    for name, before, after in (
+        ('pb_warp', 'Teacher_warp', 'Teacher_e2e'),
+        ('pf_warp', 'Student_warp', 'Student_e2e'),
+    ):
         first, second = weights(before, name), weights(after, name)
         key = 'aflow_net.netMain.0.0.weight'
         assert not torch.equal(first[key], second[key])
@@ -625,12 +708,17 @@ def test_each_stage_starts_from_the_one_before(runs):
 
 def test_the_student_of_the_lowest_fid_is_kept_and_its_pictures_are_there(runs):
     run = runs / 'Student_e2e'
-    assert {path.name for path in (run / 'weights').glob('*_best.pt')} == {'pf_warp_best.pt', 'pf_gen_best.pt'}
+    assert {path.name for path in (run / 'weights').glob('*_best.pt')} == {
+        'pf_warp_best.pt',
+        'pf_gen_best.pt',
+    }
     assert len(list((run / 'validation' / 'tryon').iterdir())) == 3
     assert 'epoch 1: FID 42.0000, the best so far' in (run / 'log.txt').read_text()
 
 
-def test_a_run_goes_on_by_its_folder_alone_and_equals_one_that_was_never_interrupted(runs, tiny_sets, tmp_path):
+def test_a_run_goes_on_by_its_folder_alone_and_equals_one_that_was_never_interrupted(
+    runs, tiny_sets, tmp_path
+):
     import train_pb_warp
 
     data = ['--dataroot', str(tiny_sets / 'train'), '--project', str(tmp_path), '--name', 'whole']
@@ -643,7 +731,9 @@ def test_a_run_goes_on_by_its_folder_alone_and_equals_one_that_was_never_interru
         assert torch.equal(x, resumed['networks']['pb_warp'][name]), name
 
 
-def test_without_inception_weights_training_says_so_once_and_keeps_no_best(runs, tiny_sets, tmp_path, monkeypatch):
+def test_without_inception_weights_training_says_so_once_and_keeps_no_best(
+    runs, tiny_sets, tmp_path, monkeypatch
+):
     import train_pf_e2e
     from engine.metrics import WeightsUnavailable
 
@@ -653,8 +743,20 @@ def test_without_inception_weights_training_says_so_once_and_keeps_no_best(runs,
     monkeypatch.setattr('engine.evaluate.create_inception', unavailable)
     monkeypatch.setattr(Trainer, 'fit', lambda self: 0 if self.validate is None else 1)
     teacher = runs / 'Teacher_e2e' / 'weights'
-    options = ['--pb_warp_checkpoint', str(teacher / 'pb_warp_last.pt'), '--pb_gen_checkpoint', str(teacher / 'pb_gen_last.pt')]
-    data = ['--dataroot', str(tiny_sets / 'train'), '--valroot', str(tiny_sets / 'test'), '--project', str(tmp_path)]
+    options = [
+        '--pb_warp_checkpoint',
+        str(teacher / 'pb_warp_last.pt'),
+        '--pb_gen_checkpoint',
+        str(teacher / 'pb_gen_last.pt'),
+    ]
+    data = [
+        '--dataroot',
+        str(tiny_sets / 'train'),
+        '--valroot',
+        str(tiny_sets / 'test'),
+        '--project',
+        str(tmp_path),
+    ]
     assert train_pf_e2e.main([*COMMON, *data, *options]) == 0
     text = (tmp_path / 'exp' / 'log.txt').read_text()
     assert text.count('no best networks are kept') == 1 and '--fid_weights PATH' in text
@@ -681,7 +783,16 @@ def test_what_does_not_fit_is_refused_in_one_line_before_there_is_a_run_folder(
     warp = str(runs / 'Teacher_warp' / 'weights' / 'pb_warp_last.pt')
     options = [warp if word == 'W' else word for word in options]
     with pytest.raises(SystemExit) as caught:
-        script.main([*COMMON, '--dataroot', str(tiny_sets / 'train'), '--project', str(tmp_path / 'project'), *options])
+        script.main(
+            [
+                *COMMON,
+                '--dataroot',
+                str(tiny_sets / 'train'),
+                '--project',
+                str(tmp_path / 'project'),
+                *options,
+            ]
+        )
     error = capsys.readouterr().err
     assert caught.value.code in (1, 2)
     assert error.startswith('error: ') and error.count('\n') == 1 and words in error, error

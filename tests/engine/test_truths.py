@@ -1,4 +1,6 @@
-"""The stage that the truth teaches: records in both directions, changes that move flows along, losses least at the truth."""
+"""The stage that the truth teaches: records in both directions, changes that move flows along, losses least
+at the truth.
+"""
 
 import math
 
@@ -37,7 +39,9 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def batch(root):
-    return next(iter(create_loader(TruthDataset(root / 'VITON_traindata', size=SIZE), batch_size=4, workers=0)))
+    return next(
+        iter(create_loader(TruthDataset(root / 'VITON_traindata', size=SIZE), batch_size=4, workers=0))
+    )
 
 
 def as_listed(batch) -> TruthInputs:
@@ -45,7 +49,9 @@ def as_listed(batch) -> TruthInputs:
 
 
 def through_truth(inputs: TruthInputs) -> tuple[float, float]:
-    """Mean difference between the garment seen through the true flow and the target, and the share of the garment compared."""
+    """Mean difference between the garment seen through the true flow and the target, and the share of the
+    garment compared.
+    """
     known = inputs.flow.isfinite().all(dim=1, keepdim=True)
     seen = sample(inputs.cloth, inputs.flow.nan_to_num(0), align_corners=True)
     difference = (seen - inputs.target).abs().mean(dim=1, keepdim=True)[known].mean().item()
@@ -60,8 +66,12 @@ def test_a_pair_is_used_in_both_directions(batch):
     assert torch.equal(turned.edge, (batch['edge'] > 0.5).float())
     for inputs in (listed, turned):
         difference, share = through_truth(inputs)
-        assert difference < 0.2 and share > 0.9  # folds, shadow and JPEG; a flow of the other direction gives 0.5 and more
-        assert (inputs.person - inputs.target).abs()[inputs.kept.expand(-1, 3, -1, -1) > 0].mean() < 0.02  # JPEG of one of them
+        assert (
+            difference < 0.2 and share > 0.9
+        )  # folds, shadow and JPEG; a flow of the other direction gives 0.5 and more
+        assert (inputs.person - inputs.target).abs()[
+            inputs.kept.expand(-1, 3, -1, -1) > 0
+        ].mean() < 0.02  # JPEG of one of them
 
 
 def test_records_of_another_size_are_resized_with_their_flows(root):
@@ -92,7 +102,9 @@ def smooth(count: int, channels: int) -> torch.Tensor:
 
 
 def test_moving_pictures_and_flows_commutes_with_warping(monkeypatch):
-    """A target made by a known flow is, after any move, still the moved garment seen through the moved flow."""
+    """A target made by a known flow is, after any move, still the moved garment seen through the moved
+    flow.
+    """
     monkeypatch.setattr(changes, 'PERSON_ZOOM', (0.9, 1.2))
     torch.manual_seed(3)
     cloth, mask = smooth(6, 3), torch.ones(6, 1, *SIZE)
@@ -101,11 +113,15 @@ def test_moving_pictures_and_flows_commutes_with_warping(monkeypatch):
     flow[:, :, :8] = math.nan
     inputs = TruthInputs(target, cloth, mask, target, flow, mask, mask, mask, mask)
     moved = move(inputs)
-    known = moved.flow.isfinite().all(dim=1, keepdim=True) & (moved.flow.abs().amax(dim=1, keepdim=True) < 0.95)
+    known = moved.flow.isfinite().all(dim=1, keepdim=True) & (
+        moved.flow.abs().amax(dim=1, keepdim=True) < 0.95
+    )
     seen = sample(moved.cloth, moved.flow.nan_to_num(0), align_corners=True)
     difference = (seen - moved.target).abs().mean(dim=1, keepdim=True)[known]
     assert known.float().mean() > 0.5
-    assert difference.mean() < 0.02  # three bilinear samplings instead of one; 0.006 measured, a flow left behind gives 0.3
+    assert (
+        difference.mean() < 0.02
+    )  # three bilinear samplings instead of one; 0.006 measured, a flow left behind gives 0.3
     assert not torch.allclose(moved.target, target, atol=0.1)
 
 
@@ -116,7 +132,9 @@ def test_an_affine_map_and_its_inverse_cancel():
     affine = Affine.random(picture, zoom=(0.5, 2.0), shift=0.2, turn=0.5, mirrored=mirrored)
     places = torch.rand(5, 2, 7, 4) * 2 - 1
     torch.testing.assert_close(affine.invert(affine.apply(places)), places, rtol=0, atol=1e-5)
-    assert affine.matrix[0, 0, 0] * affine.matrix[0, 1, 1] < 0 < affine.matrix[1, 0, 0] * affine.matrix[1, 1, 1]
+    assert (
+        affine.matrix[0, 0, 0] * affine.matrix[0, 1, 1] < 0 < affine.matrix[1, 0, 0] * affine.matrix[1, 1, 1]
+    )
 
 
 def test_a_moved_flow_is_unknown_beside_gaps_and_folds():
@@ -153,7 +171,9 @@ def test_the_true_flow_has_no_distance_at_any_size_and_a_pixel_counts_as_one():
     shifted = offset_to_flow(torch.tensor([5.0, 2.0])[None, :, None, None].expand(1, 2, *SIZE))
     assert flow_distance(shifted, truth).item() == pytest.approx(3.01**0.8, rel=1e-3)
     large = [F.interpolate(x, scale_factor=2) for x in (shifted, truth)]
-    assert flow_distance(*large).item() == pytest.approx(3.01**0.8, rel=2e-2)  # the same part of a larger picture
+    assert flow_distance(*large).item() == pytest.approx(
+        3.01**0.8, rel=2e-2
+    )  # the same part of a larger picture
 
 
 def test_unknown_places_do_not_count():
@@ -179,10 +199,22 @@ def test_the_truth_itself_costs_next_to_nothing(batch):
     flow = torch.where(inputs.flow.isfinite(), inputs.flow, 0)
     level = WarpLevel(inputs.target, inputs.garment, flow, *[None] * 4)
     warped = WarpOutput(inputs.target, inputs.garment, flow, (level,))
-    logits = torch.cat([inputs.target.clamp(-0.999, 0.999).atanh(), 40 * inputs.garment - 20, 40 * inputs.kept - 20], dim=1)
-    tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.target, inputs.garment, flow, inputs.kept)
+    logits = torch.cat(
+        [inputs.target.clamp(-0.999, 0.999).atanh(), 40 * inputs.garment - 20, 40 * inputs.kept - 20], dim=1
+    )
+    tryon = TryOn(
+        inputs.target, inputs.target, inputs.garment, inputs.target, inputs.garment, flow, inputs.kept
+    )
     terms = truth_warp_terms(warped, inputs) | truth_picture_terms(tryon, logits, inputs)
-    assert terms.keys() >= {'flow', 'cloth_l1', 'edge_l1', 'tryon_l1', 'rendered_l1', 'garment_mask', 'keep_mask'}
+    assert terms.keys() >= {
+        'flow',
+        'cloth_l1',
+        'edge_l1',
+        'tryon_l1',
+        'rendered_l1',
+        'garment_mask',
+        'keep_mask',
+    }
     assert all(0 <= value.item() < 3e-3 for value in terms.values()), terms
     wrong = tryon._replace(image=inputs.person)
     assert truth_picture_terms(wrong, logits, inputs)['tryon_l1'] > 0.02
@@ -235,13 +267,23 @@ def test_pictures_that_a_teacher_made_are_never_a_target(root, tmp_path):
     from scripts import dress_training_set
 
     about = {'role': 'teacher', 'size': (64, 64), 'family': 'dm_vton_lite'}
-    plain = write_dataset(tmp_path / 'plain', train=3, test=0, seed=6, size=(64, 64), progress=False) / 'VITON_traindata'
+    plain = (
+        write_dataset(tmp_path / 'plain', train=3, test=0, seed=6, size=(64, 64), progress=False)
+        / 'VITON_traindata'
+    )
     for name, part, network, create in (
         ('warp', 'warp', 'lite_afwm', create_warp),
         ('gen', 'generator', 'lite_unet', create_generator),
     ):
-        save_checkpoint(tmp_path / f'{name}.pt', create(network, 'teacher'), part=part, network=network, **about)
-    weights = ['--pb_warp_checkpoint', str(tmp_path / 'warp.pt'), '--pb_gen_checkpoint', str(tmp_path / 'gen.pt')]
+        save_checkpoint(
+            tmp_path / f'{name}.pt', create(network, 'teacher'), part=part, network=network, **about
+        )
+    weights = [
+        '--pb_warp_checkpoint',
+        str(tmp_path / 'warp.pt'),
+        '--pb_gen_checkpoint',
+        str(tmp_path / 'gen.pt'),
+    ]
     options = ['--size', '64', '64', '--device', 'cpu', '--batch_size', '2']
     dress_training_set.main(['--dataroot', str(plain), *weights, *options])
     made = next(iter(create_loader(TruthDataset(plain, size=(64, 64)), batch_size=3, workers=0)))
@@ -262,5 +304,7 @@ def test_changes_leave_a_batch_that_the_stage_can_take(batch):
     for mask in (inputs.garment, inputs.kept, inputs.edge):
         assert set(np.unique(mask.numpy())) <= {0.0, 1.0}
     same = inputs.kept.expand(-1, 3, -1, -1) > 0
-    assert (inputs.person - inputs.target).abs()[same].mean() < 0.03  # JPEG of blocks that reach into what differs
+    assert (inputs.person - inputs.target).abs()[
+        same
+    ].mean() < 0.03  # JPEG of blocks that reach into what differs
     assert KEPT == 0 and (batch['truth_mask'] == KEPT).float().mean() > 0.3

@@ -1,4 +1,6 @@
-"""A stage of two tiny networks on made-up records: batch norm and dropout, so that running statistics and draws matter."""
+"""A stage of two tiny networks on made-up records: batch norm and dropout, so that running statistics and
+draws matter.
+"""
 
 from pathlib import Path
 
@@ -37,7 +39,9 @@ class ToySet(Dataset):
 
 
 class ToyStage(Stage):
-    """Learns the mean of a picture. `spoil(stage, batch)` may do anything before a step, and change its batch."""
+    """Learns the mean of a picture. `spoil(stage, batch)` may do anything before a step, and change its
+    batch.
+    """
 
     lr_scale = {'near': 1.0, 'far': 0.2}
 
@@ -91,7 +95,9 @@ def make_trainer(
 
 def everything(trainer: Trainer) -> list[torch.Tensor]:
     """All weights, running statistics and optimiser moments of a trainer, in one order."""
-    tensors = [x for name in trainer.stage.lr_scale for x in trainer.stage.networks[name].state_dict().values()]
+    tensors = [
+        x for name in trainer.stage.lr_scale for x in trainer.stage.networks[name].state_dict().values()
+    ]
     for state in trainer.optimizer.state_dict()['state'].values():
         tensors += [x for x in state.values() if torch.is_tensor(x)]
     return [x.clone() for x in tensors]
@@ -99,4 +105,6 @@ def everything(trainer: Trainer) -> list[torch.Tensor]:
 
 def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
     """Whether two lists of tensors are equal bit for bit."""
-    return len(first) == len(second) > 0 and all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
+    return len(first) == len(second) > 0 and all(
+        torch.equal(x, y) for x, y in zip(first, second, strict=True)
+    )

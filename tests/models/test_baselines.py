@@ -105,7 +105,8 @@ def test_inputs_that_do_not_fit_are_one_line(small_acgpn):
     pipeline = BaselinePipeline(small_acgpn, family='acgpn')
     bad = {
         'expected 256 x 192, the only size': {name: x[:, :, :128, :96] for name, x in good.items()},
-        r'cloth is \[1, 4, 256, 192\], expected \[N, 3, H, W\]': good | {'cloth': torch.zeros(1, 4, 256, 192)},
+        r'cloth is \[1, 4, 256, 192\], expected \[N, 3, H, W\]': good
+        | {'cloth': torch.zeros(1, 4, 256, 192)},
         'edge is .* but person is': good | {'edge': torch.zeros(2, 1, 256, 192)},
         'parsing holds the id 18, expected 0 to 13': good | {'parsing': torch.full((1, 1, 256, 192), 18.0)},
     }

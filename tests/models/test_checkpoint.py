@@ -46,7 +46,9 @@ def wanted(identity):
 
 def same_bits(first, second):
     assert list(first) == list(second)
-    assert all(first[name].dtype == second[name].dtype and torch.equal(first[name], second[name]) for name in first)
+    assert all(
+        first[name].dtype == second[name].dtype and torch.equal(first[name], second[name]) for name in first
+    )
     return True
 
 
@@ -61,7 +63,9 @@ def one_thread():
 
 @pytest.fixture(scope='module')
 def states():
-    """State dicts of the two smallest networks, with other numbers in each tensor: none can be taken for another."""
+    """State dicts of the two smallest networks, with other numbers in each tensor: none can be taken for
+    another.
+    """
     result = {}
     for identity in (WARP, GENERATOR):
         result[identity] = create(*identity).state_dict()
@@ -89,7 +93,13 @@ def generator_state(states):
 
 def training(state, **more):
     optimizer = torch.optim.Adam([nn.Parameter(torch.ones(3))], lr=5e-5)
-    return {'model': state, 'epoch': 60, 'optimizer': optimizer.state_dict(), 'best_fid': np.float64(28.2), **more}
+    return {
+        'model': state,
+        'epoch': 60,
+        'optimizer': optimizer.state_dict(),
+        'best_fid': np.float64(28.2),
+        **more,
+    }
 
 
 def prefixed(state, prefix):
@@ -112,12 +122,16 @@ def as_safetensors(state, path):
 FORMATS = {
     'a plain state dict': torch.save,
     'an ordered dict': lambda state, path: torch.save(OrderedDict(state), path),
-    'parameters': lambda state, path: torch.save({name: nn.Parameter(x, False) for name, x in state.items()}, path),
+    'parameters': lambda state, path: torch.save(
+        {name: nn.Parameter(x, False) for name, x in state.items()}, path
+    ),
     'under state_dict': lambda state, path: torch.save({'state_dict': state}, path),
     'a training checkpoint': lambda state, path: torch.save(training(state), path),
     'data parallel': lambda state, path: torch.save(prefixed(state, 'module.'), path),
     'data parallel twice': lambda state, path: torch.save(training(prefixed(state, 'module.module.')), path),
-    'data parallel, compiled, data parallel': lambda state, path: torch.save(prefixed(state, 'module._orig_mod.module.'), path),
+    'data parallel, compiled, data parallel': lambda state, path: torch.save(
+        prefixed(state, 'module._orig_mod.module.'), path
+    ),
     'compiled': lambda state, path: torch.save(prefixed(state, '_orig_mod.module.'), path),
     'filters': lambda state, path: torch.save(with_filters(state), path),
     'filters, data parallel': lambda state, path: torch.save(prefixed(with_filters(state), 'module.'), path),
@@ -129,7 +143,8 @@ FORMATS = {
 
 @pytest.mark.parametrize(
     ('name', 'identity'),
-    [(name, GENERATOR) for name in FORMATS] + [(name, WARP) for name in FORMATS if 'filters' in name or 'safe' in name],
+    [(name, GENERATOR) for name in FORMATS]
+    + [(name, WARP) for name in FORMATS if 'filters' in name or 'safe' in name],
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
 def test_every_published_format_loads_strictly_and_bit_for_bit(tmp_path, states, identity, name):
@@ -142,7 +157,9 @@ def test_every_published_format_loads_strictly_and_bit_for_bit(tmp_path, states,
 
 
 @pytest.mark.parametrize('identity', NETWORKS, ids='.'.join)
-def test_every_network_of_the_registry_loads_from_a_checkpoint_saved_in_the_middle_of_training(tmp_path, identity):
+def test_every_network_of_the_registry_loads_from_a_checkpoint_saved_in_the_middle_of_training(
+    tmp_path, identity
+):
     part, name, role = identity
     saved = create(*identity)
     state = saved.state_dict()
@@ -156,11 +173,15 @@ def test_every_network_of_the_registry_loads_from_a_checkpoint_saved_in_the_midd
     assert info[:3] == identity and info.extra == {'epoch': 60, 'best_fid': 28.2}
     # What no file carries must be there too: buffers that are not persistent, and what is to be trained.
     assert same_bits(dict(loaded.named_buffers()), dict(saved.named_buffers()))
-    trained = [[(key, x.requires_grad) for key, x in network.named_parameters()] for network in (loaded, saved)]
+    trained = [
+        [(key, x.requires_grad) for key, x in network.named_parameters()] for network in (loaded, saved)
+    ]
     assert trained[0] == trained[1]
 
 
-@pytest.mark.parametrize('scalar', [np.float64(28.2), np.float32(28.5), np.float16(28.5), np.int64(28), np.bool_(True)])
+@pytest.mark.parametrize(
+    'scalar', [np.float64(28.2), np.float32(28.5), np.float16(28.5), np.int64(28), np.bool_(True)]
+)
 @pytest.mark.parametrize('package', ['core', '_core'])
 def test_a_numpy_scalar_is_read_under_the_names_of_numpy_1_and_2(tmp_path, generator_state, scalar, package):
     path = tmp_path / 'weights.pt'
@@ -226,8 +247,12 @@ def test_recognition_agrees_with_the_names_and_shapes_of_the_published_weights(r
 def test_a_stranger_is_none_of_the_networks(tmp_path, name):
     path = tmp_path / 'weights.pth'
     with torch.device('meta'):
-        shapes = {key: x.shape for key, x in getattr(torchvision.models, name)(weights=None).state_dict().items()}
-    torch.save({'model': {key: torch.zeros(()).expand(shape) for key, shape in shapes.items()}, 'epoch': 3}, path)
+        shapes = {
+            key: x.shape for key, x in getattr(torchvision.models, name)(weights=None).state_dict().items()
+        }
+    torch.save(
+        {'model': {key: torch.zeros(()).expand(shape) for key, shape in shapes.items()}, 'epoch': 3}, path
+    )
     message = refusal(path)
     assert 'none of the networks here' in message
     assert all(network in message for network in (*WARPS, *GENERATORS))
@@ -239,7 +264,9 @@ def test_the_pair_of_networks_decides_the_family(family):
 
 
 def test_a_pair_that_was_never_published_is_no_family():
-    with pytest.raises(CheckpointError, match=r'mobile_afwm and the generator res_unet make no family.*pf_afn'):
+    with pytest.raises(
+        CheckpointError, match=r'mobile_afwm and the generator res_unet make no family.*pf_afn'
+    ):
         match_family('mobile_afwm', 'res_unet')
 
 
@@ -250,7 +277,12 @@ def test_align_corners_is_the_argument_then_the_file_then_on(tmp_path, warp_stat
     silent, off = tmp_path / 'silent.pt', tmp_path / 'off.pt'
     torch.save(warp_state, silent)
     save_checkpoint(off, warp_state, **wanted(WARP), align_corners=False)
-    for path, asked, chosen in ((silent, None, True), (silent, False, False), (off, None, False), (off, True, True)):
+    for path, asked, chosen in (
+        (silent, None, True),
+        (silent, False, False),
+        (off, None, False),
+        (off, True, True),
+    ):
         network, info = load_network(path, part='warp', align_corners=asked)
         assert network.aflow_net.align_corners is chosen and info.align_corners is chosen
     assert read_checkpoint(silent)[1].align_corners is None
@@ -269,7 +301,11 @@ def test_a_loaded_network_computes_what_the_saved_one_did(tmp_path, identity):
     torch.save(network.state_dict(), tmp_path / 'weights.pt')
     loaded, _ = load_network(tmp_path / 'weights.pt', **wanted(identity))
     torch.manual_seed(1)
-    pictures = [torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)] if identity == WARP else [torch.rand(1, 7, 64, 64)]
+    pictures = (
+        [torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)]
+        if identity == WARP
+        else [torch.rand(1, 7, 64, 64)]
+    )
     with torch.no_grad():
         first, second = network(*pictures), loaded(*pictures)
     assert torch.equal(first[0], second[0])
@@ -330,7 +366,10 @@ def many_missing(state, path):
 
 
 def not_finite(state, path):
-    broken = {'dconv1.bias': torch.full((96,), float('nan')), 'conv_last.weight': torch.full((4, 16, 3, 3), -torch.inf)}
+    broken = {
+        'dconv1.bias': torch.full((96,), float('nan')),
+        'conv_last.weight': torch.full((4, 16, 3, 3), -torch.inf),
+    }
     torch.save({**state, **broken}, path)
 
 
@@ -352,7 +391,10 @@ def safetensors_with_header(header):
     return write
 
 
-HTML = b'\n<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body>Sorry</body></html>'
+HTML = (
+    b'\n<!DOCTYPE html><html><head><title>Google Drive - Quota '
+    b'exceeded</title></head><body>Sorry</body></html>'
+)
 MISTAKES = {
     'an empty file': (write_bytes(b''), 'is empty'),
     'a web page': (write_bytes(HTML), 'web page.*Google Drive.*browser'),
@@ -360,7 +402,10 @@ MISTAKES = {
     'a picture': (write_bytes(b'\xff\xd8\xff\xe0\x00\x10JFIF' + bytes(200)), 'not a checkpoint but a JPEG'),
     'a text': (write_bytes(b'epoch 1 loss 0.5\n'), 'not a checkpoint but text'),
     'other bytes': (write_bytes(bytes(range(200, 250))), 'begins with the bytes c8 c9 ca cb'),
-    'a pointer of Git LFS': (write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:1'), 'git lfs pull'),
+    'a pointer of Git LFS': (
+        write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:1'),
+        'git lfs pull',
+    ),
     'a zip of files': (zip_of_files, 'zip archive that torch did not write'),
     'TorchScript': (torchscript, 'TorchScript'),
     'a cut zip': (cut(torch.save, 0.9), 'cut short'),
@@ -371,18 +416,29 @@ MISTAKES = {
     'a safetensors cut in its header': (cut(as_safetensors, 0.001), 'cut short'),
     'a wrong safetensors header': (safetensors_with_header(b'{"a": [1, 2'), 'header is wrong'),
     'no tensors in the header': (safetensors_with_header(b'{"a": {"dtype": "F99"}}   '), 'header is wrong'),
-    'a plain pickle': (lambda state, path: path.write_bytes(pickle.dumps({'a': 1})), 'torch.save did not write'),
+    'a plain pickle': (
+        lambda state, path: path.write_bytes(pickle.dumps({'a': 1})),
+        'torch.save did not write',
+    ),
     'a list': (lambda state, path: torch.save([1, 2], path), 'holds a list, expected a state dict'),
     'an empty dict': (lambda state, path: torch.save({}, path), 'found nothing'),
-    'a dict without weights': (lambda state, path: torch.save({'epoch': 3, 'lr': 0.1}, path), 'found epoch, lr'),
-    'a whole network': (lambda state, path: torch.save(nn.Linear(2, 2), path), r'names torch\.nn.*state_dict'),
+    'a dict without weights': (
+        lambda state, path: torch.save({'epoch': 3, 'lr': 0.1}, path),
+        'found epoch, lr',
+    ),
+    'a whole network': (
+        lambda state, path: torch.save(nn.Linear(2, 2), path),
+        r'names torch\.nn.*state_dict',
+    ),
     'missing tensors': (many_missing, r'student\) of 213 tensors: 7 missing \(\S+, \S+, \S+, \.\.\.\)'),
     'a wrong shape': (
         lambda state, path: torch.save({**state, 'conv_last.weight': torch.ones(3, 16, 3, 3)}, path),
         r'1 of a wrong shape or type \(conv_last.weight \[3, 16, 3, 3\] float32, expected \[4, 16, 3, 3\]\)',
     ),
     'a wrong type': (
-        lambda state, path: torch.save({**state, 'conv_last.weight': torch.ones(4, 16, 3, 3, dtype=torch.int8)}, path),
+        lambda state, path: torch.save(
+            {**state, 'conv_last.weight': torch.ones(4, 16, 3, 3, dtype=torch.int8)}, path
+        ),
         r'conv_last.weight \[4, 16, 3, 3\] int8',
     ),
     'numbers that are not finite': (not_finite, r'2 tensors are not finite, the first is dconv1\.bias'),
@@ -398,7 +454,9 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, generator_s
     assert re.search(words, message), message
 
 
-def test_tensors_that_the_network_does_not_have_are_a_note_in_a_published_file_and_an_error_in_our_own(tmp_path, generator_state):
+def test_tensors_that_the_network_does_not_have_are_a_note_in_a_published_file_and_an_error_in_our_own(
+    tmp_path, generator_state
+):
     path = tmp_path / 'weights.pt'
     torch.save({**generator_state, 'extra_layer': torch.ones(2)}, path)
     state, info = read_checkpoint(path)
@@ -421,7 +479,11 @@ def test_a_file_made_of_what_safetensors_reads_has_its_shared_tensors_back(tmp_p
     assert len(state) < len(network.state_dict())
     torch.save(state, tmp_path / 'weights.pt')
     assert same_bits(read_checkpoint(tmp_path / 'weights.pt')[0], network.state_dict())
-    only_last = {name: x for name, x in network.state_dict().items() if 'smooth_layers' not in name or 'smooth_layers.3' in name}
+    only_last = {
+        name: x
+        for name, x in network.state_dict().items()
+        if 'smooth_layers' not in name or 'smooth_layers.3' in name
+    }
     torch.save(only_last, tmp_path / 'weights.pt')
     loaded = read_checkpoint(tmp_path / 'weights.pt')
     assert same_bits(loaded[0], network.state_dict()) and loaded[1].notes == ()
@@ -448,7 +510,9 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
     assert 'is a folder' in refusal(tmp_path)
 
 
-@pytest.mark.skipif(not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='the superuser may read every file')
+@pytest.mark.skipif(
+    not hasattr(os, 'geteuid') or os.geteuid() == 0, reason='the superuser may read every file'
+)
 def test_a_file_that_may_not_be_read_says_so(tmp_path):
     path = tmp_path / 'weights.pt'
     path.write_bytes(b'secret')
@@ -487,7 +551,9 @@ class Evil:
         return open, (str(self.path), 'w')
 
 
-@pytest.mark.parametrize('write', [torch.save, legacy, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    'write', [torch.save, legacy, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
 def test_a_pickle_that_wants_to_run_code_is_refused_and_nothing_runs(tmp_path, generator_state, write):
     path, trace = tmp_path / 'weights.pt', tmp_path / 'trace'
     content = training(generator_state, note=Evil(trace))
@@ -509,12 +575,15 @@ def test_weights_that_leave_the_range_of_float32_are_refused(tmp_path, generator
     assert read_checkpoint(path, dtype=None)[0][name].max() == 1e300
 
 
-@pytest.mark.parametrize(('text', 'make'), [
-    ('on the device meta', lambda x: x.to('meta')),
-    ('is sparse_coo', lambda x: x.to_sparse()),
-    ('of type float8_e4m3fn', lambda x: x.to(torch.float8_e4m3fn)),
-    ('of type complex64', lambda x: x.to(torch.complex64)),
-])
+@pytest.mark.parametrize(
+    ('text', 'make'),
+    [
+        ('on the device meta', lambda x: x.to('meta')),
+        ('is sparse_coo', lambda x: x.to_sparse()),
+        ('of type float8_e4m3fn', lambda x: x.to(torch.float8_e4m3fn)),
+        ('of type complex64', lambda x: x.to(torch.complex64)),
+    ],
+)
 def test_tensors_that_no_network_computes_with_are_refused(tmp_path, generator_state, text, make):
     path = tmp_path / 'weights.pt'
     name = next(iter(generator_state))
@@ -528,7 +597,9 @@ def test_tensors_that_no_network_computes_with_are_refused(tmp_path, generator_s
 def test_metadata_that_python_cannot_take_is_refused(tmp_path, generator_state, entry, text):
     path = tmp_path / 'weights.safetensors'
     metadata = {'description': '{}', 'extra': '{}'} | {entry: text}
-    safetensors.torch.save_file({name: x.clone() for name, x in generator_state.items()}, path, metadata=metadata)
+    safetensors.torch.save_file(
+        {name: x.clone() for name, x in generator_state.items()}, path, metadata=metadata
+    )
     assert 'its metadata cannot be read' in refusal(path, part='generator')
 
 
@@ -564,7 +635,10 @@ def test_a_file_that_lies_about_itself_is_refused(tmp_path, generator_state):
     description = {'part': 'generator', 'network': 'res_unet', 'role': 'student'}
     torch.save({'model': generator_state, 'description': description}, path)
     message = refusal(path)
-    assert 'calls itself generator res_unet student, but its tensors are those of generator mobile_unet student' in message
+    assert (
+        'calls itself generator res_unet student, but its tensors are those of generator mobile_unet student'
+        in message
+    )
 
 
 def test_a_description_in_words_by_somebody_else_is_no_obstacle(tmp_path, generator_state):
@@ -583,7 +657,9 @@ SAYS = {'align_corners': False, 'size': (256, 192), 'family': 'dm_vton'}
 @pytest.mark.parametrize('identity', [WARP, GENERATOR], ids=lambda identity: identity[1])
 def test_a_saved_checkpoint_describes_itself(tmp_path, states, identity, suffix):
     path = tmp_path / f'weights{suffix}'
-    save_checkpoint(path, states[identity], **wanted(identity), **SAYS, extra={'epoch': 3, 'best_fid': np.float64(28.2)})
+    save_checkpoint(
+        path, states[identity], **wanted(identity), **SAYS, extra={'epoch': 3, 'best_fid': np.float64(28.2)}
+    )
     state, info = read_checkpoint(path)
     assert same_bits(state, states[identity])
     assert info[:7] == (*identity, False, (256, 192), 'dm_vton', 3)
@@ -654,11 +730,15 @@ def test_the_state_of_an_optimizer_survives(tmp_path):
     optimizers = [torch.optim.Adam(network.parameters(), lr=5e-5) for _ in range(2)]
     network(torch.rand(2, 7, 64, 64)).sum().backward()
     optimizers[0].step()
-    save_checkpoint(path, network, **wanted(GENERATOR), extra={'epoch': 1, 'optimizer': optimizers[0].state_dict()})
+    save_checkpoint(
+        path, network, **wanted(GENERATOR), extra={'epoch': 1, 'optimizer': optimizers[0].state_dict()}
+    )
     optimizers[1].load_state_dict(read_checkpoint(path)[1].extra['optimizer'])
     states = [optimizer.state_dict() for optimizer in optimizers]
     assert states[0]['param_groups'] == states[1]['param_groups']
-    assert all(torch.equal(x['exp_avg'], states[1]['state'][key]['exp_avg']) for key, x in states[0]['state'].items())
+    assert all(
+        torch.equal(x['exp_avg'], states[1]['state'][key]['exp_avg']) for key, x in states[0]['state'].items()
+    )
 
 
 def test_what_could_not_be_read_back_is_not_saved(tmp_path, generator_state):
@@ -694,21 +774,27 @@ def test_weights_that_are_wrong_never_replace_a_good_file(tmp_path, generator_st
 
 
 @pytest.mark.parametrize('suffix', ['.pt', '.safetensors'])
-def test_a_simulated_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, generator_state, monkeypatch, suffix):
+def test_a_simulated_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path, generator_state, monkeypatch, suffix
+):
     def full(descriptor):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     path = tmp_path / f'weights{suffix}'
     path.write_text('old')
     monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(CheckpointError, match='cannot be written .No space left on device.; what was there') as caught:
+    with pytest.raises(
+        CheckpointError, match='cannot be written .No space left on device.; what was there'
+    ) as caught:
         save_checkpoint(path, generator_state, **wanted(GENERATOR))
     assert str(caught.value).startswith(str(path))
     assert path.read_text() == 'old' and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize('suffix', ['.pt', '.safetensors'])
-def test_a_write_that_the_system_stops_halfway_leaves_the_old_file_and_nothing_else(tmp_path, generator_state, suffix):
+def test_a_write_that_the_system_stops_halfway_leaves_the_old_file_and_nothing_else(
+    tmp_path, generator_state, suffix
+):
     resource = pytest.importorskip('resource')
     path = tmp_path / f'weights{suffix}'
     path.write_text('old')
@@ -725,12 +811,16 @@ def test_a_write_that_the_system_stops_halfway_leaves_the_old_file_and_nothing_e
 def test_a_missing_folder_and_an_unknown_suffix_are_named(tmp_path, generator_state):
     with pytest.raises(MissingFileError, match='no folder'):
         save_checkpoint(tmp_path / 'none' / 'weights.pt', generator_state, **wanted(GENERATOR))
-    with pytest.raises(CheckpointError, match=r"unknown suffix '\.ckpt'; choose from \.pt, \.pth, \.safetensors"):
+    with pytest.raises(
+        CheckpointError, match=r"unknown suffix '\.ckpt'; choose from \.pt, \.pth, \.safetensors"
+    ):
         save_checkpoint(tmp_path / 'weights.ckpt', generator_state, **wanted(GENERATOR))
 
 
 def test_a_diverged_tensor_of_several_names_is_called_diverged(tmp_path, warp_state):
-    warp_state = {name: x.fill_(torch.nan) if 'smooth' in name else x for name, x in _copy(warp_state).items()}
+    warp_state = {
+        name: x.fill_(torch.nan) if 'smooth' in name else x for name, x in _copy(warp_state).items()
+    }
     with pytest.raises(CheckpointError, match='20 tensors are not finite'):
         save_checkpoint(tmp_path / 'weights.pt', warp_state, **wanted(WARP))
     torch.save(warp_state, tmp_path / 'weights.pt')
@@ -792,7 +882,12 @@ def test_convert_makes_any_file_describe_itself(tmp_path, generator_state, capsy
     assert 'left out, since only training needs it: optimizer' in run(capsys, 'convert', source, target)
     state, info = read_checkpoint(target)
     assert same_bits(state, generator_state)
-    assert (info.family, info.epoch, info.align_corners, info.extra['best_fid']) == ('dm_vton', 60, None, 28.2)
+    assert (info.family, info.epoch, info.align_corners, info.extra['best_fid']) == (
+        'dm_vton',
+        60,
+        None,
+        28.2,
+    )
     assert 'optimizer' not in info.extra and info.format == 'self-describing'
 
 
@@ -828,7 +923,11 @@ def test_init_writes_untrained_weights_that_load_and_repeat(tmp_path, capsys):
         first, again, other = (read_checkpoint(folder / f'dm_vton_student_{end}.pt') for folder in folders)
         assert same_bits(first[0], again[0])
         assert any(not torch.equal(x, other[0][name]) for name, x in first[0].items())
-        assert first[1].family == 'dm_vton' and first[1].size == (256, 192) and first[1].extra['untrained'] is True
+        assert (
+            first[1].family == 'dm_vton'
+            and first[1].size == (256, 192)
+            and first[1].extra['untrained'] is True
+        )
         load_network(folders[0] / f'dm_vton_student_{end}.pt', part=part, family='dm_vton')
     assert 'exists already' in fail(capsys, 'init', '--family', 'dm_vton', '--out', folders[0])
     message = fail(capsys, 'init', '--family', 'rmgn', '--role', 'teacher', '--out', tmp_path / 'new')
@@ -838,21 +937,40 @@ def test_init_writes_untrained_weights_that_load_and_repeat(tmp_path, capsys):
 def test_init_from_a_teacher_takes_all_that_fits_a_student(tmp_path, capsys):
     run(capsys, 'init', '--family', 'dm_vton', '--role', 'teacher', '--seed', 1, '--out', tmp_path)
     files = [tmp_path / f'dm_vton_teacher_{end}.pt' for end in ('warp', 'gen')]
-    assert 'UNTRAINED' in run(capsys, 'init', '--family', 'dm_vton', '--teacher', *files, '--out', tmp_path / 'student')
+    assert 'UNTRAINED' in run(
+        capsys, 'init', '--family', 'dm_vton', '--teacher', *files, '--out', tmp_path / 'student'
+    )
     new = {}
     for end, part, first in (('warp', 'warp', 'cond_mobile.'), ('gen', 'generator', '')):
-        teacher, student = (read_checkpoint(folder)[0] for folder in (
-            tmp_path / f'dm_vton_teacher_{end}.pt', tmp_path / 'student' / f'dm_vton_student_{end}.pt'
-        ))
+        teacher, student = (
+            read_checkpoint(folder)[0]
+            for folder in (
+                tmp_path / f'dm_vton_teacher_{end}.pt',
+                tmp_path / 'student' / f'dm_vton_student_{end}.pt',
+            )
+        )
         new[part] = [name for name, x in student.items() if x.shape != teacher[name].shape]
         assert len(new[part]) == 1 and new[part][0].startswith(first)
         assert all(torch.equal(x, teacher[name]) for name, x in student.items() if name not in new[part])
     assert torch.equal(student[new['generator'][0]], teacher[new['generator'][0]][:, :7])
     message = fail(capsys, 'init', '--family', 'pf_afn', '--teacher', files[0], '--out', tmp_path / 'other')
     assert 'asked was afwm (pf_afn' in message and not (tmp_path / 'other').exists()
-    message = fail(capsys, 'init', '--family', 'dm_vton', '--teacher', files[0], files[0], '--out', tmp_path / 'other')
+    message = fail(
+        capsys, 'init', '--family', 'dm_vton', '--teacher', files[0], files[0], '--out', tmp_path / 'other'
+    )
     assert 'a second warp network' in message
-    message = fail(capsys, 'init', '--family', 'dm_vton', '--role', 'teacher', '--teacher', *files, '--out', tmp_path / 'other')
+    message = fail(
+        capsys,
+        'init',
+        '--family',
+        'dm_vton',
+        '--role',
+        'teacher',
+        '--teacher',
+        *files,
+        '--out',
+        tmp_path / 'other',
+    )
     assert 'only a student' in message and not (tmp_path / 'other').exists()
 
 
@@ -870,12 +988,15 @@ def test_init_refuses_a_seed_before_it_makes_a_folder(tmp_path, capsys, seed):
     assert not (tmp_path / 'new').exists()
 
 
-@pytest.mark.parametrize(('arguments', 'text'), [
-    ([], 'required: COMMAND'),
-    (['init', '--fam', 'dm_vton'], 'required: --family'),
-    (['convert', 'in.pt', 'out.pt', '--dtype', 'int8'], 'invalid choice'),
-    (['inspect', 'weights.pt', '--a\nb'], r'unrecognized arguments: --a\nb'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'text'),
+    [
+        ([], 'required: COMMAND'),
+        (['init', '--fam', 'dm_vton'], 'required: --family'),
+        (['convert', 'in.pt', 'out.pt', '--dtype', 'int8'], 'invalid choice'),
+        (['inspect', 'weights.pt', '--a\nb'], r'unrecognized arguments: --a\nb'),
+    ],
+)
 def test_a_wrong_command_line_is_one_line_that_names_the_help(capsys, arguments, text):
     message = fail(capsys, *arguments)
     assert text in message and message.endswith('; see --help\n')

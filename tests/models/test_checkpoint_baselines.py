@@ -1,4 +1,6 @@
-"""Checkpoint files of the compared methods: recognised, loaded strictly, and whatever else is refused in one line."""
+"""Checkpoint files of the compared methods: recognised, loaded strictly, and whatever else is refused in one
+line.
+"""
 
 import pytest
 import torch
@@ -18,7 +20,9 @@ def tensors_of(name):
     """A state dict of one number a tensor, repeated: large networks, small files."""
     layout = layout_of('baseline', name, 'parser-based')
     numbers = {key: 0.01 * (index % 7) for index, key in enumerate(layout.tensors)}
-    return {key: torch.tensor(numbers[key], dtype=x.dtype).expand(x.shape) for key, x in layout.tensors.items()}
+    return {
+        key: torch.tensor(numbers[key], dtype=x.dtype).expand(x.shape) for key, x in layout.tensors.items()
+    }
 
 
 @pytest.fixture(scope='module')
@@ -38,14 +42,18 @@ def test_a_file_is_recognised_by_its_tensors(name, files):
 
 
 def test_acgpn_is_loaded_from_its_files_in_any_order(files):
-    network, infos = load_baseline('acgpn', [files[name] for name in reversed(ACGPN_FILES)], align_corners=True)
+    network, infos = load_baseline(
+        'acgpn', [files[name] for name in reversed(ACGPN_FILES)], align_corners=True
+    )
     assert [info.network for info in infos] == ACGPN_FILES[::-1]
     assert network.align_corners and not network.training
     for name in ACGPN_FILES:
         part = network.get_submodule(name.partition('.')[2]).state_dict()
         for key in ('conv1.0.bias', 'conv9.6.weight'):
             torch.testing.assert_close(part[key], tensors_of(name)[key].contiguous(), msg=f'{name} {key}')
-    assert (network.U.stn.tps.inverse_kernel == tensors_of('acgpn.U')['stn.tps.inverse_kernel']).all()  # the file's, not ours
+    assert (
+        network.U.stn.tps.inverse_kernel == tensors_of('acgpn.U')['stn.tps.inverse_kernel']
+    ).all()  # the file's, not ours
 
 
 def test_cvton_is_loaded_from_one_file_or_from_one_of_each_network(files):
@@ -67,10 +75,22 @@ def test_a_file_saved_in_parallel_training_is_the_same(files, tmp_path):
 @pytest.mark.parametrize(
     'method, names, message',
     [
-        ('sdafn', ['cvton'], 'holds the network cvton, asked was sdafn; give the files of sdafn .* or --family cvton'),
+        (
+            'sdafn',
+            ['cvton'],
+            'holds the network cvton, asked was sdafn; give the files of sdafn .* or --family cvton',
+        ),
         ('cvton', ['acgpn.G'], 'holds the network acgpn.G, asked was cvton'),
-        ('sdafn', ['student'], "holds the student's mobile_unet, asked was sdafn; a family's two files go to --pf_warp"),
-        ('acgpn', ACGPN_FILES[:3], 'gives acgpn.G1, acgpn.G2, acgpn.U, acgpn needs .*acgpn.G; bash scripts/download.sh'),
+        (
+            'sdafn',
+            ['student'],
+            "holds the student's mobile_unet, asked was sdafn; a family's two files go to --pf_warp",
+        ),
+        (
+            'acgpn',
+            ACGPN_FILES[:3],
+            'gives acgpn.G1, acgpn.G2, acgpn.U, acgpn needs .*acgpn.G; bash scripts/download.sh',
+        ),
         ('acgpn', ['acgpn.G1', 'acgpn.G1'], 'a second acgpn.G1'),
         ('cvton', ['cvton', 'cvton.bpgm'], 'gives cvton, cvton.bpgm, cvton needs cvton, or cvton.oasis'),
         ('cvton', ['cvton.bpgm'], 'gives cvton.bpgm, cvton needs'),
@@ -99,7 +119,10 @@ def test_a_file_that_lacks_a_tensor_or_has_another_is_refused(files, tmp_path):
 def test_a_tensor_more_is_left_out_with_a_note(files, tmp_path):
     torch.save(tensors_of('sdafn') | {'more': torch.zeros(1)}, tmp_path / 'more.pt')
     pipeline = BaselinePipeline.from_checkpoints('sdafn', [tmp_path / 'more.pt'])
-    assert len(pipeline.notes) == 1 and '1 tensors that sdafn does not have were left out (more)' in pipeline.notes[0]
+    assert (
+        len(pipeline.notes) == 1
+        and '1 tensors that sdafn does not have were left out (more)' in pipeline.notes[0]
+    )
 
 
 def test_identify_names_what_there_is():
@@ -110,7 +133,9 @@ def test_identify_names_what_there_is():
 def test_inspect_and_convert_know_the_files(files, tmp_path, capsys):
     main(['inspect', str(files['acgpn.G2'])])
     shown = capsys.readouterr().out
-    assert 'acgpn.G2 (network of a compared method)' in shown and '34,533,441' in shown and 'fits acgpn' in shown
+    assert (
+        'acgpn.G2 (network of a compared method)' in shown and '34,533,441' in shown and 'fits acgpn' in shown
+    )
     main(['convert', str(files['cvton.bpgm']), str(tmp_path / 'bpgm.safetensors'), '--dtype', 'float16'])
     _, info = read_checkpoint(tmp_path / 'bpgm.safetensors')
     assert (info.network, info.family, info.format) == ('cvton.bpgm', 'cvton', 'self-describing')

@@ -11,7 +11,8 @@ from models.registry import CONDITION_CHANNELS, GENERATOR_CHANNELS, GENERATORS, 
 
 WARP_CASES = [(name, role) for name in WARPS for role in roles_of(name)]
 GENERATOR_CASES = [(name, role) for name in GENERATORS for role in roles_of(name)]
-# Parameters and buffers in MB, G multiply-adds of the warp network and of the generator: student, 256 x 192, batch 1.
+# Parameters and buffers in MB, G multiply-adds of the warp network and of the generator: student, 256 x 192,
+# batch 1.
 SIZES = {
     'pf_afn': (293.0, 46.9, 21.9),
     'fs_vton': (308.9, 47.6, 21.9),
@@ -51,7 +52,11 @@ def test_a_warp_network_returns_what_it_says(name, warps):
     with torch.no_grad():
         out = warps[name](*inputs(size, n=2))
         kept = warps[name](*inputs(size, n=2), keep_levels=True)
-    assert out.cloth.shape == (2, 3, *size) and out.edge.shape == (2, 1, *size) and out.flow.shape == (2, 2, *size)
+    assert (
+        out.cloth.shape == (2, 3, *size)
+        and out.edge.shape == (2, 1, *size)
+        and out.flow.shape == (2, 2, *size)
+    )
     levels, channels = PYRAMIDS[name]
     assert out.levels == () and len(kept.levels) == levels
     for n, level in enumerate(kept.levels):
@@ -105,7 +110,8 @@ def test_bfloat16_autocast_keeps_flows_in_float32(name, warps):
     assert mixed.flow.dtype is torch.float32
     assert all(level.flow.dtype is torch.float32 for level in mixed.levels)
     assert mixed.levels[-1].condition_feature.dtype is torch.bfloat16
-    # 8 bits of mantissa through thirty convs move the flow by 1e-2 (measured 6e-3): half a pixel of 96 is 1e-2.
+    # 8 bits of mantissa through thirty convs move the flow by 1e-2 (measured 6e-3): half a pixel of 96 is
+    # 1e-2.
     torch.testing.assert_close(mixed.flow, exact.flow, rtol=0, atol=2e-2)
 
 
@@ -126,7 +132,9 @@ def test_channels_last_changes_nothing_but_rounding(name, warps):
         warps[name].to(memory_format=torch.channels_last)
         last = warps[name](*(x.to(memory_format=torch.channels_last) for x in arguments))
         warps[name].to(memory_format=torch.contiguous_format)
-    torch.testing.assert_close(last.cloth, plain.cloth, rtol=0, atol=1e-3)  # another conv algorithm; 2e-5 measured
+    torch.testing.assert_close(
+        last.cloth, plain.cloth, rtol=0, atol=1e-3
+    )  # another conv algorithm; 2e-5 measured
 
 
 @pytest.mark.parametrize('name, role', GENERATOR_CASES)
@@ -148,7 +156,9 @@ def test_every_parameter_of_a_warp_network_gets_a_gradient(name, role):
 
 
 def test_only_the_flow_that_aligns_is_detached():
-    """The second level's loss must reach the first level's offsets through the flow it advances, not through the alignment."""
+    """The second level's loss must reach the first level's offsets through the flow it advances, not through
+    the alignment.
+    """
     torch.manual_seed(0)
     warp = create_warp('mobile_afwm', 'student').eval()
     seen = []
@@ -191,15 +201,25 @@ def test_bytes_and_multiply_adds_are_those_of_the_published_networks(family):
         arguments = torch.empty(1, 3, 256, 192), torch.empty(1, 3, 256, 192), torch.empty(1, 1, 256, 192)
         generator_input = torch.empty(1, 7, 256, 192)
     assert multiply_adds(warp.to('meta'), *arguments) / 1e9 == pytest.approx(warp_operations, rel=0.01)
-    assert multiply_adds(generator.to('meta'), generator_input) / 1e9 == pytest.approx(generator_operations, rel=0.01)
+    assert multiply_adds(generator.to('meta'), generator_input) / 1e9 == pytest.approx(
+        generator_operations, rel=0.01
+    )
 
 
 @pytest.mark.parametrize(
     'create, arguments, message',
     [
-        (create_warp, ('raft', 'student'), "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm, lite_afwm"),
+        (
+            create_warp,
+            ('raft', 'student'),
+            "no warp network 'raft'; choose from afwm, style_afwm, mobile_afwm, lite_afwm",
+        ),
         (create_warp, ('afwm', 'pupil'), "no role of afwm 'pupil'; choose from teacher, student"),
-        (create_generator, ('unet', 'student'), "no generator 'unet'; choose from res_unet, rmgn, mobile_unet, lite_unet"),
+        (
+            create_generator,
+            ('unet', 'student'),
+            "no generator 'unet'; choose from res_unet, rmgn, mobile_unet, lite_unet",
+        ),
         (create_generator, ('rmgn', 'teacher'), "no role of rmgn 'teacher'; choose from student"),
     ],
 )

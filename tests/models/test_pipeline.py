@@ -24,7 +24,9 @@ def test_the_composition_shows_the_cloth_where_the_mask_is_and_never_outside_the
     generated = torch.zeros(1, 4, 2, 2)
     generated[:, :3] = -100  # rendered: -1
     generated[:, 3, 0] = 100  # mask: 1 above, 0.5 below
-    result = compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 2, 2), ()), generated, torch.full((1, 3, 2, 2), 0.9))
+    result = compose(
+        WarpOutput(cloth, edge, torch.zeros(1, 2, 2, 2), ()), generated, torch.full((1, 3, 2, 2), 0.9)
+    )
     torch.testing.assert_close(result.mask, torch.tensor([[[[1.0, 0.0], [0.5, 0.0]]]]))
     torch.testing.assert_close(result.image[0, 0], torch.tensor([[0.5, -1.0], [-0.25, -1.0]]))
 
@@ -41,7 +43,9 @@ def test_the_keep_mask_shows_the_kept_picture_where_the_cloth_is_not():
     torch.testing.assert_close(result.keep, torch.tensor([[[[1.0, 1.0, 0.5]]]]))
     shown = result.warped_cloth * result.mask + result.rendered * (1 - result.mask)
     torch.testing.assert_close(shown, result.image)  # what composes again elsewhere needs no keep mask
-    assert compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 1, 3), ()), generated[:, :4], kept).keep.max() == 0
+    assert (
+        compose(WarpOutput(cloth, edge, torch.zeros(1, 2, 1, 3), ()), generated[:, :4], kept).keep.max() == 0
+    )
 
 
 def test_results_have_the_shapes_and_ranges_they_say(pipeline):
@@ -69,7 +73,9 @@ def test_repeated_calls_give_the_same_picture(pipeline):
 def test_a_float16_pipeline_takes_float32_pictures_and_stays_close(pipeline):
     import copy
 
-    arguments = pictures(size=(32, 32))  # a CPU without 16-bit arithmetic takes twenty times as long as in float32
+    arguments = pictures(
+        size=(32, 32)
+    )  # a CPU without 16-bit arithmetic takes twenty times as long as in float32
     half = copy.deepcopy(pipeline).half()(*arguments)
     assert half.image.dtype is torch.float16 and half.flow.dtype is torch.float32
     difference = (half.image.float() - pipeline(*arguments).image).abs()
@@ -80,7 +86,10 @@ def test_a_float16_pipeline_takes_float32_pictures_and_stays_close(pipeline):
 def test_every_family_runs_from_its_two_files_and_is_recognised(family, tmp_path):
     parts = FAMILIES[family]
     torch.manual_seed(0)
-    warp, generator = create_warp(parts.warp, 'student').eval(), create_generator(parts.generator, 'student').eval()
+    warp, generator = (
+        create_warp(parts.warp, 'student').eval(),
+        create_generator(parts.generator, 'student').eval(),
+    )
     torch.save(warp.state_dict(), tmp_path / 'w.pth')
     torch.save(generator.state_dict(), tmp_path / 'g.pth')
     loaded = TryOnPipeline.from_checkpoints(warp=tmp_path / 'w.pth', gen=tmp_path / 'g.pth')
@@ -97,7 +106,13 @@ def test_files_of_two_families_are_refused(tmp_path):
 
 
 def test_align_corners_comes_from_the_argument_then_the_file_then_is_on(tmp_path, pipeline):
-    about = {'part': 'warp', 'network': 'mobile_afwm', 'role': 'student', 'size': (256, 192), 'family': 'dm_vton'}
+    about = {
+        'part': 'warp',
+        'network': 'mobile_afwm',
+        'role': 'student',
+        'size': (256, 192),
+        'family': 'dm_vton',
+    }
     save_checkpoint(tmp_path / 'off.pt', pipeline.warp, align_corners=False, **about)
     torch.save(pipeline.warp.state_dict(), tmp_path / 'silent.pt')
     torch.save(pipeline.generator.state_dict(), tmp_path / 'g.pt')
@@ -112,7 +127,9 @@ def test_align_corners_comes_from_the_argument_then_the_file_then_is_on(tmp_path
 
 def test_the_licence_that_a_file_names_is_told(tmp_path, pipeline):
     about = {'part': 'warp', 'network': 'mobile_afwm', 'role': 'student', 'family': 'dm_vton'}
-    save_checkpoint(tmp_path / 'w.safetensors', pipeline.warp, extra={'license': 'research, non-commercial'}, **about)
+    save_checkpoint(
+        tmp_path / 'w.safetensors', pipeline.warp, extra={'license': 'research, non-commercial'}, **about
+    )
     torch.save(pipeline.generator.state_dict(), tmp_path / 'g.pt')
     loaded = TryOnPipeline.from_checkpoints(warp=tmp_path / 'w.safetensors', gen=tmp_path / 'g.pt')
     assert 'licence of these weights: research, non-commercial' in loaded.notes
@@ -137,7 +154,8 @@ def test_one_garment_dresses_many_persons_and_one_person_wears_many_garments(pip
     person, cloth, edge = pictures(3)
     code = pipeline.encode_garment(cloth[:1], edge[:1])
     same = (x[:1].repeat(3, 1, 1, 1) for x in (cloth, edge))
-    # a batch of three takes another path through the convs than a batch of one; 2e-5 measured, another garment differs by 0.1
+    # a batch of three takes another path through the convs than a batch of one; 2e-5 measured, another
+    # garment differs by 0.1
     torch.testing.assert_close(pipeline(person, code).image, pipeline(person, *same).image, rtol=0, atol=1e-3)
     code = pipeline.encode_person(person[:1])
     expected = pipeline(person[:1].repeat(3, 1, 1, 1), cloth, edge).image
@@ -152,7 +170,10 @@ def test_one_garment_dresses_many_persons_and_one_person_wears_many_garments(pip
         (lambda p, c, e, person, garment: (p, c), 'there is no edge'),
         (lambda p, c, e, person, garment: (garment, c, e), 'the person is the first argument'),
         (lambda p, c, e, person, garment: (p, person), 'the person is the first argument'),
-        (lambda p, c, e, person, garment: (p[:, :2], garment), r'person is \[2, 2, 64, 64\], expected \[N, 3, H, W\]'),
+        (
+            lambda p, c, e, person, garment: (p[:, :2], garment),
+            r'person is \[2, 2, 64, 64\], expected \[N, 3, H, W\]',
+        ),
         (lambda p, c, e, person, garment: (p[..., :32], garment), 'the garment of the code is .* must agree'),
         (lambda p, c, e, person, garment: (torch.cat([p, p[:1]]), garment), 'must agree, or one batch be 1'),
         (lambda p, c, e, person, garment: (person, c, e[:1]), 'edge is .* but cloth is'),
@@ -180,7 +201,10 @@ def test_encoding_refuses_sizes_that_the_network_cannot_take(pipeline):
         (lambda p, c, e: (p, c[:, :1], e), r'cloth is \[1, 1, 64, 64\], expected \[N, 3, H, W\]'),
         (lambda p, c, e: (p, c, c), r'edge is \[1, 3, 64, 64\], expected \[N, 1, H, W\]'),
         (lambda p, c, e: (p, c.byte(), e), 'cloth is torch.uint8, expected a floating-point picture'),
-        (lambda p, c, e: (p, c[..., :32], e), 'cloth is .* but person is .*; batch, height and width must agree'),
+        (
+            lambda p, c, e: (p, c[..., :32], e),
+            'cloth is .* but person is .*; batch, height and width must agree',
+        ),
         (lambda p, c, e: (p.repeat(2, 1, 1, 1), c, e), 'batch, height and width must agree'),
         (lambda p, c, e: (p[..., :50], c[..., :50], e[..., :50]), '64 x 50 .*multiples of 32'),
     ],
@@ -191,5 +215,7 @@ def test_wrong_inputs_are_answered_with_what_came_and_what_was_expected(change, 
 
 
 def test_an_unknown_family_is_answered_with_those_there_are():
-    with pytest.raises(ValueError, match="no family 'viton_hd'; choose from pf_afn, fs_vton, rmgn, dm_vton, dm_vton_lite"):
+    with pytest.raises(
+        ValueError, match="no family 'viton_hd'; choose from pf_afn, fs_vton, rmgn, dm_vton, dm_vton_lite"
+    ):
         TryOnPipeline.untrained('viton_hd')

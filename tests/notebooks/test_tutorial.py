@@ -136,14 +136,17 @@ def test_elsewhere_the_first_cell_clones_the_project_and_installs_all_but_cupy(n
     done = run_first_cell(notebook, elsewhere, str(origin))
     assert done.returncode == 0, done.stderr
     assert (elsewhere / 'dm-vton' / 'train_pf_e2e.py').is_file()
-    assert run_first_cell(notebook, elsewhere, NOWHERE).returncode == 0  # run again, it finds what it has cloned
+    # run again, it finds what it has cloned
+    assert run_first_cell(notebook, elsewhere, NOWHERE).returncode == 0
 
 
 # ---- All of it, on tiny data
 
 
 def with_settings(notebook: dict, **settings) -> dict:
-    """The notebook with a cell after the one tagged `parameters`, as papermill makes it; without its outputs."""
+    """The notebook with a cell after the one tagged `parameters`, as papermill makes it; without its
+    outputs.
+    """
     notebook = copy.deepcopy(notebook)
     tagged = [number for number, cell in enumerate(notebook['cells']) if 'parameters' in cell['metadata'].get('tags', ())]
     assert len(tagged) == 1
@@ -157,7 +160,9 @@ def with_settings(notebook: dict, **settings) -> dict:
 
 
 def make_weights(folder: Path) -> None:
-    """Weights as initialised, under the names of those that come with the project and of the published ones."""
+    """Weights as initialised, under the names of those that come with the project and of the published
+    ones.
+    """
     from models.checkpoint import command as checkpoint
 
     checkpoint.main(['init', '--family', 'dm_vton', '--out', str(folder)])
@@ -173,7 +178,9 @@ def files_of_the_checkout() -> set[Path]:
 
 @pytest.fixture(scope='module')
 def executed(notebook, module_path):
-    """The notebook after its execution on a few tiny pictures, without a network, and the folder it wrote to."""
+    """The notebook after its execution on a few tiny pictures, without a network, and the folder it wrote
+    to.
+    """
     for package in ('nbformat', 'nbclient', 'ipykernel', 'matplotlib'):
         pytest.importorskip(package, reason=f'{package}, which notebooks need, is not installed')
     import nbformat
@@ -218,7 +225,8 @@ def test_the_tutorial_uses_weights_that_are_there_and_own_pictures(executed):
     cells, work = executed
     assert len(pictures(cells)) == FIGURES + 2  # the project's student, and what the published one dresses
     text = '\n'.join(texts(cell) for cell in code_cells(cells))
-    assert re.search(r'^weights: .*dmvton_pf_warp.*\(dm_vton, 256\s+x 192', text, re.MULTILINE | re.DOTALL)  # what is there is taken
+    # what is there is taken
+    assert re.search(r'^weights: .*dmvton_pf_warp.*\(dm_vton, 256\s+x 192', text, re.MULTILINE | re.DOTALL)
     with Image.open(work / 'mine.png') as picture:
         assert picture.size == (64, 64)  # the photograph's own
 

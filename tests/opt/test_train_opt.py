@@ -1,4 +1,6 @@
-"""Options of the training scripts: names and defaults that users rely on, refusals in one line, resuming, the shell scripts."""
+"""Options of the training scripts: names and defaults that users rely on, refusals in one line, resuming, the
+shell scripts.
+"""
 
 import dataclasses
 import os
@@ -62,7 +64,9 @@ def test_published_names_have_their_published_defaults(stage):
 
 
 def test_options_that_make_no_sense_any_more_are_accepted_and_say_so(capsys):
-    parse_train_options('pb_warp', [*DATA, '--use_dropout', '--local_rank', '1', '--local-rank=2', '--no_flip'])
+    parse_train_options(
+        'pb_warp', [*DATA, '--use_dropout', '--local_rank', '1', '--local-rank=2', '--no_flip']
+    )
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
     assert all('changes nothing' in line for line in said)
@@ -100,7 +104,9 @@ def test_options_that_do_not_fit_are_refused_in_one_line(stage, options, words):
 
 
 def test_options_that_change_nothing_in_a_stage_are_remarked_upon():
-    options = parse_train_options('pb_warp', [*DATA, '--pf_gen_checkpoint', 'g.pt', '--valroot', 'v', '--vgg_weights', 'none'])
+    options = parse_train_options(
+        'pb_warp', [*DATA, '--pf_gen_checkpoint', 'g.pt', '--valroot', 'v', '--vgg_weights', 'none']
+    )
     said = remarks(dataclasses.replace(options, sync_bn=True, device='0,1'), Process())
     assert [text.split(':')[0] for text in said] == [
         '--pf_gen_checkpoint changes nothing',
@@ -120,12 +126,25 @@ def test_synchronised_batch_norm_is_refused_where_there_is_no_cuda():
 
 
 def test_every_setting_is_an_option_with_its_effect_and_the_settings_say_what_was_given():
-    arguments = '--compile --amp bf16 --accumulate 3 --grad_clip 2 --max_steps 9 --channels_last --niter 4 --lr 1e-3 --verbose'
+    arguments = (
+        '--compile --amp bf16 --accumulate 3 --grad_clip 2 --max_steps 9 --channels_last --niter '
+        '4 --lr 1e-3 --verbose'
+    )
     options = parse_train_options('pf_e2e', [*DATA, *TEACHER, *arguments.split()])
-    wanted = {'compile': True, 'amp': 'bf16', 'accumulate': 3, 'grad_clip': 2.0, 'max_steps': 9, 'channels_last': True}
+    wanted = {
+        'compile': True,
+        'amp': 'bf16',
+        'accumulate': 3,
+        'grad_clip': 2.0,
+        'max_steps': 9,
+        'channels_last': True,
+    }
     wanted |= {'niter': 4, 'lr': 1e-3, 'verbose': True, 'run': None}
     assert {name: getattr(options, name) for name in wanted} == wanted
-    assert options.command(Path('my run'), Process(world=4)) == "torchrun --nproc_per_node=4 train_pf_e2e.py --resume 'my run'"
+    assert (
+        options.command(Path('my run'), Process(world=4))
+        == "torchrun --nproc_per_node=4 train_pf_e2e.py --resume 'my run'"
+    )
     assert [options.checkpoint(name) for name in ('pb_warp', 'pb_gen', 'pf_warp')] == ['w.pt', 'g.pt', None]
     text = create_parser('pf_e2e').format_help()
     for field in dataclasses.fields(options):
@@ -149,7 +168,9 @@ def test_half_precision_on_a_cpu_is_remarked_upon():
         ('pb_e2e', ['--warp', 'mobile_afwm'], ('mobile_afwm+res_unet', 'dm_vton'), True),
     ],
 )
-def test_any_warp_network_goes_with_any_generator_and_what_was_never_published_is_said(stage, options, families, noted):
+def test_any_warp_network_goes_with_any_generator_and_what_was_never_published_is_said(
+    stage, options, families, noted
+):
     settings = parse_train_options(stage, [*DATA, *STAGES[stage], *options])
     assert tuple(settings.families.values()) == families
     assert any('no published method' in text for text in remarks(settings, Process())) is noted
@@ -172,7 +193,9 @@ def test_the_newest_run_is_that_of_the_highest_number(tmp_path):
 
 def test_resuming_takes_the_newest_run_and_the_options_it_was_begun_with(tmp_path):
     make_run(tmp_path / 'exp', lr=1.0)
-    run = make_run(tmp_path / 'exp-1', lr=0.25, amp='bf16', size=[64, 32], niter=7, max_steps=5, verbose=True, unknown=1)
+    run = make_run(
+        tmp_path / 'exp-1', lr=0.25, amp='bf16', size=[64, 32], niter=7, max_steps=5, verbose=True, unknown=1
+    )
     options = parse_train_options('pb_warp', ['--project', str(tmp_path), '--resume', '--niter', '9'])
     assert options.run == str(run)
     assert (options.lr, options.amp, options.size, options.dataroot) == (0.25, 'bf16', (64, 32), 'data')
@@ -274,13 +297,18 @@ def test_an_opened_run_has_the_options_the_notes_and_a_number_of_its_own(tmp_pat
 # ---- Shell scripts
 
 
-def run_script(tmp_path: Path, *words: str, **variables: str) -> tuple[subprocess.CompletedProcess, list[list[str]]]:
-    """Run a shell script with a stand-in for python that notes its arguments and leaves what training leaves."""
+def run_script(
+    tmp_path: Path, *words: str, **variables: str
+) -> tuple[subprocess.CompletedProcess, list[list[str]]]:
+    """Run a shell script with a stand-in for python that notes its arguments and leaves what training
+    leaves.
+    """
     stand_in = tmp_path / 'python'
     stand_in.write_text(
         '#!/bin/bash\nprintf "%q " "$@" >> "$CALLS"; echo >> "$CALLS"\n'
         'while [ $# -gt 0 ]; do case $1 in --project) project=$2;; --name) name=$2;; esac; shift; done\n'
-        'if [ -n "$name" ]; then mkdir -p "$project/$name/weights"; touch "$project/$name/weights/state_last.pt"; fi\n'
+        'if [ -n "$name" ]; then mkdir -p "$project/$name/weights"; touch '
+        '"$project/$name/weights/state_last.pt"; fi\n'
         'exit "${STATUS:-0}"\n'
     )
     stand_in.chmod(0o755)
@@ -308,7 +336,12 @@ def test_the_scripts_train_the_four_stages_with_the_published_settings_each_from
         assert (options.save_period, options.print_step, options.sample_step) == (20, 200, 1000)
         assert options.align_corners and options.optimizer == 'Adam'
         assert (options.dataroot, options.project) == ('my data', 'my runs')
-    assert [options.name for options in parsed.values()] == ['Teacher_warp', 'Teacher_e2e', 'Student_warp', 'Student_e2e']
+    assert [options.name for options in parsed.values()] == [
+        'Teacher_warp',
+        'Teacher_e2e',
+        'Student_warp',
+        'Student_e2e',
+    ]
     teacher = 'my runs/Teacher_e2e/weights/pb_{}_last.pt'
     assert parsed['pb_warp'].pb_warp_checkpoint is None
     assert parsed['pb_e2e'].pb_warp_checkpoint == 'my runs/Teacher_warp/weights/pb_warp_last.pt'
@@ -324,7 +357,9 @@ def test_a_stage_that_was_interrupted_is_continued_and_none_follows_one_that_fai
     assert done.returncode == 143 and len(calls) == 1
     (tmp_path / 'runs' / 'train' / 'Teacher_e2e').mkdir()  # killed before it saved anything
     monkeypatch.chdir(tmp_path)
-    sources = [parse_train_options(Path(call[0]).stem[6:], call[1:]) for call in run_script(tmp_path, script)[1][:1]]
+    sources = [
+        parse_train_options(Path(call[0]).stem[6:], call[1:]) for call in run_script(tmp_path, script)[1][:1]
+    ]
     assert [source.run for source in sources] == ['runs/train/Teacher_warp']
     done, calls = run_script(tmp_path, script)
     assert done.returncode == 0 and len(calls) == 4
@@ -332,8 +367,12 @@ def test_a_stage_that_was_interrupted_is_continued_and_none_follows_one_that_fai
 
 
 @pytest.mark.parametrize('place', ['VITON_{}', 'dataset/VITON-Clean/VITON_{}', 'dataset/my viton/{}'])
-def test_the_scripts_find_the_data_where_download_and_convert_leave_it_and_validate_on_the_test_set(tmp_path, place):
-    folders = {phase: tmp_path / place.format(name) for phase, name in (('train', 'traindata'), ('test', 'test'))}
+def test_the_scripts_find_the_data_where_download_and_convert_leave_it_and_validate_on_the_test_set(
+    tmp_path, place
+):
+    folders = {
+        phase: tmp_path / place.format(name) for phase, name in (('train', 'traindata'), ('test', 'test'))
+    }
     for phase, folder in folders.items():
         folder.mkdir(parents=True)
         (folder / f'{phase}_pairs.txt').touch()
@@ -341,7 +380,12 @@ def test_the_scripts_find_the_data_where_download_and_convert_leave_it_and_valid
     assert done.returncode == 0, done.stderr
     options = [parse_train_options(Path(call[0]).stem[6:], call[1:]) for call in calls]
     assert {tmp_path / each.dataroot for each in options} == {folders['train']}
-    assert [each.valroot and tmp_path / each.valroot for each in options] == [None, None, None, folders['test']]
+    assert [each.valroot and tmp_path / each.valroot for each in options] == [
+        None,
+        None,
+        None,
+        folders['test'],
+    ]
     done, calls = run_script(tmp_path, str(ROOT / 'scripts' / 'train_pf_e2e.sh'), VALROOT='')
     assert done.returncode == 0 and '--valroot' not in calls[0]
 

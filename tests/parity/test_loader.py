@@ -1,7 +1,7 @@
 """What the loader yields for two records against the numbers of the published one.
 
-The annotations lie beside the numbers; the photographs are not part of the project, so without `--parity` made-up
-pictures take their place and only what the annotations give is compared.
+The annotations lie beside the numbers; the photographs are not part of the project, so without `--parity`
+made-up pictures take their place and only what the annotations give is compared.
 """
 
 import shutil

@@ -1,4 +1,6 @@
-"""One training step of each stage against the reference numbers, in float64: losses, gradients, running statistics."""
+"""One training step of each stage against the reference numbers, in float64: losses, gradients, running
+statistics.
+"""
 
 import functools
 import json
@@ -23,7 +25,12 @@ CASES = {
 }
 # A minute or two of float64 convs each, so by default on the CPU only the one that has every loss in it.
 USUAL_CASE = 'pf_e2e'
-RUNS = [(case, device) for device in ('cpu', 'cuda') for case in CASES if device == 'cpu' or torch.cuda.is_available()]
+RUNS = [
+    (case, device)
+    for device in ('cpu', 'cuda')
+    for case in CASES
+    if device == 'cpu' or torch.cuda.is_available()
+]
 
 
 @pytest.fixture(scope='module')
@@ -41,7 +48,9 @@ def filled(weights):
 
     @functools.cache
     def draw(names_and_shapes) -> dict[str, torch.Tensor]:
-        return weights.fill({name: torch.empty(shape, dtype=dtype) for name, shape, dtype in names_and_shapes}, SEED)
+        return weights.fill(
+            {name: torch.empty(shape, dtype=dtype) for name, shape, dtype in names_and_shapes}, SEED
+        )
 
     def fill(network: torch.nn.Module) -> None:
         state = network.state_dict()
@@ -54,14 +63,19 @@ def differences(stage: Stage, part: str, numbers: dict) -> list[str]:
     """What departs from the numbers in the trained network that is the stage's `part`."""
     [network] = [network for name, network in stage.modules.items() if name.endswith(part)]
     gradients = {name: parameter.grad.norm().item() for name, parameter in network.named_parameters()}
-    statistics = {name: x.abs().sum().item() for name, x in network.state_dict().items() if 'running_' in name}
+    statistics = {
+        name: x.abs().sum().item() for name, x in network.state_dict().items() if 'running_' in name
+    }
     total = sum(norm**2 for norm in gradients.values()) ** 0.5
     assert gradients.keys() == numbers['per_param'].keys()
     assert statistics.keys() == numbers['bn'].keys()
     pairs = [('grad_norm', total, numbers['grad_norm'])]
-    pairs += [(f'gradient of {name}', gradients[name], expected) for name, expected in numbers['per_param'].items()]
+    pairs += [
+        (f'gradient of {name}', gradients[name], expected) for name, expected in numbers['per_param'].items()
+    ]
     pairs += [(name, statistics[name], expected) for name, expected in numbers['bn'].items()]
-    # 5e-9 relative measured, the numbers have nine digits; a bias before a batch norm has a gradient of rounding noise.
+    # 5e-9 relative measured, the numbers have nine digits; a bias before a batch norm has a gradient of
+    # rounding noise.
     noise = 1e-9 * numbers['grad_norm']
     return [
         f'{part} {what}: {value}, expected {expected}'
@@ -87,7 +101,9 @@ def test_a_training_step_computes_the_published_losses_and_gradients(
     result.loss.backward()
 
     numbers = dict(NUMBERS[case])
-    losses = {key: result.loss.item() if key == 'all' else result.terms[key].item() for key in numbers['losses']}
+    losses = {
+        key: result.loss.item() if key == 'all' else result.terms[key].item() for key in numbers['losses']
+    }
     assert losses == pytest.approx(numbers.pop('losses'), rel=1e-7)  # 4e-9 measured
     faults = [fault for part, expected in numbers.items() for fault in differences(stage, part, expected)]
     assert not faults, '\n'.join(faults[:20])

@@ -20,7 +20,16 @@ def _profile(space: bytes, connection: bytes, kind: bytes, tags: dict[bytes, byt
         table += name + struct.pack('>2I', offset + len(body), len(data))
         body += data
     size = offset + len(body)
-    header = struct.pack('>I', size) + b'lcms' + bytes([2, 0x40, 0, 0]) + kind + space + connection + b'\0' * 12 + b'acsp'
+    header = (
+        struct.pack('>I', size)
+        + b'lcms'
+        + bytes([2, 0x40, 0, 0])
+        + kind
+        + space
+        + connection
+        + b'\0' * 12
+        + b'acsp'
+    )
     header += b'\0' * (68 - len(header)) + _fixed(*D50)
     return header + b'\0' * (128 - len(header)) + struct.pack('>I', len(tags)) + table + body
 
@@ -39,7 +48,9 @@ def screen_profile(primaries=P3, gamma: float = 2.2) -> bytes:
 
 def grey_profile(gamma: float) -> bytes:
     """One for grey."""
-    return _profile(b'GRAY', b'XYZ ', b'mntr', {b'wtpt': b'XYZ \0\0\0\0' + _fixed(*D50), b'kTRC': _gamma(gamma)})
+    return _profile(
+        b'GRAY', b'XYZ ', b'mntr', {b'wtpt': b'XYZ \0\0\0\0' + _fixed(*D50), b'kTRC': _gamma(gamma)}
+    )
 
 
 def ink_profile() -> bytes:

@@ -1,4 +1,6 @@
-"""Video files in and out: what is written is read again, turned films are upright, and what is no film is refused."""
+"""Video files in and out: what is written is read again, turned films are upright, and what is no film is
+refused.
+"""
 
 from fractions import Fraction
 
@@ -48,9 +50,13 @@ def test_what_is_written_is_read_again(suffix, library, tmp_path):
     path = write(tmp_path / f'film{suffix}', library=library)
     clip, frames = read(path, library)
     assert (clip.info.width, clip.info.height, clip.info.rate) == (96, 128, RATE)
-    assert len(frames) == 8 and [float(frame.time) for frame in frames] == pytest.approx([n / 25 for n in range(8)], abs=0.002)
+    assert len(frames) == 8 and [float(frame.time) for frame in frames] == pytest.approx(
+        [n / 25 for n in range(8)], abs=0.002
+    )
     for number, frame in enumerate(frames):
-        assert np.abs(frame.pixels.astype(int) - picture(number, (96, 128))).mean() < 4  # colours of half the resolution
+        assert (
+            np.abs(frame.pixels.astype(int) - picture(number, (96, 128))).mean() < 4
+        )  # colours of half the resolution
 
 
 @pytest.mark.parametrize('size', [(97, 128), (96, 129), (97, 129)])
@@ -138,7 +144,11 @@ def test_sound_is_copied_as_it_is(tmp_path):
 
     def packets(path):
         with av.open(str(path)) as container:
-            return [bytes(packet) for packet in container.demux(container.streams.audio[0]) if packet.dts is not None]
+            return [
+                bytes(packet)
+                for packet in container.demux(container.streams.audio[0])
+                if packet.dts is not None
+            ]
 
     assert packets(tmp_path / 'copy.mp4') == packets(source) != []
     assert writer.notes == []

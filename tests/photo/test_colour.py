@@ -26,7 +26,8 @@ def plain(mode: str, colour) -> Image.Image:
 
 def test_a_phones_wide_colours_become_srgb_and_are_kept_beside(save):
     photo = load_photo(save(plain('RGB', SKIN), 'phone.png', icc_profile=profiles.screen_profile()))
-    # Display P3 (200, 120, 90) by its primaries and gamma 2.2, in linear light: more red than sRGB's numbers say
+    # Display P3 (200, 120, 90) by its primaries and gamma 2.2, in linear light: more red than sRGB's numbers
+    # say
     assert photo.picture.getpixel((9, 9)) == pytest.approx((214, 116, 82), abs=1)
     assert photo.picture.info == {} and photo.own.getpixel((9, 9)) == SKIN and photo.notes == ()
     assert photo.own.info == {'icc_profile': profiles.screen_profile()}
@@ -34,7 +35,11 @@ def test_a_phones_wide_colours_become_srgb_and_are_kept_beside(save):
 
 def test_srgb_by_whatever_profile_is_not_touched():
     coloured = to_srgb(plain('RGB', SKIN), SRGB)
-    assert coloured.picture.getpixel((9, 9)) == SKIN and coloured.own is None and coloured.picture.info == {'icc_profile': SRGB}
+    assert (
+        coloured.picture.getpixel((9, 9)) == SKIN
+        and coloured.own is None
+        and coloured.picture.info == {'icc_profile': SRGB}
+    )
 
 
 @pytest.mark.parametrize(('gamma', 'level'), [(1.0, 188), (2.2, 129)])
@@ -51,11 +56,15 @@ def test_grey_with_the_profile_of_a_screen_is_read_as_colours(save):
 def test_inks_are_read_by_their_profile(save):
     cyan = plain('CMYK', (255, 0, 0, 0))
     assert load_photo(save(cyan, 'plain.tiff')).picture.getpixel((9, 9)) == (0, 255, 255)
-    photo = load_photo(save(cyan, 'print.tiff', icc_profile=profiles.ink_profile()))  # whose cyan is an orange
+    photo = load_photo(
+        save(cyan, 'print.tiff', icc_profile=profiles.ink_profile())
+    )  # whose cyan is an orange
     assert photo.picture.getpixel((9, 9)) == pytest.approx((255, 129, 61), abs=2) and photo.picture.info == {}
 
 
-@pytest.mark.parametrize('profile', [b'no profile', profiles.screen_profile()[:200], profiles.grey_profile(2.2)])
+@pytest.mark.parametrize(
+    'profile', [b'no profile', profiles.screen_profile()[:200], profiles.grey_profile(2.2)]
+)
 def test_a_profile_that_cannot_be_used_is_noted(profile, save):
     photo = load_photo(save(plain('RGB', SKIN), 'odd.png', icc_profile=profile))
     assert photo.picture.getpixel((9, 9)) == SKIN and len(photo.notes) == 1
@@ -78,9 +87,14 @@ def test_the_way_to_srgb_and_back_is_short_and_only_taken_where_something_change
     assert np.abs(back - levels)[inside].max() <= 2 and (np.asarray(coloured.picture) != levels).any()
 
 
-def test_the_result_has_the_persons_colours_and_the_garment_looks_the_same_in_them(pipeline, drawn, save, tmp_path):
+def test_the_result_has_the_persons_colours_and_the_garment_looks_the_same_in_them(
+    pipeline, drawn, save, tmp_path
+):
     person, garment, edge = drawn
-    phone, shirt = save(person, 'me.png', icc_profile=profiles.screen_profile()), prepare_garment(pipeline, garment, mask=edge)
+    phone, shirt = (
+        save(person, 'me.png', icc_profile=profiles.screen_profile()),
+        prepare_garment(pipeline, garment, mask=edge),
+    )
     dressed = dress(pipeline, prepare_person(pipeline, phone), shirt)
     save_picture(dressed.picture, tmp_path / 'out.png')
     with Image.open(tmp_path / 'out.png') as written:
@@ -91,7 +105,11 @@ def test_the_result_has_the_persons_colours_and_the_garment_looks_the_same_in_th
     as_seen = dress(pipeline, prepare_person(pipeline, load_photo(phone).picture), shirt)
     worn = np.asarray(dressed.region) == 255
     difference = np.abs(np.asarray(shown(dressed.picture)).astype(int) - np.asarray(as_seen.picture))[worn]
-    assert difference.max() <= 3 < np.abs(np.asarray(dressed.picture).astype(int) - np.asarray(as_seen.picture))[worn].max()
+    assert (
+        difference.max()
+        <= 3
+        < np.abs(np.asarray(dressed.picture).astype(int) - np.asarray(as_seen.picture))[worn].max()
+    )
 
 
 def test_the_sheet_shows_what_a_viewer_shows():

@@ -1,4 +1,6 @@
-"""The composition at the photograph's size: closer to the truth than the small result enlarged, and exact where it can be."""
+"""The composition at the photograph's size: closer to the truth than the small result enlarged, and exact
+where it can be.
+"""
 
 import cv2
 import numpy as np
@@ -26,7 +28,9 @@ def tensor(array: np.ndarray) -> torch.Tensor:
 def without_gaps(flow: np.ndarray) -> torch.Tensor:
     """A true flow [2, H, W] with the nearest garment pixel's place where no garment is seen."""
     gaps = np.isnan(flow[0])
-    _, labels = cv2.distanceTransformWithLabels(gaps.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    _, labels = cv2.distanceTransformWithLabels(
+        gaps.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     nearest = np.zeros(labels.max() + 1, int)
     nearest[labels[~gaps]] = np.flatnonzero(~gaps)
     return torch.from_numpy(flow.reshape(2, -1)[:, nearest[labels.ravel()]].reshape(flow.shape))[None].float()
@@ -64,7 +68,12 @@ def test_the_garment_is_closer_to_the_truth_than_in_the_small_result_enlarged(in
     box = bounding_box(truth.mask == GARMENT)  # SSIM takes its time
     true, composed, enlarged, region = (
         part[..., box.top : box.bottom, box.left : box.right]
-        for part in (tensor(truth.image), composed, enlarged, torch.from_numpy(truth.mask == GARMENT)[None, None])
+        for part in (
+            tensor(truth.image),
+            composed,
+            enlarged,
+            torch.from_numpy(truth.mask == GARMENT)[None, None],
+        )
     )
     ours, plain = (ssim(true, picture, region) for picture in (composed, enlarged))
     assert ours > plain + 0.02, (ours, plain)
@@ -77,7 +86,8 @@ def test_enlarging_is_what_interpolation_does(cubic):
     maps = torch.randn(3, 16, 12, generator=torch.Generator().manual_seed(0))
     window = Window(0, 0, 60, 80)
     ours = enlarge(maps, window, Box(0, 0, 60, 80), cubic=cubic)
-    # With antialias PyTorch's cubic is Catmull-Rom's, too; at the border it drops the taps that are repeated here.
+    # With antialias PyTorch's cubic is Catmull-Rom's, too; at the border it drops the taps that are repeated
+    # here.
     mode = {'mode': 'bicubic', 'antialias': True} if cubic else {'mode': 'bilinear'}
     theirs = F.interpolate(maps[None], size=(80, 60), align_corners=False, **mode)[0]
     inner = (slice(None), slice(8, -8), slice(8, -8)) if cubic else slice(None)
@@ -95,7 +105,9 @@ def test_enlarging_a_slope_keeps_it_straight_away_from_the_border(cubic):
 
 @pytest.mark.parametrize('align_corners', [True, False])
 def test_places_are_where_the_flow_samples(align_corners):
-    ramp = torch.stack(torch.meshgrid(torch.arange(16.0), torch.arange(12.0), indexing='ij')[::-1])[None]  # x and y themselves
+    ramp = torch.stack(torch.meshgrid(torch.arange(16.0), torch.arange(12.0), indexing='ij')[::-1])[
+        None
+    ]  # x and y themselves
     flow = torch.rand(1, 2, 16, 12) * 1.6 - 0.8
     sampled = sample(ramp, flow, align_corners=align_corners)[0]
     assert (sampled_pixels(flow[0], align_corners=align_corners) - sampled).abs().max() < 1e-4
@@ -113,7 +125,9 @@ def test_an_unmoved_garment_arrives_pixel_by_pixel(align_corners, factor):
     ones, small = torch.ones(1, 1, 32, 24), torch.zeros(1, 3, 32, 24)
     window = Window(0, 0, width, height)
     garment = GarmentPhoto(Image.fromarray(picture), Image.new('L', (width, height), 255), window)
-    composition = Composition(TryOn(small, small, ones, small, ones, flow), garment, window, align_corners=align_corners)
+    composition = Composition(
+        TryOn(small, small, ones, small, ones, flow), garment, window, align_corners=align_corners
+    )
     composed = composed_at(composition, Box(0, 0, width, height))
     inner = np.abs(composed * 255 - picture)[factor:-factor, factor:-factor]
     assert inner.max() < 0.6
@@ -124,7 +138,9 @@ def test_what_is_not_garment_is_the_rendered_picture():
     nothing, flow = torch.zeros(1, 1, 32, 24), offset_to_flow(torch.zeros(1, 2, 32, 24))
     window = Window(0, 0, 96, 128)
     garment = GarmentPhoto(Image.new('RGB', (96, 128), 'red'), Image.new('L', (96, 128), 255), window)
-    composition = Composition(TryOn(small, small, nothing, small, nothing, flow), garment, window, align_corners=True)
+    composition = Composition(
+        TryOn(small, small, nothing, small, nothing, flow), garment, window, align_corners=True
+    )
     assert np.abs(composed_at(composition, Box(0, 0, 96, 128)) - 0.75).max() < 1e-5
 
 
@@ -137,21 +153,31 @@ def test_magnification_is_the_scale_of_the_flow():
 
 def test_a_garment_with_too_many_pixels_is_made_smaller_before_it_is_sampled():
     stripes = np.tile((np.arange(480) // 2 % 2 * 255).astype(np.uint8)[None, :, None], (640, 1, 3))
-    flow, ones, small = offset_to_flow(torch.zeros(1, 2, 32, 24)), torch.ones(1, 1, 32, 24), torch.zeros(1, 3, 32, 24)
+    flow, ones, small = (
+        offset_to_flow(torch.zeros(1, 2, 32, 24)),
+        torch.ones(1, 1, 32, 24),
+        torch.zeros(1, 3, 32, 24),
+    )
     garment = GarmentPhoto(Image.fromarray(stripes), Image.new('L', (480, 640), 255), Window(0, 0, 480, 640))
     result = TryOn(small, small, ones, small, ones, flow)
-    composed = composed_at(Composition(result, garment, Window(0, 0, 48, 64), align_corners=True), Box(4, 4, 44, 60))
+    composed = composed_at(
+        Composition(result, garment, Window(0, 0, 48, 64), align_corners=True), Box(4, 4, 44, 60)
+    )
     assert np.abs(composed - 0.5).max() < 0.1  # ten to one: grey, not whichever stripe was hit
 
 
 def test_the_rim_of_a_garment_does_not_show_the_wall_it_hung_before():
     alpha = cv2.GaussianBlur(np.pad(np.full((320, 240), 255, np.uint8), 80), (0, 0), 2)
     cloth, share = np.float32([20, 40, 90]), alpha[..., None] / 255
-    picture = Image.fromarray(np.rint(255 + share * (cloth - 255)).astype(np.uint8))  # half white where it is half cloth
+    picture = Image.fromarray(
+        np.rint(255 + share * (cloth - 255)).astype(np.uint8)
+    )  # half white where it is half cloth
     window, dark = Window(0, 0, 400, 480), torch.full((1, 3, 32, 24), -0.9)
     flow, ones = offset_to_flow(torch.zeros(1, 2, 32, 24)), torch.ones(1, 1, 32, 24)
     result = TryOn(dark, dark, ones, dark, ones, flow)
-    composition = Composition(result, GarmentPhoto(picture, Image.fromarray(alpha), window), window, align_corners=True)
+    composition = Composition(
+        result, GarmentPhoto(picture, Image.fromarray(alpha), window), window, align_corners=True
+    )
     assert composed_at(composition, Box(0, 0, 400, 480)).max() < 100 / 255  # blue at most, before dark grey
 
 
@@ -159,4 +185,6 @@ def test_strips_cover_a_box_without_gaps(monkeypatch):
     monkeypatch.setattr('photo.composition.STRIP_PIXELS', 1000)
     parts = strips(Box(3, 5, 103, 98))
     assert [part.top for part in parts[1:]] == [part.bottom for part in parts[:-1]]
-    assert parts[0].top == 5 and parts[-1].bottom == 98 and max(part.bottom - part.top for part in parts) == 10
+    assert (
+        parts[0].top == 5 and parts[-1].bottom == 98 and max(part.bottom - part.top for part in parts) == 10
+    )

@@ -15,7 +15,9 @@ def resized(array: np.ndarray, width: int, height: int) -> Image.Image:
     return Image.fromarray(array).resize((width, height), Image.Resampling.BICUBIC)
 
 
-@pytest.mark.parametrize('size', [(400, 400), (400, 711), (1000, 750), (750, 1000), (1333, 2000), (2250, 4000)])
+@pytest.mark.parametrize(
+    'size', [(400, 400), (400, 711), (1000, 750), (750, 1000), (1333, 2000), (2250, 4000)]
+)
 def test_the_result_has_the_photographs_size_and_its_pixels_but_for_the_clothes(size, pipeline, drawn):
     person, garment, _ = drawn
     picture = resized(person, *size)
@@ -46,7 +48,9 @@ def test_the_garment_keeps_the_detail_of_its_photograph(pipeline, drawn):
     fine[(np.arange(2048) // 8 % 2 == 0), :] //= 2  # stripes that the networks' picture is too small for
     mask = resized(edge, 1536, 2048)
     somebody = prepare_person(pipeline, resized(person, 1536, 2048))
-    picture = np.asarray(dress(pipeline, somebody, prepare_garment(pipeline, fine, mask=mask)).picture).astype(int)
+    picture = np.asarray(
+        dress(pipeline, somebody, prepare_garment(pipeline, fine, mask=mask)).picture
+    ).astype(int)
     column = picture[900:1100, 768, 1]
     assert np.abs(np.diff(column)).max() > 25
 
@@ -64,7 +68,9 @@ def test_each_person_and_garment_is_encoded_once(pipeline, drawn):
 def test_the_networks_see_the_whole_garment_with_its_shape_kept(pipeline, drawn):
     _, garment, _ = drawn
     shirt = prepare_garment(pipeline, resized(garment, 600, 800))
-    other = prepare_garment(pipeline, np.pad(np.asarray(resized(garment, 600, 800)), ((0, 500), (900, 0), (0, 0)), mode='edge'))
+    other = prepare_garment(
+        pipeline, np.pad(np.asarray(resized(garment, 600, 800)), ((0, 500), (900, 0), (0, 0)), mode='edge')
+    )
     for code in (shirt.code, other.code):
         rows, columns = code.edge[0, 0].any(dim=1).nonzero(), code.edge[0, 0].any(dim=0).nonzero()
         assert min(rows[0], 127 - rows[-1], columns[0], 95 - columns[-1]) >= 3
@@ -96,12 +102,17 @@ def test_the_networks_see_a_plain_wall_and_the_result_the_old_one(pipeline, draw
 def test_nothing_changed_is_said_so(pipeline, drawn, monkeypatch):
     person, garment, _ = drawn
     monkeypatch.setattr('photo.dressing.change_weight', lambda *_: np.zeros((128, 96), np.float32))
-    assert 'nothing changed' in dress(pipeline, prepare_person(pipeline, person), prepare_garment(pipeline, garment)).notes[0]
+    assert (
+        'nothing changed'
+        in dress(pipeline, prepare_person(pipeline, person), prepare_garment(pipeline, garment)).notes[0]
+    )
 
 
 def test_try_on_takes_and_returns_pictures(pipeline, drawn):
     person, garment, edge = drawn
-    picture = try_on(pipeline, Image.fromarray(person), Image.fromarray(garment), garment_mask=edge, background='keep')
+    picture = try_on(
+        pipeline, Image.fromarray(person), Image.fromarray(garment), garment_mask=edge, background='keep'
+    )
     assert picture.size == (384, 512) and photo.try_on is try_on
 
 
@@ -132,22 +143,38 @@ def strip(drawn):
 
 BAD = {
     'a strip as the person': (strip, 'too narrow a strip'),
-    'a wall without anybody': (lambda drawn: {'person': np.full((400, 300, 3), 200, np.uint8)}, 'the person: a picture of one'),
+    'a wall without anybody': (
+        lambda drawn: {'person': np.full((400, 300, 3), 200, np.uint8)},
+        'the person: a picture of one',
+    ),
     'a garment on nothing plain': (
         lambda drawn: {'garment': np.random.default_rng(0).integers(0, 255, (300, 200, 3)).astype(np.uint8)},
         'the garment: the background is not plain',
     ),
     'a belt as the garment': (
-        lambda drawn: {'garment': np.pad(np.zeros((30, 300, 3), np.uint8), ((90, 80), (50, 50), (0, 0)), constant_values=255)},
+        lambda drawn: {
+            'garment': np.pad(
+                np.zeros((30, 300, 3), np.uint8), ((90, 80), (50, 50), (0, 0)), constant_values=255
+            )
+        },
         'no top',
     ),
-    'a mask of another shape': (lambda drawn: {'garment_mask': np.full((100, 300), 255, np.uint8)}, 'the mask of the garment'),
+    'a mask of another shape': (
+        lambda drawn: {'garment_mask': np.full((100, 300), 255, np.uint8)},
+        'the mask of the garment',
+    ),
     'a black mask': (
         lambda drawn: {'person_mask': np.zeros((512, 384), np.uint8)},
         'the mask of the person: a mask that is black',
     ),
-    'a mask of one dot': (lambda drawn: {'garment_mask': np.pad(np.uint8([[255]]), ((0, 511), (0, 383)))}, 'no garment'),
-    'a mask of everything': (lambda drawn: {'garment_mask': np.full((512, 384), 255, np.uint8)}, 'fills everything'),
+    'a mask of one dot': (
+        lambda drawn: {'garment_mask': np.pad(np.uint8([[255]]), ((0, 511), (0, 383)))},
+        'no garment',
+    ),
+    'a mask of everything': (
+        lambda drawn: {'garment_mask': np.full((512, 384), 255, np.uint8)},
+        'fills everything',
+    ),
     'an unknown background': (lambda drawn: {'background': 'beach'}, 'choose from auto'),
     'a number as the person': (lambda drawn: {'person': 3}, 'the person is a int'),
 }

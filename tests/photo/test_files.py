@@ -7,7 +7,16 @@ import pytest
 from PIL import Image
 
 from models.checkpoint.defaults import DEFAULTS, choose_weights
-from photo.files import build_sheet, cell, check_results, find_pictures, match_masks, name_results, save_result, sheet_path
+from photo.files import (
+    build_sheet,
+    cell,
+    check_results,
+    find_pictures,
+    match_masks,
+    name_results,
+    save_result,
+    sheet_path,
+)
 from utils.errors import MissingFileError, UserError
 
 
@@ -46,7 +55,10 @@ def test_results_are_named_by_person_and_garment_and_none_is_overwritten(folder,
     assert [[path.name for path in row] for row in names] == [['b__c.png'], ['B__c-2.png']]
     assert sheet_path(names, tmp_path / 'out') == tmp_path / 'out' / 'sheet.jpg'
     single = name_results(tmp_path / 'me.webp', persons[:1], garments)
-    assert single == [[tmp_path / 'me.webp']] and sheet_path(single, tmp_path / 'me.webp') == tmp_path / 'me_sheet.jpg'
+    assert (
+        single == [[tmp_path / 'me.webp']]
+        and sheet_path(single, tmp_path / 'me.webp') == tmp_path / 'me_sheet.jpg'
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,11 @@ def touch(folder, *names):
 def test_weights_are_taken_by_name_and_it_is_said_what_they_are(tmp_path):
     with pytest.raises(MissingFileError, match=f'{DEFAULTS["viton"][0]}.*download.sh checkpoints'):
         choose_weights(folder=tmp_path)
-    for name, words in (('viton', '--weights drawn'), ('drawn', 'drawings alone'), ('published', 'published weights')):
+    for name, words in (
+        ('viton', '--weights drawn'),
+        ('drawn', 'drawings alone'),
+        ('published', 'published weights'),
+    ):
         touch(tmp_path, *DEFAULTS[name])
         weights = choose_weights(weights=name, folder=tmp_path)
         assert (weights.warp.name, weights.gen.name) == DEFAULTS[name] and words in weights.about
@@ -124,7 +140,15 @@ def test_weights_are_taken_by_name_and_it_is_said_what_they_are(tmp_path):
 
 
 def test_a_folder_of_weights_means_its_one_student(tmp_path):
-    touch(tmp_path, 'pb_warp_last.pt', 'pb_gen_last.pt', 'pf_warp_last.pt', 'pf_gen_last.pt', 'pf_warp_old.pt', 'state_last.pt')
+    touch(
+        tmp_path,
+        'pb_warp_last.pt',
+        'pb_gen_last.pt',
+        'pf_warp_last.pt',
+        'pf_gen_last.pt',
+        'pf_warp_old.pt',
+        'state_last.pt',
+    )
     weights = choose_weights([tmp_path])
     assert (weights.warp.name, weights.gen.name) == ('pf_warp_last.pt', 'pf_gen_last.pt')
     touch(tmp_path, 'pf_gen_old.pt')
@@ -134,7 +158,12 @@ def test_a_folder_of_weights_means_its_one_student(tmp_path):
 
 @pytest.mark.parametrize(
     ('given', 'words'),
-    [(['nowhere'], 'no such folder'), (['a.pt'], 'needs two'), (['empty'], 'no pair'), (['1', '2', '3'], '3 checkpoints')],
+    [
+        (['nowhere'], 'no such folder'),
+        (['a.pt'], 'needs two'),
+        (['empty'], 'no pair'),
+        (['1', '2', '3'], '3 checkpoints'),
+    ],
 )
 def test_weights_that_are_no_pair_are_refused(given, words, tmp_path):
     touch(tmp_path, 'a.pt')

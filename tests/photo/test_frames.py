@@ -28,7 +28,9 @@ def frame(drawn):
 
 
 @pytest.mark.parametrize('kept', [False, True])
-@pytest.mark.parametrize('window', [Window(140, 0, 360, 480), Window(200, 60, 240, 320), Window(-40, -20, 480, 640)])
+@pytest.mark.parametrize(
+    'window', [Window(140, 0, 360, 480), Window(200, 60, 240, 320), Window(-40, -20, 480, 640)]
+)
 def test_a_frame_is_pasted_as_a_photograph_is(window, kept, pipeline, garment, frame):
     dresser = FrameDresser(pipeline, steady=False)
     view = dresser.look(frame, window)
@@ -41,7 +43,8 @@ def test_a_frame_is_pasted_as_a_photograph_is(window, kept, pipeline, garment, f
     slow, region = paste(Image.fromarray(frame), composition, weight)
     difference = np.abs(fast.astype(int) - np.asarray(slow))
     assert np.asarray(region).mean() > 5  # something is worn
-    # Sizes of the garment come in steps, places in a frame are sampled to 1/32 of a pixel: print is a little softer or sharper.
+    # Sizes of the garment come in steps, places in a frame are sampled to 1/32 of a pixel: print is a little
+    # softer or sharper.
     assert difference.mean() < 0.5 and (difference > 32).mean() < 2e-3
     outside = np.asarray(region) == 0
     assert (fast[outside] == frame[outside]).mean() > 0.9999
@@ -62,7 +65,9 @@ def test_kept_pixels_are_the_frames_own(pipeline, garment, frame):
     away = cv2.dilate(worn, np.ones((15, 15), np.uint8)) == 0
     inner = (slice(0, 480), slice(140, 500))
     assert (pasted(1.0)[inner][away] == frame[inner][away]).all()
-    assert (pasted(0.0)[inner][away] != frame[inner][away]).mean() > 0.3  # a generator is a little off everywhere
+    assert (
+        pasted(0.0)[inner][away] != frame[inner][away]
+    ).mean() > 0.3  # a generator is a little off everywhere
 
 
 def test_a_frame_without_a_change_is_a_copy(pipeline, garment, frame):

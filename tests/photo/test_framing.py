@@ -28,7 +28,10 @@ def test_a_garment_lies_in_the_middle_and_one_pair_of_margins_is_that_of_viton(w
     window = frame_garment(box, SIZE)
     left, top = box.left - window.left, box.top - window.top
     assert abs(left - (window.width - width - left)) <= 1 and abs(top - (window.height - height - top)) <= 1
-    shares = (window.height - height) / window.height - 14 / 256, (window.width - width) / window.width - 14 / 192
+    shares = (
+        (window.height - height) / window.height - 14 / 256,
+        (window.width - width) / window.width - 14 / 192,
+    )
     assert 0 <= min(shares) + 1e-9 and min(shares) < 4 / min(window.width, window.height)
 
 

@@ -28,7 +28,8 @@ def test_masks_of_real_garments_agree_with_the_given_ones(samples):
     assert np.mean(scores) >= 0.98 and min(scores) >= 0.96, dict(zip(names, scores, strict=True))
 
 
-# white throughout: 12, 27; mostly: 7, 30, 31, 55; white below: 51; black, red, plaid, with gaps beside the sleeves: the others
+# white throughout: 12, 27; mostly: 7, 30, 31, 55; white below: 51; black, red, plaid, with gaps beside the
+# sleeves: the others
 @pytest.mark.parametrize('index', [0, 1, 5, 7, 12, 14, 22, 27, 30, 31, 41, 51, 54, 55])
 def test_masks_of_drawn_garments_agree_with_the_truth(index, through_jpeg):
     garment = flat_garment(3, 'test', index, (256, 192))
@@ -36,7 +37,9 @@ def test_masks_of_drawn_garments_agree_with_the_truth(index, through_jpeg):
 
 
 def test_masks_of_drawn_garments_as_they_come_agree_with_the_truth(through_jpeg):
-    """Not chosen: one in thirty comes out below 0.97, white cloth under strong light or a gap that folds hide."""
+    """Not chosen: one in thirty comes out below 0.97, white cloth under strong light or a gap that folds
+    hide.
+    """
     garments = [flat_garment(7, 'test', index, (256, 192)) for index in range(16)]
     scores = [overlap(mask_of(through_jpeg(garment.picture)), garment.edge > 0) for garment in garments]
     assert np.mean(scores) >= 0.985 and min(scores) >= 0.96, scores
@@ -99,7 +102,9 @@ def test_a_corner_too_narrow_for_the_flood_is_background_and_a_white_pocket_is_n
 
 def test_alpha_is_the_mask_whatever_the_colours_are(drawn):
     _, picture, edge = drawn
-    noisy = np.where(edge[..., None] > 0, picture, np.random.default_rng(0).integers(0, 255, picture.shape)).astype(np.uint8)
+    noisy = np.where(
+        edge[..., None] > 0, picture, np.random.default_rng(0).integers(0, 255, picture.shape)
+    ).astype(np.uint8)
     assert (mask_of(np.dstack([noisy, edge])) == (edge > 0)).all()
 
 
@@ -110,7 +115,9 @@ def test_specks_are_left_out():
 
 
 def boards() -> np.ndarray:
-    picture = np.tile(np.where(np.arange(256) % 24 < 12, 90, 190).astype(np.uint8)[:, None, None], (1, 192, 3))
+    picture = np.tile(
+        np.where(np.arange(256) % 24 < 12, 90, 190).astype(np.uint8)[:, None, None], (1, 192, 3)
+    )
     inside = (shirt((0, 0, 0)) > 0).any(axis=2)
     picture[inside] = (40, 60, 120)
     return picture
@@ -118,9 +125,15 @@ def boards() -> np.ndarray:
 
 REFUSED = {
     'a background of boards': (boards(), 'the background is not plain'),
-    'a background of noise': (np.random.default_rng(0).integers(0, 255, (256, 192, 3)).astype(np.uint8), 'is not plain'),
+    'a background of noise': (
+        np.random.default_rng(0).integers(0, 255, (256, 192, 3)).astype(np.uint8),
+        'is not plain',
+    ),
     'nothing but white': (np.full((256, 192, 3), 255, np.uint8), 'no garment stands out'),
-    'a button': (np.pad(np.zeros((9, 9, 3), np.uint8), ((90, 157), (90, 93), (0, 0)), constant_values=255), 'no garment stands'),
+    'a button': (
+        np.pad(np.zeros((9, 9, 3), np.uint8), ((90, 157), (90, 93), (0, 0)), constant_values=255),
+        'no garment stands',
+    ),
 }
 
 
@@ -145,5 +158,7 @@ def test_a_soft_shadow_on_a_grey_wall_is_no_garment_though_the_cloth_may_be_whit
     shadow = cv2.GaussianBlur(np.roll(cover[..., 0], (10, 8), (0, 1)), (0, 0), 9)[..., None]
     light = np.linspace(1, 0.9, 800, dtype=np.float32)[:, None, None]
     wall = np.float32([226, 222, 214]) * light * (1 - 0.22 * shadow)
-    picture = wall + cover * (garment.cloth * light - wall) + np.random.default_rng(0).normal(0, 2.5, (800, 600, 1))
+    picture = (
+        wall + cover * (garment.cloth * light - wall) + np.random.default_rng(0).normal(0, 2.5, (800, 600, 1))
+    )
     assert overlap(mask_of(through_jpeg(np.clip(picture, 0, 255).astype(np.uint8))), garment.edge > 0) >= 0.97

@@ -24,7 +24,9 @@ def test_rgb_comes_bit_by_bit_from_a_file_a_picture_and_an_array(save):
         assert (pixels(photo) == RAMP).all() and photo.alpha is None and photo.notes == ()
 
 
-@pytest.mark.parametrize('name', ['a.bmp', 'a.gif', 'a.jpg', 'a.png', 'a.ppm', 'a.tga', 'a.tiff', 'a.webp', 'a.jp2', 'a.ico'])
+@pytest.mark.parametrize(
+    'name', ['a.bmp', 'a.gif', 'a.jpg', 'a.png', 'a.ppm', 'a.tga', 'a.tiff', 'a.webp', 'a.jp2', 'a.ico']
+)
 def test_formats_are_read_by_content(name, save):
     photo = load_photo(save(RAMP[:64, :64], name))
     assert photo.picture.mode == 'RGB' and np.abs(pixels(photo) - RAMP[:64, :64]).mean() < 6
@@ -86,7 +88,10 @@ def test_a_picture_that_is_open_stays_as_it_is_and_gives_the_frame_that_it_shows
 
 
 def test_an_open_picture_that_turns_out_damaged_is_refused(save):
-    with Image.open(half(save(RAMP, 'a.png'))) as picture, pytest.raises(UserError, match='the person: cannot be read'):
+    with (
+        Image.open(half(save(RAMP, 'a.png'))) as picture,
+        pytest.raises(UserError, match='the person: cannot be read'),
+    ):
         load_photo(picture, name='the person')
 
 
@@ -105,7 +110,9 @@ def bomb(path, side: int):
 
     header = struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0)
     data = zlib.compress(b'\0' * 1000)
-    path.write_bytes(b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', data) + chunk(b'IEND', b''))
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header) + chunk(b'IDAT', data) + chunk(b'IEND', b'')
+    )
     return path
 
 
@@ -124,21 +131,36 @@ BAD_PICTURES = {
     'a folder': (lambda save, folder: folder, 'a folder, expected a picture'),
     'zero bytes': (lambda save, folder: written(folder / 'a.jpg', b''), 'an empty file'),
     'text': (lambda save, folder: written(folder / 'a.jpg', b'hello'), 'not a picture that can be read'),
-    'EPS, for which a program would run': (lambda save, folder: save(RAMP, 'a.eps'), 'not a picture that can be read'),
-    'HEIC without its reader': (lambda save, folder: written(folder / 'a.heic', b'\0\0\0\x18ftypheic' + b'\0' * 99), 'HEIC|read'),
+    'EPS, for which a program would run': (
+        lambda save, folder: save(RAMP, 'a.eps'),
+        'not a picture that can be read',
+    ),
+    'HEIC without its reader': (
+        lambda save, folder: written(folder / 'a.heic', b'\0\0\0\x18ftypheic' + b'\0' * 99),
+        'HEIC|read',
+    ),
     'half a JPEG': (lambda save, folder: half(save(RAMP, 'a.jpg')), 'cannot be read'),
     'half a PNG': (lambda save, folder: half(save(RAMP, 'a.png')), 'cannot be read'),
     'one pixel': (lambda save, folder: save(RAMP[:1, :1], 'a.png'), 'too small'),
     'a low strip': (lambda save, folder: save(RAMP[:20], 'a.png'), 'too small'),
     'a bomb of 100 megapixels': (lambda save, folder: bomb(folder / 'a.png', 10_000), 'at most 64 million'),
     'a bomb of 10 gigapixels': (lambda save, folder: bomb(folder / 'a.png', 100_000), 'at most 64 million'),
-    'transparent everywhere': (lambda save, folder: save(np.zeros((80, 80, 4), np.uint8), 'a.png'), 'transparent everywhere'),
-    'heights in metres': (lambda save, folder: save(RAMP[..., 0].astype(np.float32) - 9000, 'a.tiff'), 'no brightnesses'),
+    'transparent everywhere': (
+        lambda save, folder: save(np.zeros((80, 80, 4), np.uint8), 'a.png'),
+        'transparent everywhere',
+    ),
+    'heights in metres': (
+        lambda save, folder: save(RAMP[..., 0].astype(np.float32) - 9000, 'a.tiff'),
+        'no brightnesses',
+    ),
     'a pipe': (lambda save, folder: os.mkfifo(folder / 'pipe') or folder / 'pipe', 'a pipe or device'),
     'a name of nothing': (lambda save, folder: 'a\0b', 'cannot be read'),
     'a name that no disk takes': (lambda save, folder: 'x' * 5000, 'cannot be read'),
     'a number': (lambda save, folder: 7, 'a int'),
-    'an array of floats beyond 1': (lambda save, folder: RAMP * 1.0, 'float64 [80, 96, 3] with values from 0 to 255'),
+    'an array of floats beyond 1': (
+        lambda save, folder: RAMP * 1.0,
+        'float64 [80, 96, 3] with values from 0 to 255',
+    ),
     'an array of two channels': (lambda save, folder: RAMP[..., :2], 'uint8 [80, 96, 2]'),
     'an array of nothing': (lambda save, folder: RAMP[:0], 'uint8 [0, 96, 3]'),
 }
@@ -150,7 +172,9 @@ def test_what_is_no_photograph_gets_one_line(kind, save, tmp_path):
     with pytest.raises(UserError) as refusal:
         load_photo(make(save, tmp_path))
     message = str(refusal.value)
-    assert any(word in message for word in words.split('|')) and '\n' not in message and len(message) < 400, message
+    assert any(word in message for word in words.split('|')) and '\n' not in message and len(message) < 400, (
+        message
+    )
     assert isinstance(refusal.value, MissingFileError) == (kind == 'no file')
 
 
@@ -165,12 +189,19 @@ def test_a_mask_is_read_from_brightness_or_from_alpha(save):
     grey = np.zeros((80, 96), np.uint8)
     grey[20:60] = 255
     white = np.concatenate([np.full((80, 96, 3), 255, np.uint8), grey[..., None]], axis=2)
-    for source in (save(grey, 'l.png'), save(grey > 0, '1.png'), save(white, 'alpha.png'), save(grey, 'small.png')):
+    for source in (
+        save(grey, 'l.png'),
+        save(grey > 0, '1.png'),
+        save(white, 'alpha.png'),
+        save(grey, 'small.png'),
+    ):
         assert (np.asarray(load_mask(source, (96, 80))) == grey).all()
     assert load_mask(save(grey, 'l.png'), (192, 160)).size == (192, 160)
 
 
-@pytest.mark.parametrize(('mask', 'size', 'words'), [(255, (200, 80), 'as large as the picture'), (0, (96, 80), 'black every')])
+@pytest.mark.parametrize(
+    ('mask', 'size', 'words'), [(255, (200, 80), 'as large as the picture'), (0, (96, 80), 'black every')]
+)
 def test_a_mask_of_another_shape_or_of_nothing_is_refused(mask, size, words):
     with pytest.raises(UserError, match=words):
         load_mask(np.full((80, 96), mask, np.uint8), size)

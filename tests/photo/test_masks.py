@@ -38,12 +38,17 @@ def test_right_masks_are_not_inverted(drawn):
 
 def test_a_mask_of_zeros_and_ones_is_read_also_at_another_size(save):
     mask = load_mask(save(body() // 255, 'ones.png'), (240, 320))
-    assert mask.getextrema() == (0, 255) and abs((np.asarray(mask) >= 128).mean() - (body() > 0).mean()) < 0.01
+    assert (
+        mask.getextrema() == (0, 255) and abs((np.asarray(mask) >= 128).mean() - (body() > 0).mean()) < 0.01
+    )
 
 
 @pytest.mark.parametrize(
     ('levels', 'words'),
-    [(np.zeros((160, 120), np.uint8), 'black everywhere; paint'), (body() // 255 * 13, 'brightest level is 13')],
+    [
+        (np.zeros((160, 120), np.uint8), 'black everywhere; paint'),
+        (body() // 255 * 13, 'brightest level is 13'),
+    ],
 )
 def test_a_mask_with_nothing_inside_is_refused(levels, words, save):
     with pytest.raises(UserError, match=rf'odd\.png: .*{words}'):

@@ -11,11 +11,17 @@ from photo.framing import Window
 from photo.paste import change_weight, paste
 
 HEIGHT, WIDTH = 128, 96
-FACE, TORSO, ARM = (slice(10, 30), slice(40, 56)), (slice(50, 90), slice(30, 66)), (slice(60, 110), slice(66, 76))
+FACE, TORSO, ARM = (
+    (slice(10, 30), slice(40, 56)),
+    (slice(50, 90), slice(30, 66)),
+    (slice(60, 110), slice(66, 76)),
+)
 
 
 def scene(*, arm_changes: bool = True, mask: float = 1.0) -> tuple[torch.Tensor, TryOn]:
-    """A person, and a try-on that is off by noise everywhere and shows a garment on the torso and a bare arm beside it."""
+    """A person, and a try-on that is off by noise everywhere and shows a garment on the torso and a bare arm
+    beside it.
+    """
     person = torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)) - 0.5
     rendered = person + 0.06 * torch.randn(person.shape, generator=torch.Generator().manual_seed(1))
     rendered[:, :, FACE[0].start + 8, 42:54] += 0.5  # a mouth that is drawn a little otherwise
@@ -25,7 +31,9 @@ def scene(*, arm_changes: bool = True, mask: float = 1.0) -> tuple[torch.Tensor,
     shown[(..., *TORSO)] = mask
     cloth = torch.full_like(person, 0.9)
     flow = offset_to_flow(torch.zeros(1, 2, HEIGHT, WIDTH))
-    return person, TryOn(cloth * shown + rendered * (1 - shown), rendered, shown, cloth, torch.ones_like(shown), flow)
+    return person, TryOn(
+        cloth * shown + rendered * (1 - shown), rendered, shown, cloth, torch.ones_like(shown), flow
+    )
 
 
 def test_garment_and_new_skin_are_taken_the_face_and_the_wall_are_not():
@@ -45,7 +53,9 @@ def test_a_generator_that_is_off_everywhere_does_not_change_the_arms_that_stay()
     noise = 0.5 * torch.rand(person.shape, generator=torch.Generator().manual_seed(2)) ** 2 + 0.1
     image = torch.where(result.mask > 0, result.image, person + noise)
     weight = change_weight(person, result._replace(image=image))
-    assert (weight[TORSO] > 0.99).all() and (weight[ARM][4:, 5:] == 0).mean() > 0.9 and (weight[FACE] == 0).all()
+    assert (
+        (weight[TORSO] > 0.99).all() and (weight[ARM][4:, 5:] == 0).mean() > 0.9 and (weight[FACE] == 0).all()
+    )
 
 
 def test_a_result_that_is_the_person_changes_nothing():
@@ -61,7 +71,9 @@ def test_a_garment_that_was_rendered_without_a_mask_is_found_by_its_change():
 
 def composition(window: Window) -> Composition:
     _, result = scene()
-    garment = GarmentPhoto(Image.new('RGB', (90, 120), 'red'), Image.new('L', (90, 120), 255), Window(0, 0, 90, 120))
+    garment = GarmentPhoto(
+        Image.new('RGB', (90, 120), 'red'), Image.new('L', (90, 120), 255), Window(0, 0, 90, 120)
+    )
     return Composition(result, garment, window, align_corners=True)
 
 
@@ -87,8 +99,13 @@ def test_nothing_is_rendered_beyond_the_person_but_the_garment_may_reach_there()
     silhouette = np.zeros((128, 96), np.uint8)
     silhouette[:75] = 255
     window, weight = Window(0, 0, 96, 128), change_weight(*scene())
-    picture, region = paste(Image.fromarray(photo), composition(window), weight, silhouette=Image.fromarray(silhouette))
-    changed, free = np.asarray(region) > 0, np.asarray(paste(Image.fromarray(photo), composition(window), weight)[1]) > 0
+    picture, region = paste(
+        Image.fromarray(photo), composition(window), weight, silhouette=Image.fromarray(silhouette)
+    )
+    changed, free = (
+        np.asarray(region) > 0,
+        np.asarray(paste(Image.fromarray(photo), composition(window), weight)[1]) > 0,
+    )
     below = slice(78, 90)
     assert free[below, 70:74].all() and not changed[below, 70:74].any() and changed[60:70, 70:74].all()
     assert changed[below, 34:62].all() and (np.asarray(picture)[below, 34:62] == (255, 0, 0)).all()

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photo.person import GROUND, find_person, grabcut, person_box, plain_person, replace_background, silhouette
+from photo.person import (
+    GROUND,
+    find_person,
+    grabcut,
+    person_box,
+    plain_person,
+    replace_background,
+    silhouette,
+)
 from utils.errors import UserError
 
 
@@ -76,7 +84,10 @@ def test_a_mask_that_is_given_wins_and_replaces_unless_asked_to_keep():
     ('picture', 'words'),
     [
         (np.full((400, 300, 3), 90, np.uint8), 'one colour'),
-        (np.pad(np.zeros((20, 20, 3), np.uint8), ((100, 280), (100, 180), (0, 0)), constant_values=200), 'no person found'),
+        (
+            np.pad(np.zeros((20, 20, 3), np.uint8), ((100, 280), (100, 180), (0, 0)), constant_values=200),
+            'no person found',
+        ),
     ],
 )
 def test_nobody_is_said_so_where_that_can_be_told(picture, words):

@@ -10,7 +10,9 @@ from photo.faces import Face, can_find_faces, find_faces
 from photo.plausibility import check_garment, check_person, check_result, check_stands, legs_height
 from utils.errors import UserError
 
-finds_faces = pytest.mark.skipif(not can_find_faces(), reason='this OpenCV ships no cascades: 4 does, 5 does not')
+finds_faces = pytest.mark.skipif(
+    not can_find_faces(), reason='this OpenCV ships no cascades: 4 does, 5 does not'
+)
 SIZE = (300, 400)
 
 
@@ -27,7 +29,9 @@ def picture(mask: np.ndarray) -> np.ndarray:
 
 
 SHIRT = shape((80, 60, 220, 330), (40, 60, 260, 160))
-HANGING = shape((90, 60, 210, 230), (40, 60, 80, 330), (220, 60, 260, 330), (40, 60, 260, 90))  # sleeves longer than the body
+HANGING = shape(
+    (90, 60, 210, 230), (40, 60, 80, 330), (220, 60, 260, 330), (40, 60, 260, 90)
+)  # sleeves longer than the body
 TROUSERS = shape((80, 20, 220, 140), (80, 20, 145, 380), (155, 20, 220, 380))
 
 
@@ -37,7 +41,11 @@ def faces(monkeypatch):
 
     def place(*upright: Face, turned: dict[int, Face] | None = None, profiles=()) -> None:
         def found(_picture, *, quarter_turns=0):
-            return tuple(upright) if quarter_turns == 0 else tuple(filter(None, [(turned or {}).get(quarter_turns)]))
+            return (
+                tuple(upright)
+                if quarter_turns == 0
+                else tuple(filter(None, [(turned or {}).get(quarter_turns)]))
+            )
 
         monkeypatch.setattr(plausibility, 'find_faces', found)
         monkeypatch.setattr(plausibility, 'find_profiles', lambda _picture: profiles)
@@ -103,7 +111,9 @@ def test_a_face_alone_is_refused_and_shoulders_are_noted(faces):
     assert check_person(person, 'me').notes == ()
 
 
-@pytest.mark.parametrize(('turns', 'words'), [(2, 'upside down'), (1, 'turned to the right'), (3, 'turned to the left')])
+@pytest.mark.parametrize(
+    ('turns', 'words'), [(2, 'upside down'), (1, 'turned to the right'), (3, 'turned to the left')]
+)
 def test_somebody_who_is_not_upright_is_refused_where_the_face_is_sure(turns, words, faces):
     faces(turned={turns: Face(120, 20, 60, 57.0)})
     with pytest.raises(UserError, match=f'the person is {words}; turn the picture'):
@@ -126,7 +136,9 @@ def test_of_several_people_the_one_with_the_largest_face_is_dressed(faces, pipel
     assert shown[:, 340:540].mean() > 0.7 and shown[:, :260].mean() == 0
     assert prepared.window.left > 100
     faces(Face(405, 25, 70, 57.0), Face(130, 30, 30, 57.0), Face(420, 90, 50, 57.0), Face(130, 30, 60, 55.0))
-    assert not any('people' in note for note in prepare_person(pipeline, wall).notes)  # far, below, and not sure
+    assert not any(
+        'people' in note for note in prepare_person(pipeline, wall).notes
+    )  # far, below, and not sure
 
 
 def test_a_thing_that_lies_free_is_nobody():
@@ -139,7 +151,12 @@ def test_a_thing_that_lies_free_is_nobody():
 
 
 @pytest.mark.parametrize(
-    ('box', 'words'), [((0, 0, 0, 0), 'no place'), ((40, 40, 50, 50), 'only 0.8%'), ((0, 20, 40, 100), 'of the garment lies on')]
+    ('box', 'words'),
+    [
+        ((0, 0, 0, 0), 'no place'),
+        ((40, 40, 50, 50), 'only 0.8%'),
+        ((0, 20, 40, 100), 'of the garment lies on'),
+    ],
 )
 def test_what_the_networks_say_is_noted(box, words):
     body = shape((30, 10, 70, 128), size=(128, 96))

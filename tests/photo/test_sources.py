@@ -46,7 +46,12 @@ def test_whatever_holds_a_picture_gives_its_pixels(kind):
 
 
 def test_a_tensor_of_bfloat16_is_read():
-    assert np.abs(np.asarray(load_photo(as_tensor(torch.float32).div(255).bfloat16()).picture).astype(int) - PICTURE).max() <= 1
+    assert (
+        np.abs(
+            np.asarray(load_photo(as_tensor(torch.float32).div(255).bfloat16()).picture).astype(int) - PICTURE
+        ).max()
+        <= 1
+    )
 
 
 MASKS = {
@@ -74,10 +79,19 @@ BAD = {
     'an open file of text': (lambda: io.StringIO('text'), 'opened as text; open it with "rb"'),
     'a closed file': (lambda: closed(), 'cannot be read .*open it with "rb"'),
     'a file at its end': (lambda: at_end(), 'no bytes .*from where it stands'),
-    'channels first in an array': (lambda: PICTURE.transpose(2, 0, 1), r'uint8 \[3, 80, 96\]; expected an array \[H, W, 3\]'),
-    'channels last in a tensor': (lambda: torch.from_numpy(PICTURE), r'uint8 \[80, 96, 3\]; expected a tensor \[3, H, W\]'),
+    'channels first in an array': (
+        lambda: PICTURE.transpose(2, 0, 1),
+        r'uint8 \[3, 80, 96\]; expected an array \[H, W, 3\]',
+    ),
+    'channels last in a tensor': (
+        lambda: torch.from_numpy(PICTURE),
+        r'uint8 \[80, 96, 3\]; expected a tensor \[3, H, W\]',
+    ),
     'a batch of two': (lambda: np.stack([PICTURE] * 2), r'\[2, 80, 96, 3\]'),
-    'the range of the networks': (lambda: as_tensor(torch.float32) / 127.5 - 1, 'values from -1 to 1; expected 0 to 1'),
+    'the range of the networks': (
+        lambda: as_tensor(torch.float32) / 127.5 - 1,
+        'values from -1 to 1; expected 0 to 1',
+    ),
     'floats up to 255': (lambda: PICTURE.astype(np.float32), 'divide by 255 first'),
     'nan': (lambda: np.full((80, 96, 3), np.nan), 'values from nan'),
     'large whole numbers': (lambda: PICTURE.astype(np.int32) * 9, 'expected 0 to 255'),

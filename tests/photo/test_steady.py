@@ -1,4 +1,6 @@
-"""Steady pictures: noise is evened out along the motion, and nothing lags where the networks change their mind."""
+"""Steady pictures: noise is evened out along the motion, and nothing lags where the networks change their
+mind.
+"""
 
 import cv2
 import numpy as np
@@ -33,13 +35,18 @@ class Flickering:
 
         flow = offset_to_flow(noisy(torch.zeros(1, 2, *SIZE), 6 * self.level))
         cloth = sample(garment.cloth, flow, align_corners=True)
-        mask, rendered = noisy(torch.full((1, 1, *SIZE), self.mask), self.level), noisy(person.person * 0.9, self.level)
+        mask, rendered = (
+            noisy(torch.full((1, 1, *SIZE), self.mask), self.level),
+            noisy(person.person * 0.9, self.level),
+        )
         return TryOn(cloth * mask + rendered * (1 - mask), rendered, mask, cloth, mask, flow)
 
 
 @pytest.fixture
 def garment():
-    return GarmentCode(torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(1)), torch.ones(1, 1, *SIZE), ())
+    return GarmentCode(
+        torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(1)), torch.ones(1, 1, *SIZE), ()
+    )
 
 
 def person(shift: int = 0, seed: int = 0) -> PersonCode:
@@ -54,7 +61,9 @@ def flicker(network, garment, step: int = 0) -> float:
     frames = [network(person(step * number), garment).mask for number in range(12)]
     inner = (..., slice(8, -8), slice(40, -8))
     pairs = zip(frames[4:], frames[5:], strict=False)
-    shifted = [(new[..., step:] if step else new, old[..., : SIZE[1] - step] if step else old) for old, new in pairs]
+    shifted = [
+        (new[..., step:] if step else new, old[..., : SIZE[1] - step] if step else old) for old, new in pairs
+    ]
     return torch.stack([(new - old)[inner].abs().mean() for new, old in shifted]).mean().item()
 
 
@@ -68,7 +77,9 @@ def test_a_frame_is_composed_of_what_was_mixed(garment):
     steady = SteadyPipeline(Flickering())
     steady(person(), garment)
     result = steady(person(), garment)
-    torch.testing.assert_close(result.image, result.warped_cloth * result.mask + result.rendered * (1 - result.mask))
+    torch.testing.assert_close(
+        result.image, result.warped_cloth * result.mask + result.rendered * (1 - result.mask)
+    )
     torch.testing.assert_close(result.warped_cloth, sample(garment.cloth, result.flow, align_corners=True))
 
 

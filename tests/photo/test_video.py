@@ -1,4 +1,6 @@
-"""Clips in, dressed clips out: size, pace and length stay, several garments give several files, nothing half is left."""
+"""Clips in, dressed clips out: size, pace and length stay, several garments give several files, nothing half
+is left.
+"""
 
 from fractions import Fraction
 
@@ -53,7 +55,9 @@ def test_each_garment_gets_a_clip_and_all_stand_side_by_side(pipeline, clip, gar
     before, *dressed = frames(clip), *(frames(path) for path in work.results)
     for pictures in dressed:
         assert len(pictures) == COUNT and pictures[0].shape == before[0].shape
-        assert all(np.abs(new.astype(int) - old).mean() > 3 for new, old in zip(pictures, before, strict=True))
+        assert all(
+            np.abs(new.astype(int) - old).mean() > 3 for new, old in zip(pictures, before, strict=True)
+        )
     sheet = frames(tmp_path / 'sheet.mp4')
     assert len(sheet) == COUNT and sheet[0].shape == (256, 3 * 320, 3)
     assert np.abs(sheet[2][:, 320:640].astype(int) - dressed[0][2]).mean() < 4
@@ -61,7 +65,9 @@ def test_each_garment_gets_a_clip_and_all_stand_side_by_side(pipeline, clip, gar
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, SystemExit, MemoryError])
-def test_an_interrupted_clip_plays_and_a_failed_one_leaves_nothing(error, pipeline, clip, garments, tmp_path, monkeypatch):
+def test_an_interrupted_clip_plays_and_a_failed_one_leaves_nothing(
+    error, pipeline, clip, garments, tmp_path, monkeypatch
+):
     class Stopping(video.FrameDresser):
         count = 0
 
@@ -102,4 +108,6 @@ def test_a_bad_garment_ends_the_work_before_it_begins(pipeline, clip, save, tmp_
 
 def test_the_clip_is_read_without_pyav_too(pipeline, clip, garments, tmp_path):
     notes = dress_clip(pipeline, task(clip, garments[:1], tmp_path), size=SIZE, library='opencv')
-    assert len(frames(tmp_path / 'out0.mp4')) == COUNT and any('PyAV is not installed' in note for note in notes)
+    assert len(frames(tmp_path / 'out0.mp4')) == COUNT and any(
+        'PyAV is not installed' in note for note in notes
+    )

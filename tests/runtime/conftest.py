@@ -9,10 +9,14 @@ from models.checkpoint.defaults import DEFAULTS, FOLDER
 
 @pytest.fixture(scope='session')
 def make_pipeline(weights):
-    """A pipeline of a family with deterministic weights: as initialised, a mobile pyramid would vanish in rounding."""
+    """A pipeline of a family with deterministic weights: as initialised, a mobile pyramid would vanish in
+    rounding.
+    """
 
     def make(family: str) -> TryOnPipeline:
-        if family == 'dm_vton_lite':  # with the weights in the box: without norms, random estimators throw the flow about
+        if (
+            family == 'dm_vton_lite'
+        ):  # with the weights in the box: without norms, random estimators throw the flow about
             names = DEFAULTS['drawn']
             return TryOnPipeline.from_checkpoints(warp=FOLDER / names[0], gen=FOLDER / names[1])
         pipeline = TryOnPipeline.untrained(family)
@@ -41,7 +45,9 @@ def pictures(weights):
 
     def make(pipeline: TryOnPipeline, *, n: int = 1) -> tuple[torch.Tensor, ...]:
         size = pipeline.warp.fixed_size or (64, 96)
-        person, cloth = (torch.cat([weights.image(seed + 10 * i, 3, size=size) for i in range(n)]) for seed in (1, 2))
+        person, cloth = (
+            torch.cat([weights.image(seed + 10 * i, 3, size=size) for i in range(n)]) for seed in (1, 2)
+        )
         edge = torch.cat([weights.image(3 + 10 * i, 1, 0, 1, size=size) for i in range(n)])
         return person, cloth, (edge > 0.5).float()
 
@@ -57,10 +63,13 @@ def plain(any_pipeline, pictures):
 
 @pytest.fixture(scope='session')
 def tolerance():
-    """How far an optimised pipeline may be from the plain one: both round in float32, each in its own order."""
+    """How far an optimised pipeline may be from the plain one: both round in float32, each in its own
+    order.
+    """
 
     def tolerance(pipeline: TryOnPipeline) -> float:
-        # rmgn: with these weights the plain one is 1.2e-4 from float64; the small model's flow is enlarged eight times
+        # rmgn: with these weights the plain one is 1.2e-4 from float64; the small model's flow is enlarged
+        # eight times
         return 3e-4 if pipeline.family in ('rmgn', 'dm_vton_lite') else 1e-4
 
     return tolerance

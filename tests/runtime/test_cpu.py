@@ -18,7 +18,9 @@ fused = pytest.mark.skipif(not has_fused_convs(), reason='this PyTorch has no fu
 
 @fused
 @pytest.mark.parametrize('activation', [None, nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.1), nn.LeakyReLU(0.2)])
-@pytest.mark.parametrize('settings', [{'kernel_size': 1}, {'kernel_size': 3, 'padding': 1, 'stride': 2, 'groups': 8}])
+@pytest.mark.parametrize(
+    'settings', [{'kernel_size': 1}, {'kernel_size': 3, 'padding': 1, 'stride': 2, 'groups': 8}]
+)
 def test_a_fused_convolution_equals_convolution_and_activation(activation, settings):
     torch.manual_seed(0)
     conv = nn.Conv2d(8, 16, **settings)

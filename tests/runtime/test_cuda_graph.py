@@ -1,4 +1,6 @@
-"""The bookkeeping around CUDA graphs, with a stand-in for CUDA. `python -m scripts.check_gpu` runs the real ones."""
+"""The bookkeeping around CUDA graphs, with a stand-in for CUDA. `python -m scripts.check_gpu` runs the real
+ones.
+"""
 
 import threading
 
@@ -89,7 +91,9 @@ def test_results_belong_to_the_caller_and_inputs_stay_as_they_are(engine):
     x, y = torch.tensor([1.0]), torch.tensor([10.0])
     first = call(x, y)
     second = call(torch.tensor([5.0]), y)
-    assert first[0].item() == 2 and first[1].item() == 11 and second[0].item() == 10 and second[1].item() == 15
+    assert (
+        first[0].item() == 2 and first[1].item() == 11 and second[0].item() == 10 and second[1].item() == 15
+    )
     assert x.item() == 1 and y.item() == 10
 
 
@@ -101,7 +105,9 @@ def test_a_call_waits_for_the_one_before_whatever_its_stream(engine):
     call(torch.ones(1), torch.ones(1))
     kinds = [entry[0] for entry in engine.log]
     assert kinds == ['wait', 'record', 'replay', 'record'] and engine.log[0][2].name == 'other'
-    assert engine.log[0][1] == engine.log[3][1] != engine.log[1][1]  # waits for what the call before recorded last
+    assert (
+        engine.log[0][1] == engine.log[3][1] != engine.log[1][1]
+    )  # waits for what the call before recorded last
 
 
 def test_old_shapes_make_room(engine, monkeypatch):

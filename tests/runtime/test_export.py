@@ -88,7 +88,9 @@ def toy():
 def write(pipeline, folder, *, format='onnx', precision='float32', size=SIZE):
     pytest.importorskip('onnx', reason='onnx is not installed')
     pytest.importorskip('onnxscript', reason='onnxscript is not installed')
-    pytest.importorskip({'onnx': 'onnxruntime'}.get(format, format), reason=f'the runtime of {format} is not installed')
+    pytest.importorskip(
+        {'onnx': 'onnxruntime'}.get(format, format), reason=f'the runtime of {format} is not installed'
+    )
     folder.mkdir(parents=True, exist_ok=True)
     return write_graphs(pipeline, folder, format=format, precision=precision, size=size)
 
@@ -98,15 +100,23 @@ def pictures(weights):
     """Person, cloth and edge of the size of the exports."""
 
     def make(n: int = 1, size: tuple[int, int] = SIZE) -> tuple[torch.Tensor, ...]:
-        person, cloth = (torch.cat([weights.image(seed + 10 * i, 3, size=size) for i in range(n)]) for seed in (1, 2))
-        return person, cloth, (torch.cat([weights.image(3 + 10 * i, 1, 0, 1, size=size) for i in range(n)]) > 0.5).float()
+        person, cloth = (
+            torch.cat([weights.image(seed + 10 * i, 3, size=size) for i in range(n)]) for seed in (1, 2)
+        )
+        return (
+            person,
+            cloth,
+            (torch.cat([weights.image(3 + 10 * i, 1, 0, 1, size=size) for i in range(n)]) > 0.5).float(),
+        )
 
     return make
 
 
 @pytest.fixture(scope='module')
 def exports(toy, module_path):
-    """Folders that hold an export of the toy, each made when first asked for; ONNX graphs are written once for both formats."""
+    """Folders that hold an export of the toy, each made when first asked for; ONNX graphs are written once
+    for both formats.
+    """
     made, write_onnx = {}, graphs._write_onnx
 
     def write_once(network, inputs, path, graph):
@@ -140,7 +150,9 @@ def test_graphs_have_the_names_a_fixed_size_and_any_batch(exports):
             assert entry.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     whole = onnx.load(folder / 'whole.onnx').graph
     assert [side.dim_value for side in whole.input[0].type.tensor_type.shape.dim][1:] == [3, *SIZE]
-    assert sorted(path.name for path in folder.iterdir()) == sorted([MANIFEST, *(f'{name}.onnx' for name in graphs_of())])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [MANIFEST, *(f'{name}.onnx' for name in graphs_of())]
+    )
 
 
 @pytest.mark.parametrize('precision', PRECISIONS)
@@ -180,7 +192,9 @@ def test_sixteen_bits_are_stored_in_16_bits(exports):
     import onnx
 
     kinds = {
-        precision: {entry.data_type for entry in onnx.load(folder / 'whole.onnx').graph.initializer if entry.dims}
+        precision: {
+            entry.data_type for entry in onnx.load(folder / 'whole.onnx').graph.initializer if entry.dims
+        }
         for precision, folder in folders.items()
     }
     assert onnx.TensorProto.FLOAT16 not in kinds['float32'] and onnx.TensorProto.FLOAT16 in kinds['float16']
@@ -212,13 +226,17 @@ def test_openvino_reads_an_onnx_export_and_not_the_other_way_round(exports, pict
     folder = exports('onnx', 'float32')
     pytest.importorskip('openvino', reason='openvino is not installed')
     assert create_runtime('openvino', folder)(*pictures()).image.shape == (1, 3, *SIZE)
-    with pytest.raises(UserError, match='an export for openvino; take that runtime, or export with --format onnx'):
+    with pytest.raises(
+        UserError, match='an export for openvino; take that runtime, or export with --format onnx'
+    ):
         create_runtime('onnx', exports('openvino', 'float32'))
 
 
 def test_a_picture_of_another_size_is_refused(exports, pictures):
     runtime = create_runtime('onnx', exports('onnx', 'float32'))
-    with pytest.raises(UserError, match=r'person is 96 x 64 \(H x W\), but this export takes 64 x 64; resize'):
+    with pytest.raises(
+        UserError, match=r'person is 96 x 64 \(H x W\), but this export takes 64 x 64; resize'
+    ):
         runtime(*pictures(1, size=OTHER_SIZE))
 
 
@@ -248,8 +266,12 @@ def test_a_damaged_or_mixed_export_is_told(exports, tmp_path):
 
 def test_wrong_arguments_are_one_line_each(tmp_path):
     wrong = {
-        "no runtime 'tensorrt'; choose from torch, onnx, openvino": lambda: create_runtime('tensorrt', tmp_path),
-        "no precision 'int8'; choose from float32, float16": lambda: create_runtime('onnx', tmp_path, precision='int8'),
+        "no runtime 'tensorrt'; choose from torch, onnx, openvino": lambda: create_runtime(
+            'tensorrt', tmp_path
+        ),
+        "no precision 'int8'; choose from float32, float16": lambda: create_runtime(
+            'onnx', tmp_path, precision='int8'
+        ),
         'no such folder; write it with python export.py': lambda: create_runtime('onnx', tmp_path / 'none'),
         'needs one folder that export.py wrote': lambda: create_runtime('openvino', ['a', 'b']),
         'runs on a CPU, not on cuda': lambda: create_runtime('onnx', tmp_path, device='cuda'),
@@ -263,16 +285,24 @@ def test_wrong_arguments_are_one_line_each(tmp_path):
 def test_pictures_to_compare_on_are_drawn_or_read(tmp_path):
     person, cloth, edge = load_pictures(None, OTHER_SIZE, 2)
     assert person.shape == cloth.shape == (2, 3, *OTHER_SIZE) and edge.shape == (2, 1, *OTHER_SIZE)
-    assert not torch.equal(person[0], person[1]) and person.min() >= -1 and set(edge.round().unique().tolist()) == {0.0, 1.0}
+    assert (
+        not torch.equal(person[0], person[1])
+        and person.min() >= -1
+        and set(edge.round().unique().tolist()) == {0.0, 1.0}
+    )
     with pytest.raises(UserError):
         load_pictures(tmp_path / 'none', SIZE)
 
 
 def test_an_export_that_is_off_is_found(exports, toy, pictures):
-    rows = compare(toy, exports('onnx', 'float32'), [x.flip(3) for x in pictures(1)], format='onnx', timed_calls=1)
+    rows = compare(
+        toy, exports('onnx', 'float32'), [x.flip(3) for x in pictures(1)], format='onnx', timed_calls=1
+    )
     check({'float32': rows})
     off = rows[0]._replace(max_difference=0.0011)
-    with pytest.raises(ParityError, match='float32, whole: tryon is off by up to 0.0011 .* at most 0.001 is allowed'):
+    with pytest.raises(
+        ParityError, match='float32, whole: tryon is off by up to 0.0011 .* at most 0.001 is allowed'
+    ):
         check({'float32': [off]})
     with pytest.raises(ParityError):
         check({'float32': [rows[0]._replace(max_difference=float('nan'))]})
@@ -290,7 +320,13 @@ def test_every_family_exports(family, precision, format, request, make_pipeline,
     pipeline = make_pipeline(family)
     size = pipeline.warp.fixed_size or SIZE
     write(pipeline, tmp_path / 'out', format=format, precision=precision, size=size)
-    check({precision: compare(pipeline, tmp_path / 'out', pictures(EXAMPLES, size), format=format, timed_calls=1)})
+    check(
+        {
+            precision: compare(
+                pipeline, tmp_path / 'out', pictures(EXAMPLES, size), format=format, timed_calls=1
+            )
+        }
+    )
     if (family, precision) == ('dm_vton', 'float16'):
         weights = {'onnx': 'whole.onnx', 'openvino': 'whole.bin'}[format]
         assert (tmp_path / 'out' / weights).stat().st_size / 1e6 <= LARGEST_FLOAT16

@@ -34,8 +34,13 @@ def test_a_constant_modulated_conv_equals_the_modulated_one():
     torch.manual_seed(0)
     modulated = ModulatedConv(6, 5).double().requires_grad_(False)
     modulated.bias.normal_()
-    x, style = torch.randn(3, 6, 7, 8, dtype=torch.float64), torch.randn(3, STYLE_CHANNELS, dtype=torch.float64)
-    torch.testing.assert_close(ConstantModulatedConv(modulated)(x, style), modulated(x, style), rtol=1e-12, atol=1e-12)
+    x, style = (
+        torch.randn(3, 6, 7, 8, dtype=torch.float64),
+        torch.randn(3, STYLE_CHANNELS, dtype=torch.float64),
+    )
+    torch.testing.assert_close(
+        ConstantModulatedConv(modulated)(x, style), modulated(x, style), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize('name', GENERATORS)

@@ -1,4 +1,6 @@
-"""The kernels in C++ against plain operations. `ATEN_CPU_CAPABILITY=default` in the environment tests their narrow vectors."""
+"""The kernels in C++ against plain operations. `ATEN_CPU_CAPABILITY=default` in the environment tests their
+narrow vectors.
+"""
 
 import os
 import subprocess
@@ -130,7 +132,9 @@ def test_an_instance_norm_equals_the_plain_one_also_far_from_zero(kernels, chann
     norm = nn.InstanceNorm2d(channels)
     expected = norm(x.double()).float()
     got = NativeInstanceNorm(norm)(x)
-    torch.testing.assert_close(got, expected, rtol=0, atol=2e-4)  # float32 has 8e-6 at 100, a tenth of which is the deviation
+    torch.testing.assert_close(
+        got, expected, rtol=0, atol=2e-4
+    )  # float32 has 8e-6 at 100, a tenth of which is the deviation
     torch.testing.assert_close(NativeInstanceNorm(norm)(x - 100), norm(x - 100), rtol=0, atol=2e-5)
     assert got.is_contiguous(memory_format=torch.channels_last)
 
@@ -154,7 +158,9 @@ def test_a_block_of_denormalisations_equals_the_plain_one(kernels, channels):
     x, person, cloth = torch.randn(2, channels[0], 11, 10), *torch.randn(2, 2, 24, 11, 10)
     expected = block(x, person, cloth)  # spectral norms that have not converged: large numbers
     scale = expected.abs().max()
-    torch.testing.assert_close(NativeAADResBlock(block)(x, person, cloth) / scale, expected / scale, **ROUNDING)
+    torch.testing.assert_close(
+        NativeAADResBlock(block)(x, person, cloth) / scale, expected / scale, **ROUNDING
+    )
 
 
 def test_no_picture_is_no_result(kernels):
@@ -173,7 +179,13 @@ def test_what_is_not_a_number_stays_so_and_stays_where_it_is(kernels):
 
 
 @pytest.mark.parametrize(
-    'settings', [{'expansion': 6}, {'expansion': 6, 'stride': 2}, {'expansion': 1}, {'expansion': 1, 'always_expand': True}]
+    'settings',
+    [
+        {'expansion': 6},
+        {'expansion': 6, 'stride': 2},
+        {'expansion': 1},
+        {'expansion': 1, 'always_expand': True},
+    ],
 )
 @pytest.mark.parametrize('channels', [(24, 24), (12, 20)])
 @pytest.mark.parametrize('size', [(1, 1), (8, 6), (9, 7), (31, 20)])
@@ -181,7 +193,12 @@ def test_an_inverted_residual_equals_the_plain_one(kernels, settings, channels, 
     block = InvertedResidual(*channels, **settings)
     for norm in block.modules():
         if isinstance(norm, nn.BatchNorm2d):
-            norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2), norm.weight.uniform_(1, 2), norm.bias.normal_()
+            (
+                norm.running_mean.normal_(),
+                norm.running_var.uniform_(0.5, 2),
+                norm.weight.uniform_(1, 2),
+                norm.bias.normal_(),
+            )
     block, x = folded(block), 3 * torch.randn(2, channels[0], *size)
     got = NativeInvertedResidual(block)(x)
     torch.testing.assert_close(got, block(x), **ROUNDING)
@@ -221,12 +238,20 @@ def test_the_rearranged_pyramid_stays_what_it_was(kernels, size, weights):
 def test_the_terms_are_the_matrix():
     index, weight = upsampling_terms(6, 2)
     dense = torch.zeros(24, 18).scatter_add(1, index, weight)
-    assert index.shape[1] < 10 and torch.equal(dense, shifted_upsampling(6, 2, torch.float32, torch.device('cpu')))
+    assert index.shape[1] < 10 and torch.equal(
+        dense, shifted_upsampling(6, 2, torch.float32, torch.device('cpu'))
+    )
 
 
-@pytest.mark.parametrize('size', [(40, 30), (16, 16)])  # tiles in groups; 16 tiles, which two threads do together, one in groups
+@pytest.mark.parametrize(
+    'size', [(40, 30), (16, 16)]
+)  # tiles in groups; 16 tiles, which two threads do together, one in groups
 def test_one_thread_and_two_give_the_same_numbers(kernels, size):
-    conv, aad, x = NativeConv(nn.Conv2d(64, 64, 3, padding=1)), NativeAAD(AAD(64, 64)), torch.randn(1, 64, *size)
+    conv, aad, x = (
+        NativeConv(nn.Conv2d(64, 64, 3, padding=1)),
+        NativeAAD(AAD(64, 64)),
+        torch.randn(1, 64, *size),
+    )
     threads, results = torch.get_num_threads(), []
     try:
         for count in (1, 2):
@@ -262,7 +287,10 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
     assert binding.find_problem() == 'its kernels are built on Linux only, not on win32'
     monkeypatch.setattr(binding.sys, 'platform', 'linux')
     monkeypatch.setattr(binding.shutil, 'which', {'ninja': '/usr/bin/ninja'}.get)
-    assert binding.find_problem() == f'there is no program {binding.COMPILER!r}, which builds its kernels; install g++ and ninja'
+    assert (
+        binding.find_problem()
+        == f'there is no program {binding.COMPILER!r}, which builds its kernels; install g++ and ninja'
+    )
     monkeypatch.setenv('CXX', binding.COMPILER)
     assert binding.find_problem().endswith('install g++ and ninja, or correct CXX')
 
@@ -286,7 +314,10 @@ def test_a_folder_that_takes_no_file_is_named(monkeypatch, tmp_path):
 
     monkeypatch.setattr(binding.subprocess, 'run', run)
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='the kernels of mode native cannot be kept: .*file.*; TORCH_HOME names another folder'):
+    with pytest.raises(
+        UserError,
+        match='the kernels of mode native cannot be kept: .*file.*; TORCH_HOME names another folder',
+    ):
         binding._build(tmp_path / 'file' / 'kernels.so')
 
 
@@ -313,11 +344,19 @@ def test_threads_that_want_the_kernels_at_once_build_them_once(monkeypatch, tmp_
 def test_a_damaged_file_is_named(kernels, tmp_path):
     damaged = tmp_path / 'kernels.so'
     damaged.write_bytes(b'nothing that a loader knows')
-    with pytest.raises(UserError, match='cannot be read: .*(short|header).*; delete .*kernels.so, and they are built anew'):
+    with pytest.raises(
+        UserError, match='cannot be read: .*(short|header).*; delete .*kernels.so, and they are built anew'
+    ):
         binding._load(damaged)
 
 
-OTHERS = [{'stride': 2}, {'groups': 2}, {'dilation': 2, 'padding': 2}, {'padding': 0}, {'padding_mode': 'reflect'}]
+OTHERS = [
+    {'stride': 2},
+    {'groups': 2},
+    {'dilation': 2, 'padding': 2},
+    {'padding': 0},
+    {'padding_mode': 'reflect'},
+]
 OTHERS += [{'out_channels': 2}]
 
 

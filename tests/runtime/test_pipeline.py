@@ -59,8 +59,12 @@ def test_one_code_serves_a_batch(fast, pipeline, pictures):
     expected = pipeline(person, pipeline.encode_garment(cloth[:1], edge[:1])).image
     torch.testing.assert_close(fast(person, one).image, expected, rtol=0, atol=TOLERANCE)
     expected = pipeline(pipeline.encode_person(person[:1]), cloth, edge).image
-    torch.testing.assert_close(fast(fast.encode_person(person[:1]), cloth, edge).image, expected, rtol=0, atol=TOLERANCE)
-    torch.testing.assert_close(fast(person[:1], fast.encode_garment(cloth, edge)).image, expected, rtol=0, atol=TOLERANCE)
+    torch.testing.assert_close(
+        fast(fast.encode_person(person[:1]), cloth, edge).image, expected, rtol=0, atol=TOLERANCE
+    )
+    torch.testing.assert_close(
+        fast(person[:1], fast.encode_garment(cloth, edge)).image, expected, rtol=0, atol=TOLERANCE
+    )
 
 
 def test_another_shape_and_then_the_first_again(fast, pipeline, pictures):
@@ -87,13 +91,19 @@ def test_sixteen_bits_keep_the_picture_and_flows_in_float32(pipeline, pictures):
 
 
 def test_own_kernels_refuse_sixteen_bits(pipeline):
-    with pytest.raises(UserError, match='mode native cannot run: it computes in float32 only, not in float16'):
+    with pytest.raises(
+        UserError, match='mode native cannot run: it computes in float32 only, not in float16'
+    ):
         runtime.optimize(pipeline, 'native', dtype=torch.float16)
 
 
 def test_wrong_inputs_are_answered_as_by_the_plain_pipeline(fast, pipeline, pictures):
     person, cloth, edge = pictures(pipeline)
-    for arguments in ((person, cloth), (person[:, :1], cloth, edge), (person[..., :40], cloth[..., :40], edge[..., :40])):
+    for arguments in (
+        (person, cloth),
+        (person[:, :1], cloth, edge),
+        (person[..., :40], cloth[..., :40], edge[..., :40]),
+    ):
         with pytest.raises(UserError) as plain:
             pipeline(*arguments)
         with pytest.raises(UserError) as ours:
@@ -125,7 +135,10 @@ def tried(monkeypatch):
                 return inputs
 
             calls = dict.fromkeys(MODES['fused'](parts, device, dtype), call)
-            return calls | {'garment': lambda cloth, edge: (cloth, edge), 'try_on': lambda *inputs: (call(), *inputs[:1] * 6)[1:]}
+            return calls | {
+                'garment': lambda cloth, edge: (cloth, edge),
+                'try_on': lambda *inputs: (call(), *inputs[:1] * 6)[1:],
+            }
 
         return make
 
@@ -162,6 +175,9 @@ def test_auto_says_when_nothing_can_run(pipeline, tried):
 
 
 def test_importing_the_models_loads_no_runtime():
-    code = 'import sys, models; print([name for name in sys.modules if name.split(".")[0] in ("runtime", "onnx", "openvino")])'
+    code = (
+        'import sys, models; print([name for name in sys.modules if name.split(".")[0] in ("runtime", '
+        '"onnx", "openvino")])'
+    )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd='.')
     assert done.stdout.strip() == '[]', done.stdout + done.stderr

@@ -1,4 +1,6 @@
-"""Fast pictures with the weights in the box against plain ones in float32: drawn ones, and photographs if there are some."""
+"""Fast pictures with the weights in the box against plain ones in float32: drawn ones, and photographs if
+there are some.
+"""
 
 from pathlib import Path
 
@@ -15,7 +17,10 @@ from synthetic.dataset import render_record
 
 WEIGHTS = Path(__file__).parents[2] / 'checkpoints'
 SMALLEST_PSNR = 40  # dB, of the picture, whose values span 2
-DTYPES = torch.bfloat16, torch.float16  # 41.7 and 53.5 dB measured on the worst of seven pictures, four of them photographs
+DTYPES = (
+    torch.bfloat16,
+    torch.float16,
+)  # 41.7 and 53.5 dB measured on the worst of seven pictures, four of them photographs
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +47,10 @@ def drawn(index: int, size: tuple[int, int]) -> tuple[torch.Tensor, ...]:
 def photographs(folder: Path, size: tuple[int, int]) -> list[tuple[torch.Tensor, ...]]:
     """The first pairs of a test set."""
     records = VITONDataset(folder, 'test', size=size)
-    return [tuple(records[index][name] for name in ('image', 'color', 'edge')) for index in range(min(4, len(records)))]
+    return [
+        tuple(records[index][name] for name in ('image', 'color', 'edge'))
+        for index in range(min(4, len(records)))
+    ]
 
 
 def check(pipeline: TryOnPipeline, pictures: tuple[torch.Tensor, ...], dtype: torch.dtype) -> None:
@@ -64,7 +72,9 @@ def test_float32_stays_float32(mode, request, shipped):
     fast = runtime.optimize(shipped, mode)
     for arguments in pictures:
         arguments = tuple(x[None] for x in arguments)
-        torch.testing.assert_close(fast(*arguments).image, shipped(*arguments).image, rtol=0, atol=1e-4)  # 4.5e-5 measured
+        torch.testing.assert_close(
+            fast(*arguments).image, shipped(*arguments).image, rtol=0, atol=1e-4
+        )  # 4.5e-5 measured
 
 
 @pytest.mark.parametrize('dtype', DTYPES)

@@ -16,7 +16,9 @@ def pyramid(weights):
     pyramid.load_state_dict(
         {
             key.removeprefix('mobile.'): value
-            for key, value in weights.fill({f'mobile.{key}': value for key, value in pyramid.state_dict().items()}, 11).items()
+            for key, value in weights.fill(
+                {f'mobile.{key}': value for key, value in pyramid.state_dict().items()}, 11
+            ).items()
         }
     )
     return folded(pyramid).double()

@@ -1,4 +1,6 @@
-"""A page of everybody in everything: every picture it names is there, and a bad photograph is left out with a note."""
+"""A page of everybody in everything: every picture it names is there, and a bad photograph is left out with a
+note.
+"""
 
 import re
 
@@ -22,8 +24,16 @@ def folders(tmp_path):
 
 
 def arguments(folders, checkpoints, **changes) -> list[str]:
-    options = {'persons': folders / 'people', 'garments': folders / 'shirts', 'out': folders / 'book', 'checkpoint': checkpoints}
-    return [str(word) for name, value in (options | changes).items() for word in (f'--{name}', value)] + ['--device', 'cpu']
+    options = {
+        'persons': folders / 'people',
+        'garments': folders / 'shirts',
+        'out': folders / 'book',
+        'checkpoint': checkpoints,
+    }
+    return [str(word) for name, value in (options | changes).items() for word in (f'--{name}', value)] + [
+        '--device',
+        'cpu',
+    ]
 
 
 def test_a_book_has_everybody_in_everything(folders, small_checkpoints, capsys):
@@ -38,7 +48,11 @@ def test_a_book_has_everybody_in_everything(folders, small_checkpoints, capsys):
         with Image.open(folders / 'book' / unquote(name)) as picture:
             assert min(picture.size) >= 64
     assert page.count('loading="lazy"') == 8
-    assert 'Spring &amp; &lt;all&gt;' in page and 'me 0 in red &lt;b&gt; &amp; blue 9' in page and '<b>' not in page
+    assert (
+        'Spring &amp; &lt;all&gt;' in page
+        and 'me 0 in red &lt;b&gt; &amp; blue 9' in page
+        and '<b>' not in page
+    )
     assert 'broken.png' in page and 'broken.png: not a picture' in capsys.readouterr().out
     assert not re.search(r'(https?:)?//', page)
 
@@ -54,7 +68,11 @@ def test_a_book_of_nothing_is_refused(folders, small_checkpoints, capsys):
         with pytest.raises(SystemExit) as exit_info:
             lookbook.main(arguments(folders, small_checkpoints, **changes))
         said = capsys.readouterr().err
-        assert exit_info.value.code == 2 and words in said.splitlines()[-1] and not (folders / 'book' / 'index.html').exists()
+        assert (
+            exit_info.value.code == 2
+            and words in said.splitlines()[-1]
+            and not (folders / 'book' / 'index.html').exists()
+        )
 
 
 def test_a_caption_is_the_files_name_in_words(tmp_path):

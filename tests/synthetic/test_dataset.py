@@ -1,4 +1,6 @@
-"""The synthetic data set: its pictures agree with their annotations, its truths are true, its folder can be resumed."""
+"""The synthetic data set: its pictures agree with their annotations, its truths are true, its folder can be
+resumed.
+"""
 
 import errno
 import itertools
@@ -21,7 +23,13 @@ from synthetic.scenes import Scene
 from utils.errors import UserError
 
 SMALL = (128, 96)
-PARTS = [('img', 0, 'jpg'), ('color', 1, 'jpg'), ('edge', 1, 'jpg'), ('label', 0, 'png'), ('densepose', 0, 'npy')]
+PARTS = [
+    ('img', 0, 'jpg'),
+    ('color', 1, 'jpg'),
+    ('edge', 1, 'jpg'),
+    ('label', 0, 'png'),
+    ('densepose', 0, 'npy'),
+]
 PARTS += [('pose', 0, 'json')]
 
 
@@ -34,18 +42,24 @@ def records() -> list[synthetic.Record]:
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory):
     """A tiny data set on disk."""
-    return write_dataset(tmp_path_factory.mktemp('set') / 'new', train=3, test=4, seed=5, size=SMALL, progress=False)
+    return write_dataset(
+        tmp_path_factory.mktemp('set') / 'new', train=3, test=4, seed=5, size=SMALL, progress=False
+    )
 
 
 def contents(root) -> dict[str, bytes]:
     """Every file of a folder, by its relative path."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()}
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()
+    }
 
 
 def flow_pixels(flow: np.ndarray) -> np.ndarray:
     """Normalised flow [2, H, W] -> pixel (x, y) [H, W, 2], far outside where there is no garment."""
     height, width = flow.shape[1:]
-    return np.nan_to_num((flow + 1) * np.float32([(width - 1) / 2, (height - 1) / 2])[:, None, None], nan=-99).transpose(1, 2, 0)
+    return np.nan_to_num(
+        (flow + 1) * np.float32([(width - 1) / 2, (height - 1) / 2])[:, None, None], nan=-99
+    ).transpose(1, 2, 0)
 
 
 def look_through(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -60,7 +74,10 @@ def inner(mask: np.ndarray) -> np.ndarray:
 
 def same_record(first: synthetic.Record, second: synthetic.Record) -> bool:
     parts = ('person', 'cloth', 'edge', 'parsing', 'densepose', 'pose', 'flow')
-    return all(np.array_equal(getattr(first, name), getattr(second, name), equal_nan=name == 'flow') for name in parts)
+    return all(
+        np.array_equal(getattr(first, name), getattr(second, name), equal_nan=name == 'flow')
+        for name in parts
+    )
 
 
 # ---------------------------------------------------------------------------------------------- one record
@@ -80,7 +97,9 @@ def test_a_record_depends_on_seed_split_and_number_alone():
 def test_records_come_in_any_size_the_loader_takes(size):
     record = render_record(0, 'test', 2, size=size, other=3)
     assert record.person.shape == record.cloth.shape == record.truth.image.shape == (*size, 3)
-    assert record.edge.shape == record.parsing.shape == record.densepose.shape == record.truth.mask.shape == size
+    assert (
+        record.edge.shape == record.parsing.shape == record.densepose.shape == record.truth.mask.shape == size
+    )
     assert record.flow.shape == record.truth.flow.shape == (2, *size)
     assert (record.parsing == Parsing.UPPER_CLOTHES).mean() > 0.04
 
@@ -89,7 +108,13 @@ def test_labels_hold_known_ids_and_what_each_person_has(records):
     for record in records:
         assert set(np.unique(record.parsing)) <= set(Parsing)
         assert set(np.unique(record.densepose)) <= set(DensePosePart)
-        for label in (Parsing.BACKGROUND, Parsing.HAIR, Parsing.UPPER_CLOTHES, Parsing.OTHER_CLOTHES_8, Parsing.FACE):
+        for label in (
+            Parsing.BACKGROUND,
+            Parsing.HAIR,
+            Parsing.UPPER_CLOTHES,
+            Parsing.OTHER_CLOTHES_8,
+            Parsing.FACE,
+        ):
             assert (record.parsing == label).sum() > 80
         for part in (DensePosePart.TORSO_2, DensePosePart.HEAD_1, DensePosePart.HEAD_2):
             assert (record.densepose == part).sum() > 80
@@ -99,7 +124,11 @@ def test_labels_hold_known_ids_and_what_each_person_has(records):
 
 def test_key_points_lie_on_the_parts_they_name(records):
     right, left = (
-        {part for part in DensePosePart if part.name.startswith(side) and ('ARM' in part.name or 'HAND' in part.name)}
+        {
+            part
+            for part in DensePosePart
+            if part.name.startswith(side) and ('ARM' in part.name or 'HAND' in part.name)
+        }
         for side in ('RIGHT', 'LEFT')
     )
     heads = {DensePosePart.HEAD_1, DensePosePart.HEAD_2}
@@ -114,7 +143,9 @@ def test_key_points_lie_on_the_parts_they_name(records):
                 x, y = np.rint(record.pose[index, :2]).astype(int)
                 found = record.densepose[y, x]
                 # a raised hand may lie over the face
-                assert found in parts or (index in (0, 14, 15) and found in {*DENSEPOSE_HANDS, *DENSEPOSE_ARMS})
+                assert found in parts or (
+                    index in (0, 14, 15) and found in {*DENSEPOSE_HANDS, *DENSEPOSE_ARMS}
+                )
                 seen[index] += 1
         # the right of a person who faces us is at the left of the picture
         assert hidden[2] or hidden[5] or record.pose[2, 0] < record.pose[5, 0]
@@ -136,7 +167,10 @@ def test_the_flat_garment_lies_on_white_inside_its_edge(records):
         outside = cv2.dilate(record.edge, np.ones((5, 5), np.uint8)) == 0
         assert (record.cloth[outside] == 255).all()
         rows, columns = np.nonzero(record.edge)
-        assert abs((columns.min() + columns.max()) / 2 - 95.5) < 12 and abs((rows.min() + rows.max()) / 2 - 127.5) < 12
+        assert (
+            abs((columns.min() + columns.max()) / 2 - 95.5) < 12
+            and abs((rows.min() + rows.max()) / 2 - 127.5) < 12
+        )
 
 
 def test_a_worn_garment_is_the_flat_one_moved_along_the_flow():
@@ -182,7 +216,9 @@ def test_a_truth_differs_from_the_person_only_inside_its_mask(records):
         assert np.array_equal(np.isfinite(truth.flow).all(0), truth.mask == synthetic.GARMENT)
         assert not (kept & (record.parsing == Parsing.UPPER_CLOTHES)).any()
         garments = (record.parsing == Parsing.UPPER_CLOTHES) | (truth.mask == synthetic.GARMENT)
-        far = cv2.distanceTransform((~garments).astype(np.uint8), cv2.DIST_L2, 3)[truth.mask == synthetic.CHANGED]
+        far = cv2.distanceTransform((~garments).astype(np.uint8), cv2.DIST_L2, 3)[
+            truth.mask == synthetic.CHANGED
+        ]
         assert (far > 5).mean() < 0.02 and far.max() < 16
         # face and hair stay apart from a collar's rim and shadow
         head = inner(np.isin(record.parsing, (Parsing.HAIR, Parsing.FACE)))
@@ -207,7 +243,8 @@ def test_partners_are_a_derangement(count):
     assert partners[: count - 3] == [index ^ 1 for index in range(count)][: count - 3]
 
 
-# ---------------------------------------------------------------------------------------------- what hides what
+# ---------------------------------------------------------------------------------------------- what hides
+# what
 
 
 def posed(monkeypatch, poses: tuple[str, str], **look) -> tuple[np.ndarray, np.ndarray]:
@@ -244,7 +281,8 @@ def test_arms_behind_the_back_are_hidden_by_the_garment(monkeypatch):
 
 def test_long_hair_falls_over_the_garment(monkeypatch):
     long, short = (
-        posed(monkeypatch, ('side', 'side'), style=style, front=(-1, 1), length=74, fringe=False) for style in ('long', 'bun')
+        posed(monkeypatch, ('side', 'side'), style=style, front=(-1, 1), length=74, fringe=False)
+        for style in ('long', 'bun')
     )
     torso = np.isin(long[1], (DensePosePart.TORSO_1, DensePosePart.TORSO_2))
     assert (long[0][torso] == Parsing.HAIR).sum() > 150 > (short[0][torso] == Parsing.HAIR).sum()
@@ -290,18 +328,26 @@ def test_files_hold_what_was_drawn(dataset):
 
     annotated = VITONDataset(test, 'test', size=SMALL, annotated=True)[1]
     assert np.array_equal(annotated['label'][0], render_record(5, 'test', 1, size=SMALL).parsing)
-    assert annotated['pose'].shape == (18, *SMALL) and 'label' not in VITONDataset(test, 'test', size=SMALL)[1]
+    assert (
+        annotated['pose'].shape == (18, *SMALL) and 'label' not in VITONDataset(test, 'test', size=SMALL)[1]
+    )
 
     truth = render_record(5, 'test', 1, size=SMALL, other=0).truth
     stem = '000001_0__000000_1'
     assert np.array_equal(cv2.imread(str(test / f'test_gt/img/{stem}.png'))[..., ::-1], truth.image)
-    assert np.array_equal(cv2.imread(str(test / f'test_gt/mask/{stem}.png'), cv2.IMREAD_UNCHANGED), truth.mask)
+    assert np.array_equal(
+        cv2.imread(str(test / f'test_gt/mask/{stem}.png'), cv2.IMREAD_UNCHANGED), truth.mask
+    )
     flow = np.load(test / f'test_gt/flow/{stem}.npy')
-    assert flow.dtype == np.float16 and np.allclose(flow.astype(np.float32), truth.flow, atol=1e-3, equal_nan=True)
+    assert flow.dtype == np.float16 and np.allclose(
+        flow.astype(np.float32), truth.flow, atol=1e-3, equal_nan=True
+    )
 
 
 def test_workers_and_counts_do_not_change_a_record(dataset, tmp_path):
-    more = contents(write_dataset(tmp_path / 'more', train=4, test=6, seed=5, size=SMALL, workers=2, progress=False))
+    more = contents(
+        write_dataset(tmp_path / 'more', train=4, test=6, seed=5, size=SMALL, workers=2, progress=False)
+    )
     for name, content in contents(dataset).items():
         if not name.endswith(('pairs.txt', 'synthetic.json')):
             assert more[name] == content, name
@@ -387,7 +433,9 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path):
 
 def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys):
     words = ['--root', str(tmp_path / 'set'), '--train', '1', '--test', '2', '--size', '64', '64']
-    monkeypatch.setattr('sys.argv', ['synthetic', *words, '--sheet', str(tmp_path / 'sheet.png'), '--sheet_records', '2'])
+    monkeypatch.setattr(
+        'sys.argv', ['synthetic', *words, '--sheet', str(tmp_path / 'sheet.png'), '--sheet_records', '2']
+    )
     command.main()
     sheet = cv2.imread(str(tmp_path / 'sheet.png'))
     assert sheet.shape == (2 * (64 + 8), 3 * 64 + 8, 3)
@@ -402,19 +450,24 @@ def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().err.startswith('error: --root')
 
 
-@pytest.mark.parametrize(('words', 'text'), [
-    (['--sheet', 'sheet.bmp'], "unknown suffix '.bmp'; choose from .png, .jpg, .jpeg"),
-    (['--sheet', 'none/sheet.png'], 'there is no folder none'),
-    (['--sheet', 'folder.png'], 'it is a folder'),
-    (['--sheet', 'sheet.png', '--sheet_records', '0'], '--sheet_records 0: '),
-    (['--sheet', 'sheet.png', '--size', '64', '32'], 'multiples of 32 from 64 on'),
-    (['--root', 'file/set'], 'Not a directory'),
-    (['--root', 'a' * 300], 'File name too long'),
-    (['--root', 'set', '--size', '8224', '64'], 'up to 8192'),
-    (['--ro', 'set'], 'unrecognized arguments: --ro set; see --help'),
-    ([], 'nothing to do: give --root, --sheet or both; see --help'),
-])
-def test_a_wrong_command_line_is_refused_in_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys, words, text):
+@pytest.mark.parametrize(
+    ('words', 'text'),
+    [
+        (['--sheet', 'sheet.bmp'], "unknown suffix '.bmp'; choose from .png, .jpg, .jpeg"),
+        (['--sheet', 'none/sheet.png'], 'there is no folder none'),
+        (['--sheet', 'folder.png'], 'it is a folder'),
+        (['--sheet', 'sheet.png', '--sheet_records', '0'], '--sheet_records 0: '),
+        (['--sheet', 'sheet.png', '--size', '64', '32'], 'multiples of 32 from 64 on'),
+        (['--root', 'file/set'], 'Not a directory'),
+        (['--root', 'a' * 300], 'File name too long'),
+        (['--root', 'set', '--size', '8224', '64'], 'up to 8192'),
+        (['--ro', 'set'], 'unrecognized arguments: --ro set; see --help'),
+        ([], 'nothing to do: give --root, --sheet or both; see --help'),
+    ],
+)
+def test_a_wrong_command_line_is_refused_in_one_line_and_writes_nothing(
+    tmp_path, monkeypatch, capsys, words, text
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'folder.png').mkdir()
     (tmp_path / 'file').write_text('')
@@ -422,17 +475,26 @@ def test_a_wrong_command_line_is_refused_in_one_line_and_writes_nothing(tmp_path
     with pytest.raises(SystemExit) as exit_status:
         command.main()
     error = capsys.readouterr().err
-    assert exit_status.value.code == 2 and error.startswith('error: ') and error.count('\n') == 1 and text in error
+    assert (
+        exit_status.value.code == 2
+        and error.startswith('error: ')
+        and error.count('\n') == 1
+        and text in error
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'folder.png']
 
 
-@pytest.mark.parametrize('content', [
-    '[' * 200_000,
-    '{"version": 1, "seed": 0, "size": 64, "train": 1, "test": 0}',
-    '{"version": 1, "seed": 0, "size": [64, 64], "train": "1", "test": 0}',
-    b'\xff\xfe',
-    None,
-], ids=['nested', 'size', 'count', 'bytes', 'folder'])
+@pytest.mark.parametrize(
+    'content',
+    [
+        '[' * 200_000,
+        '{"version": 1, "seed": 0, "size": 64, "train": 1, "test": 0}',
+        '{"version": 1, "seed": 0, "size": [64, 64], "train": "1", "test": 0}',
+        b'\xff\xfe',
+        None,
+    ],
+    ids=['nested', 'size', 'count', 'bytes', 'folder'],
+)
 def test_a_manifest_that_this_command_did_not_write_is_refused(tmp_path, content):
     path = tmp_path / 'synthetic.json'
     if content is None:
@@ -486,15 +548,23 @@ def with_truths(tmp_path_factory):
 def test_training_records_with_truths_have_all_that_both_directions_of_a_pair_need(with_truths):
     folder = with_truths / 'VITON_traindata'
     truths = [line.split() for line in (folder / 'train_truths.txt').read_text().splitlines()]
-    assert truths == [['000000_0.jpg', '000001_1.jpg'], ['000001_0.jpg', '000002_1.jpg'], ['000002_0.jpg', '000000_1.jpg']]
-    assert [tuple(pair) for pair in read_pairs(folder, 'train')] == [(f'{i:06d}_0.jpg', f'{i:06d}_1.jpg') for i in range(3)]
+    assert truths == [
+        ['000000_0.jpg', '000001_1.jpg'],
+        ['000001_0.jpg', '000002_1.jpg'],
+        ['000002_0.jpg', '000000_1.jpg'],
+    ]
+    assert [tuple(pair) for pair in read_pairs(folder, 'train')] == [
+        (f'{i:06d}_0.jpg', f'{i:06d}_1.jpg') for i in range(3)
+    ]
     record = render_record(5, 'train', 1, size=SMALL, other=2)
     read = {
         kind: np.load(path) if kind.endswith('flow') else cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         for kind in ('img', 'flow', 'mask', 'label', 'own_flow')
         for path in (folder / 'train_gt' / kind).glob('000001_0__000002_1.*')
     }
-    assert np.array_equal(read['img'][..., ::-1], record.truth.image) and np.array_equal(read['mask'], record.truth.mask)
+    assert np.array_equal(read['img'][..., ::-1], record.truth.image) and np.array_equal(
+        read['mask'], record.truth.mask
+    )
     assert np.array_equal(read['flow'], record.truth.flow.astype(np.float16), equal_nan=True)
     assert np.array_equal(read['own_flow'], record.flow.astype(np.float16), equal_nan=True)
     assert np.array_equal(read['label'] == Parsing.UPPER_CLOTHES, record.truth.mask == 255)

@@ -68,7 +68,9 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize('error', [OSError(errno.ENOSPC, 'No space left on device'), KeyboardInterrupt(), ValueError()])
+@pytest.mark.parametrize(
+    'error', [OSError(errno.ENOSPC, 'No space left on device'), KeyboardInterrupt(), ValueError()]
+)
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / 'metrics.json'
     path.write_text('old')
@@ -121,7 +123,10 @@ def test_a_link_is_written_through(tmp_path):
 
 
 def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_named(tmp_path):
-    with pytest.raises(MissingFileError, match='there is no folder'), atomic_write(tmp_path / 'none' / 'a.json'):
+    with (
+        pytest.raises(MissingFileError, match='there is no folder'),
+        atomic_write(tmp_path / 'none' / 'a.json'),
+    ):
         pass
     with pytest.raises(UserError, match='it is a folder'), atomic_write(tmp_path):
         pass

@@ -133,7 +133,10 @@ def test_what_the_disk_refuses_is_one_line(capsys):
     with pytest.raises(SystemExit) as exit_info:
         main()
     assert exit_info.value.code == 1
-    assert capsys.readouterr().err == f'error: run/file: {os.strerror(errno.ENOSPC)}; make room, or give another folder\n'
+    assert (
+        capsys.readouterr().err
+        == f'error: run/file: {os.strerror(errno.ENOSPC)}; make room, or give another folder\n'
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, 'SIGALRM'), reason='signals of POSIX')

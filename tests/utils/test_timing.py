@@ -11,7 +11,9 @@ CPU = torch.device('cpu')
 
 def test_calls_take_turns_and_the_warm_up_is_not_counted():
     calls = []
-    times = time_calls([lambda: calls.append('a'), lambda: calls.append('b')], device=CPU, repeats=3, warm_up=10)
+    times = time_calls(
+        [lambda: calls.append('a'), lambda: calls.append('b')], device=CPU, repeats=3, warm_up=10
+    )
     assert calls == ['a', 'b'] * 13 and [len(values) for values in times] == [3, 3]
 
 
@@ -34,7 +36,9 @@ def clock(monkeypatch):
 
 
 def test_times_are_those_of_each_call(clock):
-    slow, quick = time_calls([lambda: clock.wait(2), lambda: clock.wait(0.5)], device=CPU, repeats=2, warm_up=1)
+    slow, quick = time_calls(
+        [lambda: clock.wait(2), lambda: clock.wait(0.5)], device=CPU, repeats=2, warm_up=1
+    )
     assert slow == [2, 2] and quick == [0.5, 0.5]
 
 

@@ -26,7 +26,11 @@ SITE = 'TRYON_SITE'  # environment variable: a folder that export.py --format we
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     """Serves files without a word."""
 
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, '.mjs': 'text/javascript', '.js': 'text/javascript'}
+    extensions_map = {
+        **http.server.SimpleHTTPRequestHandler.extensions_map,
+        '.mjs': 'text/javascript',
+        '.js': 'text/javascript',
+    }
 
     def log_message(self, *args) -> None:
         pass
@@ -43,7 +47,9 @@ class Exported(NamedTuple):
 
 def serve(folder: Path) -> Iterator[str]:
     """Yield the address of a static server of a folder."""
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(QuietHandler, directory=folder))
+    server = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0), functools.partial(QuietHandler, directory=folder)
+    )
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -83,7 +89,9 @@ def camera_frame() -> np.ndarray:
 
 
 def through_video(frame: np.ndarray) -> tuple[bytes, np.ndarray]:
-    """A frame as video stores it (planes of brightness and half as fine colours), and what is left of it, uint8 [H, W, 3]."""
+    """A frame as video stores it (planes of brightness and half as fine colours), and what is left of it,
+    uint8 [H, W, 3].
+    """
     planes = cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
     return planes.tobytes(), cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)
 
@@ -100,8 +108,9 @@ def browser(tmp_path_factory):
     frame = b'FRAME\n' + through_video(camera_frame())[0]
     clip.write_bytes(f'YUV4MPEG2 W{width} H{height} F30:1 Ip A0:0 C420jpeg\n'.encode() + 30 * frame)
     arguments = [
-        '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--use-fake-device-for-media-stream',
-        '--use-fake-ui-for-media-stream', f'--use-file-for-fake-video-capture={clip}',
+        '--no-sandbox', '--disable-gpu', '--disable-background-networking',
+        '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
+        f'--use-file-for-fake-video-capture={clip}',
     ]  # fmt: skip
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=found, args=arguments)

@@ -1,4 +1,6 @@
-"""Numbers of the Python code for the tests of the JavaScript in web/: `python -m tests.web.make_numbers` writes them anew."""
+"""Numbers of the Python code for the tests of the JavaScript in web/: `python -m tests.web.make_numbers`
+writes them anew.
+"""
 
 import base64
 import json
@@ -32,7 +34,11 @@ def pack(array: np.ndarray) -> dict[str, Any]:
     array = np.ascontiguousarray(array)
     array = array.astype(np.uint8) if array.dtype == bool else array
     kind = {'uint8': 'uint8', 'float32': 'float32'}[str(array.dtype)]
-    return {'type': kind, 'shape': list(array.shape), 'data': base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()}
+    return {
+        'type': kind,
+        'shape': list(array.shape),
+        'data': base64.b64encode(zlib.compress(array.tobytes(), 9)).decode(),
+    }
 
 
 def unpack(packed: dict[str, Any]) -> np.ndarray:
@@ -55,7 +61,13 @@ def garments() -> dict[str, np.ndarray]:
     cv2.rectangle(strap, (15, 15), (105, 135), (150, 40, 60), -1)
     cv2.rectangle(strap, (22, 60), (40, 110), (210, 225, 215), -1)
     noisy = np.random.default_rng(3).normal(0, 2, strap.shape) + strap
-    return {'drawn': drawn, 'shadow': shadow, 'white': white, 'strap': strap, 'noisy': np.clip(noisy, 0, 255).astype(np.uint8)}
+    return {
+        'drawn': drawn,
+        'shadow': shadow,
+        'white': white,
+        'strap': strap,
+        'noisy': np.clip(noisy, 0, 255).astype(np.uint8),
+    }
 
 
 def mask_numbers() -> dict[str, Any]:
@@ -70,9 +82,17 @@ def mask_numbers() -> dict[str, Any]:
     cv2.circle(wall, (150, 260), 9, (205, 212, 220), -1)  # a print of the wall's colour
     picture = Image.fromarray(wall)
     found = plain_person(picture, 'somebody')
-    person = {'picture': pack(wall), 'mask': pack(np.asarray(found)), 'silhouette': pack(np.asarray(silhouette(found)))}
+    person = {
+        'picture': pack(wall),
+        'mask': pack(np.asarray(found)),
+        'silhouette': pack(np.asarray(silhouette(found))),
+    }
     backdrop = find_backdrop(to_lab(garments()['noisy']))
-    plain = {'noise': backdrop.noise, 'share': backdrop.share, 'colour': [float(x) for x in backdrop.colour[0, 0]]}
+    plain = {
+        'noise': backdrop.noise,
+        'share': backdrop.share,
+        'colour': [float(x) for x in backdrop.colour[0, 0]],
+    }
     return {'garments': result, 'person': person, 'noisy_backdrop': plain}
 
 
@@ -94,9 +114,15 @@ def framing_numbers() -> list[dict[str, Any]]:
     """Windows of people and garments."""
     size, cases = (256, 192), []
     for photo in ((300, 400), (400, 300), (1000, 700), (777, 1403), (192, 256)):
-        boxes = [None, Box(photo[0] // 3, photo[1] // 5, photo[0] // 2, photo[1]), Box(5, 7, photo[0] // 4, photo[1] // 2)]
+        boxes = [
+            None,
+            Box(photo[0] // 3, photo[1] // 5, photo[0] // 2, photo[1]),
+            Box(5, 7, photo[0] // 4, photo[1] // 2),
+        ]
         for box in boxes:
-            cases.append({'kind': 'person', 'photo': photo, 'box': box, 'window': frame_person(photo, size, box)})
+            cases.append(
+                {'kind': 'person', 'photo': photo, 'box': box, 'window': frame_person(photo, size, box)}
+            )
     for box in (Box(10, 20, 110, 151), Box(0, 0, 333, 100), Box(7, 3, 90, 300)):
         cases.append({'kind': 'garment', 'box': box, 'window': frame_garment(box, size)})
     return cases
@@ -127,7 +153,9 @@ def composition_numbers() -> dict[str, Any]:
     generator = torch.Generator().manual_seed(4)
     person, result = made_up_result(generator)
     picture = render_record(7, 'test', 9, size=(128, 96))
-    garment = GarmentPhoto(Image.fromarray(picture.cloth), garment_mask(load_photo(picture.cloth)), Window(-6, 0, 108, 144))
+    garment = GarmentPhoto(
+        Image.fromarray(picture.cloth), garment_mask(load_photo(picture.cloth)), Window(-6, 0, 108, 144)
+    )
     photo = Image.fromarray(render_record(7, 'test', 7, size=(192, 160)).person)
     window, box = Window(-2, -8, 165, 220), Box(30, 40, 70, 52)
     composition = Composition(result, garment, window, align_corners=True)
@@ -139,11 +167,18 @@ def composition_numbers() -> dict[str, Any]:
     weight = change_weight(person, result)
     pasted, _ = paste(photo, composition, weight, silhouette=Image.fromarray(outline))
     pasted_kept, _ = paste(photo, kept, weight, silhouette=Image.fromarray(outline))
-    maps = {name: pack(getattr(result, name)[0].numpy()) for name in ('image', 'rendered', 'mask', 'warped_edge', 'flow')}
+    maps = {
+        name: pack(getattr(result, name)[0].numpy())
+        for name in ('image', 'rendered', 'mask', 'warped_edge', 'flow')
+    }
     return {
         'size': SIZE,
         'maps': maps | {'person': pack(person[0].numpy()), 'keep': pack(keep[0].numpy())},
-        'garment': {'picture': pack(picture.cloth), 'mask': pack(np.asarray(garment.mask)), 'window': garment.window},
+        'garment': {
+            'picture': pack(picture.cloth),
+            'mask': pack(np.asarray(garment.mask)),
+            'window': garment.window,
+        },
         'tile': pack(composition.tile[0].permute(1, 2, 0).contiguous().numpy()),
         'photo': pack(np.asarray(photo)),
         'border': border_colour(photo),

@@ -1,4 +1,6 @@
-"""The numbers that the JavaScript is tested with are those of the Python code, and the JavaScript passes its own tests."""
+"""The numbers that the JavaScript is tested with are those of the Python code, and the JavaScript passes its
+own tests.
+"""
 
 import json
 import shutil
@@ -34,7 +36,9 @@ def assert_same(got, wanted, where: str) -> None:
 
 def test_the_numbers_of_the_javascript_tests_are_those_of_the_python_code():
     assert_same(
-        compute(), json.loads(FILE.read_text(encoding='utf-8')), 'numbers; write them anew: python -m tests.web.make_numbers'
+        compute(),
+        json.loads(FILE.read_text(encoding='utf-8')),
+        'numbers; write them anew: python -m tests.web.make_numbers',
     )
 
 

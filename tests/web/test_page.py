@@ -1,4 +1,6 @@
-"""The page in a browser: what it shows is what tryon.py writes, nothing leaves it, and trouble is said in one sentence."""
+"""The page in a browser: what it shows is what tryon.py writes, nothing leaves it, and trouble is said in one
+sentence.
+"""
 
 import base64
 import io
@@ -128,15 +130,23 @@ def test_nothing_is_asked_of_other_servers_and_nothing_can_be_sent(open_page, ex
     page.wait_for_selector('#download:enabled')
     assert asked and all(url.startswith((exported.url, 'blob:', 'data:')) for url in asked)
     (tmp_path / 'data').write_text('x')
-    send = "async (url) => { try { await fetch(url, {mode: 'no-cors'}); return true } catch { return false } }"
+    send = (
+        "async (url) => { try { await fetch(url, {mode: 'no-cors'}); return true } catch { return false } }"
+    )
     for elsewhere in serve(tmp_path):
         address = f'{elsewhere}data'
         assert page.evaluate(send, address) is False
         assert len(page.workers) >= 1
-        assert all(worker.evaluate(send, address) is False for worker in page.workers if worker.url.startswith('blob:'))
+        assert all(
+            worker.evaluate(send, address) is False
+            for worker in page.workers
+            if worker.url.startswith('blob:')
+        )
 
 
-@pytest.mark.parametrize('options', [PHONE, {'viewport': {'width': 1280, 'height': 860}}], ids=['phone', 'desktop'])
+@pytest.mark.parametrize(
+    'options', [PHONE, {'viewport': {'width': 1280, 'height': 860}}], ids=['phone', 'desktop']
+)
 def test_axe_finds_nothing_serious_and_nothing_overflows(open_page, options):
     from webapp.site import SOURCES
 
@@ -200,7 +210,9 @@ def test_a_camera_that_goes_away_is_said(open_page):
     page.click('text=Camera')
     page.click('#start')
     page.wait_for_selector('#pace:not([hidden])')
-    page.evaluate("document.getElementById('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.evaluate(
+        "document.getElementById('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+    )
     assert 'went away' in settled(page)
     assert page.is_visible('#start')
 

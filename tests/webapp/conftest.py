@@ -60,7 +60,9 @@ KEPT = 6  # seconds instead of an hour
 def server(drawn, small_checkpoints, tmp_path_factory):
     """The page of networks as initialised."""
     pytest.importorskip('gradio', reason='gradio is not installed')
-    with _serving([sys.executable, 'app.py'], drawn, small_checkpoints, tmp_path_factory.mktemp('page')) as server:
+    with _serving(
+        [sys.executable, 'app.py'], drawn, small_checkpoints, tmp_path_factory.mktemp('page')
+    ) as server:
         yield server
 
 
@@ -114,7 +116,13 @@ def browser():
     )
     if chromium is None:
         pytest.skip('Chromium is not installed')
-    arguments = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
+    arguments = [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+    ]
     arguments += ['--disable-component-update', '--disable-sync']
     arguments += ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
     with playwright.sync_playwright() as driver:

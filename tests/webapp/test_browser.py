@@ -12,7 +12,9 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 
 @pytest.fixture
 def visit(server, browser):
-    """Open the page in a window of a size; every request that leaves this machine is noted in `page.foreign`."""
+    """Open the page in a window of a size; every request that leaves this machine is noted in
+    `page.foreign`.
+    """
     contexts = []
 
     def open_page(size=DESKTOP):
@@ -21,7 +23,9 @@ def visit(server, browser):
         context.set_default_timeout(WAIT)
         page = context.new_page()
         page.foreign, page.problems = [], []
-        page.on('request', lambda request: _is_foreign(request.url, server) and page.foreign.append(request.url))
+        page.on(
+            'request', lambda request: _is_foreign(request.url, server) and page.foreign.append(request.url)
+        )
         page.on('pageerror', lambda error: page.problems.append(str(error)))
         page.goto(server.address)
         page.wait_for_selector('#try_on')
@@ -34,12 +38,16 @@ def visit(server, browser):
 
 
 def _is_foreign(url: str, server) -> bool:
-    return url.startswith(('http', 'ws')) and not url.startswith((server.address, server.address.replace('http', 'ws')))
+    return url.startswith(('http', 'ws')) and not url.startswith(
+        (server.address, server.address.replace('http', 'ws'))
+    )
 
 
 def upload(page, where: str, path) -> None:
     """Put a file into one of the two pictures, in the place of what it shows."""
-    page.locator(f'{where} button[aria-label="Clear"], {where} button[aria-label="Remove Image"]').first.click()
+    page.locator(
+        f'{where} button[aria-label="Clear"], {where} button[aria-label="Remove Image"]'
+    ).first.click()
     page.locator(f'{where} input[type=file]').set_input_files(path)
 
 
@@ -93,7 +101,8 @@ def test_a_camera_that_is_refused_or_missing_is_told_in_a_sentence(name, words, 
     page = visit()
     page.get_by_role('tab', name='Live').click()
     page.evaluate(
-        "name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', name)); }", name
+        "name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', name)); }",
+        name,
     )
     page.click('#live_start')
     page.get_by_text(words).wait_for()
@@ -127,11 +136,15 @@ def test_what_is_no_picture_and_what_is_too_large_are_answered_in_one_line(visit
         ('large.png', 'large.png: 3 megapixels, at most 2 are taken'),
     ):
         upload(page, '#person', tmp_path / name)
-        page.wait_for_selector('#person button[aria-label="Clear"], #person button[aria-label="Remove Image"]')
+        page.wait_for_selector(
+            '#person button[aria-label="Clear"], #person button[aria-label="Remove Image"]'
+        )
         page.click('#try_on')
         toast = page.locator('.toast-body').filter(has_text=message)
         toast.wait_for()
-        assert '/' not in toast.inner_text().replace('/ ', '')  # where files lie on the server is nobody's business
+        assert '/' not in toast.inner_text().replace(
+            '/ ', ''
+        )  # where files lie on the server is nobody's business
         toast.locator('button').first.click()
 
 
@@ -146,7 +159,9 @@ def test_a_phone_needs_no_scrolling_sideways(visit):
     assert box['width'] >= 250 and box['height'] >= 44  # a thumb's
 
 
-def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recovers(patient_server, browser, drawn):
+def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recovers(
+    patient_server, browser, drawn
+):
     context = browser.new_context(viewport={'width': DESKTOP[0], 'height': DESKTOP[1]})
     context.set_default_timeout(WAIT)
     page = context.new_page()
@@ -156,7 +171,9 @@ def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recove
     page.wait_for_selector('#person img')
     page.locator('#garments button').nth(1).click()
     page.wait_for_timeout(4 * KEPT * 1000)
-    page.click('#try_on')  # the person is an upload, the garment one of the wardrobe: both are older than they may get
+    page.click(
+        '#try_on'
+    )  # the person is an upload, the garment one of the wardrobe: both are older than they may get
     page.wait_for_selector('#result img')
     page.wait_for_selector('#about li')
     context.set_offline(True)

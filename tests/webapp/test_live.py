@@ -1,4 +1,6 @@
-"""The live tab's connection: the newest frame wins, garments change beside the frames, and nonsense ends it."""
+"""The live tab's connection: the newest frame wins, garments change beside the frames, and nonsense ends
+it.
+"""
 
 import json
 import struct
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-starlette = pytest.importorskip('starlette.testclient', reason='gradio, which brings starlette, is not installed')
+starlette = pytest.importorskip(
+    'starlette.testclient', reason='gradio, which brings starlette, is not installed'
+)
 pytest.importorskip('gradio', reason='gradio is not installed')
 
 from starlette.applications import Starlette  # noqa: E402
@@ -32,7 +36,9 @@ def client(room):
 
 def frame(value: int = 0, size: tuple[int, int] = (480, 640)) -> np.ndarray:
     picture = np.full((*size, 3), 60 + 20 * value, np.uint8)
-    return cv2.GaussianBlur(cv2.circle(picture, (size[1] // 2, size[0] // 2), 90, (200, 60, 30), -1), (9, 9), 3)
+    return cv2.GaussianBlur(
+        cv2.circle(picture, (size[1] // 2, size[0] // 2), 90, (200, 60, 30), -1), (9, 9), 3
+    )
 
 
 def message(number: int, picture: np.ndarray) -> bytes:
@@ -77,7 +83,9 @@ def test_of_frames_that_wait_only_the_newest_is_dressed(client, room, drawn, mon
 
 
 def test_what_cannot_be_worn_is_said_and_the_next_garment_is_put_on(client, room, drawn, tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(tmp_path / 'noise.png')
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(
+        tmp_path / 'noise.png'
+    )
     with client.websocket_connect('/live') as socket:
         socket.send_text('no ticket')
         assert 'Choose a garment' in socket.receive_text()
@@ -96,7 +104,9 @@ def test_bytes_that_are_no_frame_are_answered_without_one(client, room, drawn):
     with client.websocket_connect('/live') as socket:
         socket.send_text(room.ticket(str(drawn / 'garments' / 'shirt0.png')))
         socket.receive_text()
-        for number, data in enumerate((b'nothing', encode(frame())[:300], encode(np.zeros((2000, 100, 3), np.uint8)))):
+        for number, data in enumerate(
+            (b'nothing', encode(frame())[:300], encode(np.zeros((2000, 100, 3), np.uint8)))
+        ):
             socket.send_bytes(struct.pack('<I', number) + data)
             assert answer(socket) == (number, None)
 
@@ -113,7 +123,9 @@ def test_other_peoples_pages_get_no_connection(client):
     with pytest.raises(starlette.WebSocketDisconnect):
         with client.websocket_connect('/live', headers={'origin': 'https://elsewhere.example'}):
             pass
-    assert is_own_page(None, 'a:1') and is_own_page('http://a:1', 'a:1') and not is_own_page('http://b:1', 'a:1')
+    assert (
+        is_own_page(None, 'a:1') and is_own_page('http://a:1', 'a:1') and not is_own_page('http://b:1', 'a:1')
+    )
 
 
 def test_only_so_many_people_are_dressed_at_once(client, room, monkeypatch):

@@ -23,7 +23,9 @@ def fetch(address: str, data: bytes | None = None, headers: dict | None = None) 
 def call(server, *data) -> str:
     """Press the button without a browser; returns the events that came."""
     body = json.dumps({'data': data}).encode()
-    status, answer, _ = fetch(f'{server.address}/gradio_api/call/try_on', body, {'Content-Type': 'application/json'})
+    status, answer, _ = fetch(
+        f'{server.address}/gradio_api/call/try_on', body, {'Content-Type': 'application/json'}
+    )
     assert status == 200, answer
     return fetch(f'{server.address}/gradio_api/call/try_on/{json.loads(answer)["event_id"]}')[1].decode()
 
@@ -48,10 +50,15 @@ def send(server, name: str, content: bytes) -> tuple[int, bytes]:
         '//etc/passwd',
     ],
 )
-@pytest.mark.parametrize('route', ['/gradio_api/file=', '/file=', '/gradio_api/file/', '/gradio_api/stream/', '/assets/'])
+@pytest.mark.parametrize(
+    'route', ['/gradio_api/file=', '/file=', '/gradio_api/file/', '/gradio_api/stream/', '/assets/']
+)
 def test_no_file_of_the_machine_can_be_read(path, route, server):
     status, content, _ = fetch(f'{server.address}{route}{path}')
-    assert status in (401, 403, 404, 405, 422) or b'<!doctype html>' in content[:200].lower(), (status, content[:200])
+    assert status in (401, 403, 404, 405, 422) or b'<!doctype html>' in content[:200].lower(), (
+        status,
+        content[:200],
+    )
     assert b'root:' not in content and b'exit_cleanly' not in content
 
 
@@ -91,7 +98,10 @@ def test_every_answer_says_that_nothing_comes_from_elsewhere(server):
     status, content, headers = fetch(server.address)
     headers = {name.lower(): value for name, value in headers.items()}
     assert status == 200 and b'fonts.googleapis' not in content and b'cdnjs' not in content
-    assert "default-src 'self'" in headers['content-security-policy'] and headers['x-content-type-options'] == 'nosniff'
+    assert (
+        "default-src 'self'" in headers['content-security-policy']
+        and headers['x-content-type-options'] == 'nosniff'
+    )
     config = json.loads(fetch(f'{server.address}/config')[1])
     assert config['analytics_enabled'] is False
     assert not [sheet for sheet in config.get('stylesheets') or [] if 'http' in sheet]

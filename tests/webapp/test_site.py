@@ -23,11 +23,17 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(site, 'check_node', lambda: None)
     monkeypatch.setattr(site, 'bundle', bundle)
-    monkeypatch.setattr(site, 'write_networks', lambda pipeline, folder, size: {'garment': {'bytes': 3_000_000}})
+    monkeypatch.setattr(
+        site, 'write_networks', lambda pipeline, folder, size: {'garment': {'bytes': 3_000_000}}
+    )
     monkeypatch.setattr(site, 'check_networks', lambda pipeline, folder, pictures: 50.0)
     monkeypatch.setattr(site, 'load_pictures', lambda dataroot, size: ())
-    monkeypatch.setattr(site, 'write_samples', lambda folder, people, garments: {'people': [], 'garments': []})
-    monkeypatch.setattr(site, 'fill_wardrobe', lambda folder: type('Choice', (), {'people': [], 'garments': []}))
+    monkeypatch.setattr(
+        site, 'write_samples', lambda folder, people, garments: {'people': [], 'garments': []}
+    )
+    monkeypatch.setattr(
+        site, 'fill_wardrobe', lambda folder: type('Choice', (), {'people': [], 'garments': []})
+    )
     pipeline = type('Pipeline', (), {'align_corners': True, 'family': 'toy', 'is_trained': True})
     return lambda out: site.write_site(pipeline, out, size=(64, 48), about='toy weights')
 

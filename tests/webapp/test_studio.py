@@ -28,7 +28,9 @@ def studio(pipeline, tmp_path):
 
 
 def test_a_result_lies_in_the_studios_folder_and_has_the_photographs_size(studio, drawn, tmp_path):
-    picture, download, about = studio.try_on(str(drawn / 'person0.png'), str(drawn / 'garments' / 'shirt0.png'))
+    picture, download, about = studio.try_on(
+        str(drawn / 'person0.png'), str(drawn / 'garments' / 'shirt0.png')
+    )
     assert picture == download and Image.open(picture).size == (192, 256)
     assert tmp_path in type(tmp_path)(picture).parents and '192 x 256 pixels in' in about
 
@@ -98,7 +100,9 @@ def test_the_wardrobe_is_drawn_or_copied(drawn, tmp_path, monkeypatch):
         fill_wardrobe(tmp_path / 'other', tmp_path / 'empty')
 
 
-def test_old_garments_are_forgotten_and_changed_ones_read_again(pipeline, drawn, tmp_path, counted, monkeypatch):
+def test_old_garments_are_forgotten_and_changed_ones_read_again(
+    pipeline, drawn, tmp_path, counted, monkeypatch
+):
     monkeypatch.setattr('webapp.wardrobe.KEPT', 1)
     assert KEPT > 8
     encoder = Encoder(pipeline, megapixels=2)

@@ -54,7 +54,9 @@ def test_volume_and_gradients_equal_those_of_the_slow_version(shape):
 
 def test_volume_and_gradients_equal_the_reference_numbers(forward_numbers):
     names = ('first', 'second', 'cotangent', 'out', 'grad_first', 'grad_second')
-    first, second, cotangent, *expected = (torch.from_numpy(forward_numbers[f'correlation.{name}']) for name in names)
+    first, second, cotangent, *expected = (
+        torch.from_numpy(forward_numbers[f'correlation.{name}']) for name in names
+    )
     got = volume_and_gradients(correlation, first.requires_grad_(), second.requires_grad_(), cotangent)
     assert_all_close(got, expected, rtol=1e-12, atol=1e-12)
 
@@ -90,7 +92,9 @@ def test_only_the_gradient_that_is_needed_is_computed():
 def test_the_backward_pass_keeps_only_the_two_inputs():
     first, second, _ = make_inputs((2, 3, 9, 17))
     kept = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor
+    ):
         correlation(first, second)
     assert [tensor.data_ptr() for tensor in kept] == [first.data_ptr(), second.data_ptr()]
 
@@ -102,7 +106,9 @@ def test_16_bit_inputs_are_accumulated_in_float32(dtype, tolerance):
     got = volume_and_gradients(correlation, *inputs)
     assert all(tensor.dtype == dtype for tensor in got)
     exact = [tensor.detach().double() for tensor in inputs]
-    expected = volume_and_gradients(slow_correlation, exact[0].requires_grad_(), exact[1].requires_grad_(), exact[2])
+    expected = volume_and_gradients(
+        slow_correlation, exact[0].requires_grad_(), exact[1].requires_grad_(), exact[2]
+    )
     assert_all_close(got, expected, rtol=tolerance, atol=1e-6)
 
 
@@ -111,7 +117,9 @@ def test_float32_stays_within_its_own_rounding():
     got = volume_and_gradients(correlation, *inputs)
     assert all(tensor.dtype == torch.float32 for tensor in got)
     exact = [tensor.detach().double() for tensor in inputs]
-    expected = volume_and_gradients(slow_correlation, exact[0].requires_grad_(), exact[1].requires_grad_(), exact[2])
+    expected = volume_and_gradients(
+        slow_correlation, exact[0].requires_grad_(), exact[1].requires_grad_(), exact[2]
+    )
     assert_all_close(got, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -167,7 +175,9 @@ class CostVolume(torch.nn.Module):
 def test_an_exported_program_has_plain_operators_and_any_batch_size(strict):
     batch = torch.export.Dim('batch', min=1, max=1024)
     example = tuple(tensor.detach() for tensor in make_inputs((3, 4, 8, 12), torch.float32)[:2])
-    program = torch.export.export(CostVolume(), example, dynamic_shapes=({0: batch}, {0: batch}), strict=strict)
+    program = torch.export.export(
+        CostVolume(), example, dynamic_shapes=({0: batch}, {0: batch}), strict=strict
+    )
     names = {str(node.target) for node in program.graph.nodes if node.op == 'call_function'}
     assert all(name.startswith('aten.') for name in names if '<built-in' not in name)
     assert not any('as_strided' in name for name in names)
@@ -177,7 +187,9 @@ def test_an_exported_program_has_plain_operators_and_any_batch_size(strict):
 
 def test_it_compiles_into_one_graph_forward_and_backward():
     inputs = make_inputs((1, 4, 8, 12))
-    compiled = torch.compile(lambda first, second: correlation(first, second), fullgraph=True, backend='aot_eager')
+    compiled = torch.compile(
+        lambda first, second: correlation(first, second), fullgraph=True, backend='aot_eager'
+    )
     expected = volume_and_gradients(slow_correlation, *inputs)
     assert_all_close(volume_and_gradients(compiled, *inputs), expected, rtol=1e-12, atol=1e-12)
 

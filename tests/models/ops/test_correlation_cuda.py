@@ -1,4 +1,6 @@
-"""The CUDA kernels of the cost volume: compiled for several GPUs, run thread by thread on the CPU, and run on a GPU."""
+"""The CUDA kernels of the cost volume: compiled for several GPUs, run thread by thread on the CPU, and run on
+a GPU.
+"""
 
 import logging
 import os
@@ -68,14 +70,18 @@ def test_the_source_compiles_for(dtype, architecture):
         pytest.fail(nvrtc.getProgramLog(program))
     log = nvrtc.getProgramLog(program)
     assert len(nvrtc.getCUBIN(program)) > 0
-    assert {'cost_volume', 'correlation_gradient'} <= set(re.findall(r"Compiling entry function '(\w+)'", log))
+    assert {'cost_volume', 'correlation_gradient'} <= set(
+        re.findall(r"Compiling entry function '(\w+)'", log)
+    )
     spilled = max(int(count) for count in re.findall(r'(\d+) bytes spill stores', log))
-    assert spilled == 0 or dtype == torch.float64  # sums of doubles take two registers each; float64 is for checks
+    assert (
+        spilled == 0 or dtype == torch.float64
+    )  # sums of doubles take two registers each; float64 is for checks
 
 
-# Run on the CPU: the same source, built by the host's C++ compiler. Every thread of a block is a fiber; all fibers run
-# up to the barrier in turn, in ascending or descending order, so that a missing barrier shows in one of the two.
-# Checks of addresses and bounds are compiled in where the compiler has them.
+# Run on the CPU: the same source, built by the host's C++ compiler. Every thread of a block is a fiber; all
+# fibers run up to the barrier in turn, in ascending or descending order, so that a missing barrier shows in
+# one of the two. Checks of addresses and bounds are compiled in where the compiler has them.
 
 PRELUDE = r"""
 #include <cmath>
@@ -198,7 +204,15 @@ def build_emulator(tmp_path_factory):
             half = '#define SCALAR_HALF\n' if dtype == torch.float16 else ''
             prelude = PRELUDE if half else PRELUDE[: PRELUDE.index('static float widen')]
             source.write_text(prelude + correlation_cuda.SOURCE + MAIN)
-            base = [compiler, '-std=c++17', '-O1', *correlation_cuda.options(dtype), str(source), '-o', str(program)]
+            base = [
+                compiler,
+                '-std=c++17',
+                '-O1',
+                *correlation_cuda.options(dtype),
+                str(source),
+                '-o',
+                str(program),
+            ]
             checked = [*base, '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
             first = subprocess.run(checked, capture_output=True, text=True)
             # 127: the library of the checks is not there at run time.
@@ -225,12 +239,16 @@ def emulate(build_emulator, tmp_path, monkeypatch):
                 command += [path.stat().st_size, path]
             command += [argument for argument in arguments if not isinstance(argument, torch.Tensor)]
             environment = {**os.environ, 'ASAN_OPTIONS': 'detect_stack_use_after_return=0:detect_leaks=0'}
-            ran = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment)
+            ran = subprocess.run(
+                [str(part) for part in command], capture_output=True, text=True, env=environment
+            )
             assert ran.returncode == 0, ran.stderr
             result = torch.frombuffer(bytearray(paths[2].read_bytes()), dtype=tensor.dtype)
             tensors[2].copy_(result.view(tensors[2].shape))
 
-        monkeypatch.setattr(correlation_cuda, '_kernels', lambda index, dtype: ('cost_volume', 'correlation_gradient'))
+        monkeypatch.setattr(
+            correlation_cuda, '_kernels', lambda index, dtype: ('cost_volume', 'correlation_gradient')
+        )
         monkeypatch.setattr(correlation_cuda, '_launch', launch)
 
     return emulate
@@ -245,8 +263,8 @@ def run_launching_code(first, second, cotangent):
     )
 
 
-# One pixel; a batch of several tiles with a rest in both directions; more channels than a block of the gradient takes, in
-# odd chunks; one full tile.
+# One pixel; a batch of several tiles with a rest in both directions; more channels than a block of the
+# gradient takes, in odd chunks; one full tile.
 @pytest.mark.parametrize('shape', [(1, 1, 1, 1), (2, 11, 6, 35), (1, 69, 5, 3), (1, 8, 4, 32)], ids=str)
 @pytest.mark.parametrize('descending', [False, True], ids=['ascending', 'descending'])
 def test_the_kernels_run_thread_by_thread_equal_the_slow_version(shape, descending, emulate):
@@ -288,7 +306,9 @@ def test_infinities_and_nans_survive_the_rounding_to_bfloat16(emulate):
 # The operators and the choice between the twins, without a GPU.
 
 
-@pytest.mark.parametrize('check', ['test_schema', 'test_autograd_registration', 'test_faketensor', 'test_aot_dispatch_static'])
+@pytest.mark.parametrize(
+    'check', ['test_schema', 'test_autograd_registration', 'test_faketensor', 'test_aot_dispatch_static']
+)
 def test_the_registered_operators_pass_opcheck(check):
     first, second, cotangent = make_inputs((2, 3, 5, 9), torch.float32)
     torch.library.opcheck(torch.ops.dm_vton.correlation.default, (first, second), test_utils=check)
@@ -330,7 +350,9 @@ def without_cupy(fresh_probe, monkeypatch):
 def test_auto_falls_back_and_says_why_once(without_cupy, caplog, monkeypatch):
     called = []
     # PyTorch 2.6 cannot slice pretended CUDA tensors without a driver, so the twin itself is replaced.
-    monkeypatch.setattr(sys.modules['models.ops.correlation'], 'cost_volume', lambda first, second: called.append(first.shape))
+    monkeypatch.setattr(
+        sys.modules['models.ops.correlation'], 'cost_volume', lambda first, second: called.append(first.shape)
+    )
     with FakeTensorMode():
         image = torch.empty(2, 5, 9, 7, device='cuda')
         with caplog.at_level(logging.INFO):
@@ -402,7 +424,8 @@ SIZES = ((1, 256, 8, 6), (2, 33, 37, 53), (1, 7, 1, 1), (3, 70, 16, 12), (1, 256
 
 @needs_gpu
 @pytest.mark.parametrize('shape', SIZES, ids=str)
-# float32: sums of up to 256 products in another order. 16 bits: the result is rounded, by up to 2**-11 or 2**-8 of it.
+# float32: sums of up to 256 products in another order. 16 bits: the result is rounded, by up to 2**-11 or
+# 2**-8 of it.
 @pytest.mark.parametrize(
     ('dtype', 'rtol', 'atol'),
     [
@@ -434,7 +457,10 @@ def test_the_kernels_wait_for_the_current_stream():
         for tensor, values in zip(late, inputs, strict=True):
             tensor.copy_(values.detach())
         got = volume_and_gradients(
-            lambda a, b: correlation(a, b, impl='cuda'), late[0].requires_grad_(), late[1].requires_grad_(), late[2]
+            lambda a, b: correlation(a, b, impl='cuda'),
+            late[0].requires_grad_(),
+            late[1].requires_grad_(),
+            late[2],
         )
     stream.synchronize()
     assert_all_close(got, expected, rtol=1e-5, atol=1e-5)
@@ -457,7 +483,9 @@ def test_auto_takes_the_kernels_and_compiles_into_one_graph():
         return graph.forward
 
     compiled = torch.compile(correlation, fullgraph=True, backend=backend)
-    assert_all_close(volume_and_gradients(compiled, *inputs), exact_volume_and_gradients(*inputs), rtol=1e-5, atol=1e-5)
+    assert_all_close(
+        volume_and_gradients(compiled, *inputs), exact_volume_and_gradients(*inputs), rtol=1e-5, atol=1e-5
+    )
     assert seen == [torch.ops.dm_vton.correlation]
 
 

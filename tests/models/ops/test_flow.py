@@ -50,7 +50,8 @@ def test_a_16_bit_picture_is_sampled_at_full_precision_coordinates():
     exact = sample(ramp, flow.double(), align_corners=True)
     half = sample(ramp.half(), flow, align_corners=True)
     assert half.dtype is torch.float16
-    # Rounding of the ramp's own 16-bit values, 2^-12; a 16-bit coordinate would be off by a twentieth of a pixel, 2.5e-4 more.
+    # Rounding of the ramp's own 16-bit values, 2^-12; a 16-bit coordinate would be off by a twentieth of a
+    # pixel, 2.5e-4 more.
     torch.testing.assert_close(half.double(), exact, rtol=0, atol=2**-11)
 
 
@@ -98,7 +99,9 @@ def test_a_side_of_one_pixel_gives_finite_flow():
 def test_advancing_samples_the_flow_so_far_at_the_step():
     torch.manual_seed(0)
     flow, offset = torch.rand(1, 2, 4, 6), torch.randn(1, 2, 4, 6)
-    expected = slow_sample(flow.numpy(), offset_to_flow(offset).numpy(), align_corners=True, padding_mode='border')
+    expected = slow_sample(
+        flow.numpy(), offset_to_flow(offset).numpy(), align_corners=True, padding_mode='border'
+    )
     np.testing.assert_allclose(advance(flow, offset, align_corners=True).numpy(), expected, atol=1e-5)
     torch.testing.assert_close(advance(None, offset, align_corners=True), offset_to_flow(offset))
 
@@ -116,4 +119,6 @@ def test_second_differences_are_those_of_the_four_directions():
 def test_scaling_down_does_not_antialias():
     stripes = torch.tensor([0.0, 0.0, 0.0, 1.0] * 2).expand(1, 1, 8, 8)
     quarter = rescale(stripes, 0.25)
-    torch.testing.assert_close(quarter, torch.zeros(1, 1, 2, 2))  # the middle two of four columns; an average would give 0.25
+    torch.testing.assert_close(
+        quarter, torch.zeros(1, 1, 2, 2)
+    )  # the middle two of four columns; an average would give 0.25

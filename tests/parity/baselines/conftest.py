@@ -28,13 +28,21 @@ class Numbers:
         self.compared.add(key)
         return self.arrays[key]
 
-    def check(self, key: str, tensor: torch.Tensor, *, every: int = 4, channels: int = 1, **looser: float) -> None:
-        """Compare sample 0 of `tensor`, of maps every fourth pixel and `channels`-th channel, with the array `key`."""
+    def check(
+        self, key: str, tensor: torch.Tensor, *, every: int = 4, channels: int = 1, **looser: float
+    ) -> None:
+        """Compare sample 0 of `tensor`, of maps every fourth pixel and `channels`-th channel, with the array
+        `key`.
+        """
         shown = tensor[0] if every == 1 else tensor[0, ::channels, ..., ::every, ::every]
-        np.testing.assert_allclose(shown.double().numpy(), self[key], **TOLERANCE[tensor.dtype] | looser, err_msg=key)
+        np.testing.assert_allclose(
+            shown.double().numpy(), self[key], **TOLERANCE[tensor.dtype] | looser, err_msg=key
+        )
 
     def check_statistics(self, key: str, tensor: torch.Tensor) -> None:
-        """Compare mean, unbiased deviation and mean absolute value of a float64 tensor with the array `key`."""
+        """Compare mean, unbiased deviation and mean absolute value of a float64 tensor with the array
+        `key`.
+        """
         np.testing.assert_allclose(statistics(tensor), self[key], **STATISTICS, err_msg=key)
 
 
@@ -44,7 +52,9 @@ def statistics(tensor: torch.Tensor) -> list[float]:
 
 @pytest.fixture(scope='module')
 def rules(request, weights):
-    """The module that fills weights and makes inputs for the method of the test's module (test_<method>.py)."""
+    """The module that fills weights and makes inputs for the method of the test's module
+    (test_<method>.py).
+    """
     method = request.module.__name__.rpartition('test_')[2]
     spec = importlib.util.spec_from_file_location(f'{method}_weights', FOLDER / f'{method}_weights.py')
     module = importlib.util.module_from_spec(spec)
@@ -73,14 +83,18 @@ def record_inputs(module: torch.nn.Module, into: list) -> torch.utils.hooks.Remo
 
 @pytest.fixture
 def outputs_of():
-    """A function of (network, names): a dict that fills with the outputs of those modules when the network runs."""
+    """A function of (network, names): a dict that fills with the outputs of those modules when the network
+    runs.
+    """
     handles = []
 
     def watch(network: torch.nn.Module, names) -> dict[str, torch.Tensor]:
         seen = {}
         for name in names:
             module = network.get_submodule(name)
-            handles.append(module.register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, out)))
+            handles.append(
+                module.register_forward_hook(lambda _m, _i, out, name=name: seen.__setitem__(name, out))
+            )
         return seen
 
     yield watch

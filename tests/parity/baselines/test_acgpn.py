@@ -7,7 +7,21 @@ import torch
 from models.baselines.acgpn import ACGPN, first_largest, one_hot
 
 SEED = 11
-TRUNK_BLOCKS = ('conv1', 'conv2', 'conv3', 'conv4', 'conv5', 'up6', 'conv6', 'up7', 'conv7', 'up8', 'conv8', 'up9', 'conv9')
+TRUNK_BLOCKS = (
+    'conv1',
+    'conv2',
+    'conv3',
+    'conv4',
+    'conv5',
+    'up6',
+    'conv6',
+    'up7',
+    'conv7',
+    'up8',
+    'conv8',
+    'up9',
+    'conv9',
+)
 LOCALISER_LAYERS = (2, 5, 8, 11, 14, 17, 20, 23)
 DTYPES = (torch.float32, torch.float64)
 
@@ -44,7 +58,9 @@ def test_the_random_streams_are_those_of_the_reference(rules, given, numbers):
 def test_names_and_shapes_are_the_published_ones(published_shapes):
     for name in ACGPN.parts:
         part = ACGPN().get_submodule(name)
-        assert {key: list(value.shape) for key, value in part.state_dict().items()} == published_shapes[f'acgpn.{name}']
+        assert {key: list(value.shape) for key, value in part.state_dict().items()} == published_shapes[
+            f'acgpn.{name}'
+        ]
 
 
 def test_the_spline_constants_are_those_of_the_rule(rules):
@@ -68,7 +84,9 @@ def test_a_trunk_computes_the_published_function(name, dtype, network, rules, nu
 
 @pytest.mark.parametrize('dtype', DTYPES)
 @pytest.mark.parametrize('align_corners', [False, True])
-def test_the_warp_computes_the_published_function(align_corners, dtype, network, rules, numbers, outputs_of, monkeypatch):
+def test_the_warp_computes_the_published_function(
+    align_corners, dtype, network, rules, numbers, outputs_of, monkeypatch
+):
     warp = network.to(dtype).U
     layers = [f'stn.loc_net.cnn.model.{number}' for number in LOCALISER_LAYERS]
     out = outputs_of(warp, [*TRUNK_BLOCKS, *layers, 'stn.loc_net.cnn', 'stn.loc_net.cnn.fc1'])
@@ -96,7 +114,9 @@ def test_the_warp_computes_the_published_function(align_corners, dtype, network,
 
 
 @pytest.mark.parametrize('align_corners', [False, True])
-def test_the_whole_computes_the_published_try_on(align_corners, network, given, numbers, outputs_of, inputs_of, monkeypatch):
+def test_the_whole_computes_the_published_try_on(
+    align_corners, network, given, numbers, outputs_of, inputs_of, monkeypatch
+):
     network.double()
     out = outputs_of(network, ['G1', 'G2', 'U', 'U.stn.loc_net.cnn'])
     seen = {name: inputs_of(network.get_submodule(name)) for name in ACGPN.parts}
@@ -143,7 +163,9 @@ def check_channel(plane, expected):
 
 
 def test_the_whole_in_float32_step_by_step(network, given, numbers, outputs_of):
-    """Each step on the reference's labels and region: with random weights one label of 49,152 flips and moves all after it."""
+    """Each step on the reference's labels and region: with random weights one label of 49,152 flips and moves
+    all after it.
+    """
     network.float()
     out = outputs_of(network, ['G1', 'G2'])
     mask = (given['edge'] > 0.5).float()
@@ -151,7 +173,9 @@ def test_the_whole_in_float32_step_by_step(network, given, numbers, outputs_of):
     layout, region = stored(numbers, 'labels1', torch.int64), stored(numbers, 'region', torch.float32)
     with torch.no_grad():
         found = network.predict_layout(garment, given['parsing'], given['pose'], given['noise'][:, :1])
-        found_region = network.predict_region(garment, layout, given['parsing'], given['pose'], given['noise'][:, 1:2])
+        found_region = network.predict_region(
+            garment, layout, given['parsing'], given['pose'], given['noise'][:, 1:2]
+        )
         refined, warped = network.dress_region(mask, region, given['cloth'] * mask)
         kept, labels = network.preserve(given['person'], given['parsing'], layout, region)
     skin = network.skin_colour(given['person'], given['parsing'])
@@ -165,9 +189,13 @@ def test_the_whole_in_float32_step_by_step(network, given, numbers, outputs_of):
     np.testing.assert_array_equal(labels[0, 0].numpy(), numbers['pipeline.labels2'])
     np.testing.assert_allclose(skin[0, :, 0, 0].numpy(), numbers['pipeline.skin'], rtol=0, atol=1e-6)
     with torch.no_grad():
-        content = torch.cat([kept, one_hot(labels, kept.dtype), refined, skin.expand_as(kept), given['noise'][:, 2:]], dim=1)
+        content = torch.cat(
+            [kept, one_hot(labels, kept.dtype), refined, skin.expand_as(kept), given['noise'][:, 2:]], dim=1
+        )
         picture = torch.tanh(network.G(content))
-    numbers.check('pipeline.align0.image', picture, atol=5e-2)  # 3.3e-2 measured: G amplifies what the spline has moved
+    numbers.check(
+        'pipeline.align0.image', picture, atol=5e-2
+    )  # 3.3e-2 measured: G amplifies what the spline has moved
 
 
 def test_equal_scores_go_to_the_lowest_id():

@@ -41,7 +41,9 @@ def test_the_random_streams_are_those_of_the_reference(network, rules, weights, 
     ids = rules.densepose_ids(15)[0, 0]
     np.testing.assert_array_equal(ids[::4, ::4].numpy(), numbers['input.ids'])
     first, second = weights.image(12, 3)[0, :, ::32, ::32], weights.image(16, 9)[0, :, ::64, ::64]
-    np.testing.assert_array_equal(torch.cat([first.flatten(), second.flatten()]).numpy(), numbers['input.canary'])
+    np.testing.assert_array_equal(
+        torch.cat([first.flatten(), second.flatten()]).numpy(), numbers['input.canary']
+    )
     state = rules.fill_cvton(network.state_dict(), SEED)
     canary = [
         state['bpgm.extractionB.model.0.weight'].flatten()[:48],
@@ -54,7 +56,9 @@ def test_the_random_streams_are_those_of_the_reference(network, rules, weights, 
 def test_names_and_shapes_are_the_published_ones(published_shapes):
     network = CVTON()
     for name, module in (('cvton', network), ('cvton.bpgm', network.bpgm), ('cvton.oasis', network.oasis)):
-        assert {key: list(value.shape) for key, value in module.state_dict().items()} == published_shapes[name], name
+        assert {key: list(value.shape) for key, value in module.state_dict().items()} == published_shapes[
+            name
+        ], name
 
 
 def test_spectral_norms_use_the_stored_vectors_as_they_are(network, given, numbers):
@@ -65,14 +69,23 @@ def test_spectral_norms_use_the_stored_vectors_as_they_are(network, given, numbe
         for name in ('conv_0', 'conv_1', 'conv_s'):
             if hasattr(block, name):
                 conv = getattr(block, name)
-                sigmas.append((conv.weight_orig.flatten() @ conv.weight.flatten() / conv.weight.square().sum()).item())
+                sigmas.append(
+                    (conv.weight_orig.flatten() @ conv.weight.flatten() / conv.weight.square().sum()).item()
+                )
     np.testing.assert_allclose(sigmas, numbers['weights.sigma'], rtol=1e-12)
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 def test_the_matcher_computes_the_published_warp(dtype, network, given, numbers, outputs_of):
     matcher, tensors = network.to(dtype).bpgm, cast(given, dtype)
-    names = ['extractionA', 'extractionB', 'extractionA.model', 'extractionB.model', 'regression', 'regression.conv']
+    names = [
+        'extractionA',
+        'extractionB',
+        'extractionA.model',
+        'extractionB.model',
+        'regression',
+        'regression.conv',
+    ]
     out = outputs_of(matcher, names)
     with torch.no_grad():
         grid = matcher(tensors['parts'], tensors['cloth'])

@@ -1,4 +1,6 @@
-"""SDAFN against the reference numbers, in float64 and float32: whole, its levels, the warp and the grid of offsets."""
+"""SDAFN against the reference numbers, in float64 and float32: whole, its levels, the warp and the grid of
+offsets.
+"""
 
 import numpy as np
 import pytest
@@ -34,27 +36,37 @@ def test_the_random_streams_are_those_of_the_reference(network, numbers, weights
     state = network.state_dict()
     canary = np.concatenate([state[key].flatten()[:8].numpy() for key in keys])
     np.testing.assert_array_equal(canary.astype(np.float32), numbers['canary'])
-    np.testing.assert_array_equal(weights.image(SEED + 2, 3)[0, :, ::32, ::32].numpy(), numbers['canary_image'])
+    np.testing.assert_array_equal(
+        weights.image(SEED + 2, 3)[0, :, ::32, ::32].numpy(), numbers['canary_image']
+    )
 
 
 def test_names_and_shapes_are_the_published_ones(published_shapes):
-    assert {key: list(value.shape) for key, value in SDAFN().state_dict().items()} == published_shapes['sdafn']
+    assert {key: list(value.shape) for key, value in SDAFN().state_dict().items()} == published_shapes[
+        'sdafn'
+    ]
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('prefix', SIZES)
-def test_the_network_computes_the_published_function(prefix, dtype, network, rules, numbers, outputs_of, inputs_of):
+def test_the_network_computes_the_published_function(
+    prefix, dtype, network, rules, numbers, outputs_of, inputs_of
+):
     network.to(dtype)
     pictures = given(rules, SIZES[prefix], dtype)
     names = [f'dafnet.{kind}_MFEs.{n}' for kind in ('Cross', 'Self', 'Refine') for n in range(5)]
-    out = outputs_of(network, ['source_features', 'reference_features', 'source_FPN', 'reference_FPN', *names])
+    out = outputs_of(
+        network, ['source_features', 'reference_features', 'source_FPN', 'reference_FPN', *names]
+    )
     entering = {name: inputs_of(network.get_submodule(name)) for name in names}
     with torch.no_grad():
         levels = network.find_flows(**pictures)
     for n, level in enumerate(levels):
         check_level(numbers, f'{prefix}level{n}.', level)
         if dtype is torch.float64:
-            check_inside(numbers, f'{prefix}level{n}.', n, level, out, {name: entering[name][0] for name in names})
+            check_inside(
+                numbers, f'{prefix}level{n}.', n, level, out, {name: entering[name][0] for name in names}
+            )
         check_picture(numbers, f'{prefix}level{n}.', network, pictures, level, inputs_of)
     with torch.no_grad():
         picture = network.dafnet.render(pictures['cloth'], pictures['agnostic'], levels[-1])
@@ -65,7 +77,8 @@ def test_the_network_computes_the_published_function(prefix, dtype, network, rul
 
 def check_level(numbers, prefix, level):
     """Flows and attention of a level, to full precision and by their statistics."""
-    # 3e-4 allowed in float32: offsets of weights that are made large for the check, sampled eleven times over (1.1e-4 measured).
+    # 3e-4 allowed in float32: offsets of weights that are made large for the check, sampled eleven times over
+    # (1.1e-4 measured).
     looser = {'atol': 3e-4} if level.cross.flow.dtype is torch.float32 else {}
     for kind, flows in (('cross', level.cross), ('self', level.own)):
         numbers.check(f'{prefix}{kind}_flow', flows.flow, **looser)
@@ -113,7 +126,8 @@ def check_picture(numbers, prefix, network, pictures, level, inputs_of):
     cloth, agnostic = pictures['cloth'], pictures['agnostic']
     if cloth.shape[2:] != size:
         cloth, agnostic = (
-            torch.nn.functional.interpolate(x, size, mode='bilinear', align_corners=False) for x in (cloth, agnostic)
+            torch.nn.functional.interpolate(x, size, mode='bilinear', align_corners=False)
+            for x in (cloth, agnostic)
         )
     with torch.no_grad():
         of_garment = warp(network.dafnet.lights_encoder(cloth), level.cross)
@@ -140,7 +154,9 @@ def test_the_result_is_the_clipped_picture(network, rules):
     network.double()
     result = network(**pictures)
     with torch.no_grad():
-        picture = network.dafnet.render(pictures['cloth'], pictures['agnostic'], network.find_flows(**pictures)[-1])
+        picture = network.dafnet.render(
+            pictures['cloth'], pictures['agnostic'], network.find_flows(**pictures)[-1]
+        )
     assert picture.abs().max() > 1  # or clipping would not show
     torch.testing.assert_close(result.image, picture.clamp(-1, 1), rtol=0, atol=0)
     assert result.warped_cloth.shape == pictures['cloth'].shape
