@@ -63,10 +63,14 @@ class Recorded:
     def encode_person(self, person: torch.Tensor) -> PersonCode:
         return PersonCode(person, ())  # encoded when it is dressed
 
-    def __call__(self, person: PersonCode, garment: GarmentCode, edge: torch.Tensor | None = None) -> TryOn:
+    def __call__(
+        self, person: torch.Tensor | PersonCode, cloth: torch.Tensor | GarmentCode, edge: torch.Tensor | None = None
+    ) -> TryOn:
+        """The result for codes; pictures are not taken."""
+        assert isinstance(person, PersonCode)
         key = hash(person.person.numpy().tobytes())
         if key not in self._results:
-            self._results[key] = self.model(self.model.encode_person(person.person), garment)
+            self._results[key] = self.model(self.model.encode_person(person.person), cloth)
         return self._results[key]
 
 

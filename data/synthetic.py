@@ -1,6 +1,6 @@
 """Former place of `python -m synthetic`; keeps that command line working under its old name."""
 
-from synthetic.dataset import main
+from synthetic.command import main
 
 if __name__ == '__main__':
     main()

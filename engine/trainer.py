@@ -92,8 +92,8 @@ class Trainer:
         self.parallel = self._wrap_networks()
         if loader.num_workers:
             loader.worker_init_fn = outlive_signals
-        self.dataset: Any = loader.dataset  # has `set_epoch`
-        self.sampler: Any = loader.sampler  # a `Share`
+        self.dataset = cast(Any, loader.dataset)  # has `set_epoch`
+        self.sampler = cast(Any, loader.sampler)  # a `Share`
         self.sampler.start = 0
         self.batch_size = loader.batch_size or 1
         self.batches = len(loader)  # of an epoch

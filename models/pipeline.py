@@ -180,6 +180,8 @@ class TryOnPipeline(nn.Module):
             family = match_family(warp_info.network, generator_info.network)
         is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
         notes = [*warp_info.notes, *generator_info.notes]
+        terms = {str(info.extra['license']) for info in (warp_info, generator_info) if 'license' in info.extra}
+        notes += [f'licence of these weights: {term}' for term in sorted(terms)]
         if family not in FAMILIES:
             notes.append(f'{family}: this pair of networks is no published method')
         size = warp_info.size or PUBLISHED_SIZE

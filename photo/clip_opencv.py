@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from photo.clip import INSTALL, ClipInfo, Frame, refuse
+from photo.clip_types import INSTALL, ClipInfo, Frame, refuse
 from utils.errors import UserError
 
 CODECS = {'.mp4': 'mp4v', '.mov': 'mp4v', '.m4v': 'mp4v', '.mkv': 'mp4v', '.avi': 'MJPG', '.webm': 'VP80'}

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
-from photo.clip import ClipInfo, Frame, refuse
+from photo.clip_types import ClipInfo, Frame, refuse
 from utils.errors import UserError
 
 # By suffix: codec, its options. H.264 is what everything plays; 18 is about where the eye sees no loss.
@@ -36,7 +37,8 @@ class PyavReader:
 
     def __init__(self, path: Path):
         self.notes: list[str] = []
-        self._container = None
+        self._container: Any = None
+        self._stream: Any = None
         try:
             self._container = av.open(str(path))
             self._stream = next(iter(self._container.streams.video), None)
@@ -102,7 +104,8 @@ class PyavWriter:
         codec, options = CODECS[path.suffix.lower()]
         self.notes: list[str] = []
         self._container = av.open(str(path), 'w')
-        self._source = self._packets = None
+        self._source: Any = None
+        self._packets: Any = None
         self._stream = self._container.add_stream(codec, rate=info.rate, options=dict(options))
         is_odd = info.width % 2 or info.height % 2
         # Colours of half the resolution, which every player takes, come in pairs of pixels; VP9 has no such bounds.

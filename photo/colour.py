@@ -76,6 +76,7 @@ def _convert(picture: Image.Image, source: ImageCms.ImageCmsProfile, target: Ima
         outputMode='RGB',
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
+    assert converted is not None, 'a picture comes back where none is changed in place'
     converted.info = {}
     return converted
 

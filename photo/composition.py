@@ -98,9 +98,7 @@ class Composition:
         align_corners: bool,
         person: Tensor | None = None,
     ):
-        self.mask, self.edge, flow = (
-            part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow)
-        )
+        self.mask, self.edge, flow = (part[0].detach().float().cpu() for part in (result.mask, result.warped_edge, result.flow))
         self.drawn, self.keep = (part[0].detach().float().cpu() for part in drawn_alone(result, person))
         self.window = window
         height, width = flow.shape[1:]

@@ -102,9 +102,7 @@ def dress(pipeline: TryOnModel, person: PreparedPerson, garment: PreparedGarment
     """Dress a prepared person in a prepared garment; both were prepared with this pipeline and one size."""
     result = pipeline(person.code, garment.code)
     weight = change_weight(person.tensor, result)
-    composition = Composition(
-        result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor
-    )
+    composition = Composition(result, garment.garment, person.window, align_corners=pipeline.align_corners, person=person.tensor)
     picture, region = paste(person.photo.picture, composition, weight, silhouette=person.silhouette)
     doubts = _doubts(person, result)
     if region.getextrema()[1] == 0:

@@ -65,7 +65,8 @@ def _search(picture: Image.Image, cascade: str, quarter_turns: int) -> tuple[Fac
     least = max(20, round(LEAST_SIDE * min(levels.shape)))
     classifier = _classifier(cascade, threading.get_ident())
     boxes, _, scores = classifier.detectMultiScale3(levels, STEP, NEIGHBOURS, minSize=(least, least), outputRejectLevels=True)
-    faces = [Face(*(box[:3] / scale), float(score)) for box, score in zip(boxes, np.ravel(scores), strict=True)]
+    places = [box[:3] / scale for box in boxes]
+    faces = [Face(x, y, side, float(score)) for (x, y, side), score in zip(places, np.ravel(scores), strict=True)]
     return tuple(sorted(faces, key=lambda face: -face.side))
 
 

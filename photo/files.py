@@ -1,13 +1,14 @@
 """Photographs on the disk: which are meant, where results go, and the sheet that shows them side by side."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from photo.colour import shown
-from utils.errors import MissingFileError, UserError
+from utils.errors import MissingFileError, UserError, first_line
 from utils.paths import expand
 from utils.visual import contact_sheet, panel_row, save_picture
 
@@ -103,6 +104,11 @@ def _check_writable(folder: Path) -> None:
         raise UserError(f'--out {folder}: {there} is no folder; choose another place')
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f'--out {folder}: no permission to write in {there}; choose another place')
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:  # some folders of the system seem writable, and take no files
+        raise UserError(f'--out {folder}: cannot write in {there} ({first_line(error)}); choose another place') from error
 
 
 def _short(path: Path) -> str:

@@ -43,13 +43,11 @@ class FrameDresser:
 
     def __init__(self, pipeline: TryOnModel, *, size: tuple[int, int] | None = None, steady: bool = True):
         self.pipeline = pipeline
-        self.size = tuple(size or pipeline.size)
+        self.size: tuple[int, int] = size or pipeline.size
         self.steady = SteadyPipeline(pipeline) if steady else None
         self._tiles = TileSizes()
 
-    def look(
-        self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None
-    ) -> View:
+    def look(self, frame: np.ndarray, window: Window | None = None, *, picture: Image.Image | None = None) -> View:
         """A frame uint8 [H, W, 3] RGB, seen through `window`; None: that of an unknown person, which never moves.
 
         `picture` is what the networks see in the frame's place, such as the person before another background.
@@ -125,8 +123,8 @@ def paste_frame(
     step = magnification(places, mask[0] > 0.5) * garment.window.height / window.height
     cloth = tiles(garment, min(1.0, 1 / step))
     sampled = cv2.remap(cloth, _places_of_frame(places.numpy(), cloth, shape, box, enlarged), None, cv2.INTER_LINEAR)
-    masks = torch.cat([mask, edge.clamp(min=0.05), keep, torch.from_numpy(weight)[None]])
-    masks = enlarged(masks.permute(1, 2, 0).numpy())
+    small = torch.cat([mask, edge.clamp(min=0.05), keep, torch.from_numpy(weight)[None]])
+    masks = enlarged(small.permute(1, 2, 0).numpy())
     share = masks[..., 3:]
     shown = np.clip(masks[..., :1] / masks[..., 1:2], 0, 1) * share
     place = (

@@ -58,6 +58,13 @@ def bounding_box(mask: np.ndarray) -> Box | None:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
+def box_of(mask: np.ndarray) -> Box:
+    """The bounding box of a mask, bool [H, W], that has something inside."""
+    box = bounding_box(mask)
+    assert box is not None, 'an empty mask is refused before'
+    return box
+
+
 def _shape(least: tuple[float, float], size: tuple[int, int]) -> tuple[int, int]:
     """The smallest (height, width) of exactly the shape of `size` (H, W) that is not below `least` (height, width)."""
     unit = gcd(*size)

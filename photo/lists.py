@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,7 +40,7 @@ class Looked(NamedTuple):
     faults: tuple[str, ...]
 
     @property
-    def count(self) -> int:
+    def possible(self) -> int:
         """How many results there can be."""
         return sum(person is not None for person in self.people) * sum(garment is not None for garment in self.garments)
 
@@ -60,16 +61,20 @@ def look_at_all(task: Task, *, size: tuple[int, int], background: str = 'auto') 
                 bar.update()
 
         garments = [
-            attempt(lambda path=path, mask=mask: look_at_garment(path, size=size, mask=mask))
+            attempt(partial(look_at_garment, path, size=size, mask=mask))
             for path, mask in zip(task.garments, task.garment_masks, strict=True)
         ]
-        people = []
+        people: list[Callable[[], SeenPerson] | None] = []
         for path, mask in zip(task.persons, task.person_masks, strict=True):
             again = _later(path, size=size, mask=mask, background=background)
             seen = attempt(again)
             keep = seen is not None and len(people) < KEPT_PEOPLE
-            people.append(None if seen is None else (lambda seen=seen: seen) if keep else again)
+            people.append(None if seen is None else _kept(seen) if keep else again)
     return Looked(people, garments, tuple(faults))
+
+
+def _kept(seen: SeenPerson) -> Callable[[], SeenPerson]:
+    return lambda: seen
 
 
 def _later(path: Path, **options: Any) -> Callable[[], SeenPerson]:
@@ -81,12 +86,12 @@ def report_faults(looked: Looked, task: Task, *, skip_bad: bool) -> None:
     faults, total = looked.faults, len(task.persons) + len(task.garments)
     if not faults:
         return
-    if len(faults) == 1 and not (skip_bad and looked.count):
+    if len(faults) == 1 and not (skip_bad and looked.possible):
         raise UserError(faults[0])
     for fault in faults:
         print(f'bad: {fault}', file=sys.stderr)
     share = f'{len(faults)} of {total} pictures cannot be used, for the reasons above'
-    if not looked.count:
+    if not looked.possible:
         raise UserError(f'{share}; no person and garment are left')
     if not skip_bad:
         raise UserError(f'{share}; mend them, or give --skip_bad to go on without them')
@@ -109,12 +114,14 @@ def dress_every_pair(
     The sheet shows what there is, also where the work ends early.
     """
     columns = [column for column, seen in enumerate(looked.garments) if seen is not None]
-    garments = [encode_garment(pipeline, looked.garments[column], size) for column in columns]
-    notes, faults, rows = [note for garment in garments for note in garment.notes], [], []
+    garments = [encode_garment(pipeline, seen, size) for seen in looked.garments if seen is not None]
+    notes = [note for garment in garments for note in garment.notes]
+    faults: list[str] = []
+    rows: list[list[Image.Image]] = []
     people = [(look, names) for look, names in zip(looked.people, task.results, strict=True) if look is not None]
     with (
         _written_in_the_end(rows, garments, sheet, remark),
-        tqdm(total=looked.count, desc='dressing', disable=True if looked.count == 1 else None, unit='picture') as bar,
+        tqdm(total=looked.possible, desc='dressing', disable=True if looked.possible == 1 else None, unit='picture') as bar,
     ):
         for look, names in people:
             try:
@@ -170,7 +177,7 @@ def end(task: Task, looked: Looked, faults: Sequence[str], *, out: str, sheet: P
     for fault in faults:
         print(f'bad: {fault}', file=sys.stderr)
     skipped, garments = len(looked.faults) + len(faults), sum(garment is not None for garment in looked.garments)
-    count = looked.count - garments * len(faults)
+    count = looked.possible - garments * len(faults)
     print(f'results: {count}, {out}; side by side: {sheet}')
     if skipped:
         total = len(task.persons) + len(task.garments)

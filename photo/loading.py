@@ -101,9 +101,10 @@ def _load(source: Source, name: str, *, as_mask: bool = False) -> Photo:
     if isinstance(source, Image.Image):
         with _reading(name):  # a picture from a file is unpacked only now
             return _decode(source, name, as_mask=as_mask)
-    if is_path(source):
-        name, source = str(expand(source)), expand(source)
-        _check_file(source)
+    if isinstance(source, str | os.PathLike):
+        path = expand(os.fspath(source))
+        name, source = str(path), path
+        _check_file(path)
     else:
         source = encoded_bytes(source, name)
     with _reading(name), warnings.catch_warnings():
@@ -205,7 +206,11 @@ def _split_alpha(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]
     if is_grey:
         return picture.convert('L') if picture.mode != 'RGBA' else picture.getchannel('R'), alpha
     if picture.mode == 'LAB':
-        return ImageCms.profileToProfile(picture, *map(ImageCms.createProfile, ('LAB', 'sRGB')), outputMode='RGB'), alpha
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile('LAB'))
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB'))
+        converted = ImageCms.profileToProfile(picture, lab, srgb, outputMode='RGB')
+        assert converted is not None, 'a picture comes back where none is changed in place'
+        return converted, alpha
     return picture if picture.mode == 'CMYK' else picture.convert('RGB'), alpha
 
 

@@ -5,16 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from photo.framing import (
-    Window,
-    border_colour,
-    bounding_box,
-    check_aspect,
-    check_garment_box,
-    cut,
-    frame_garment,
-    frame_person,
-)
+from photo.framing import Window, border_colour, box_of, check_aspect, check_garment_box, cut, frame_garment, frame_person
 from photo.garment import OPAQUE, check_fill, garment_mask
 from photo.loading import Photo, flatten, load_mask, load_photo
 from photo.person import GROUND, check_somebody, find_person, person_box, replace_background, silhouette
@@ -59,10 +50,11 @@ def look_at_person(
         found, replaced, box, notes = _find_one(looked_at, background=background, name=name)
     else:
         found, replaced, notes = find_person(looked_at, mask=given, background=background, name=name)
+        assert found is not None, 'a mask was given'
         box = person_box(found)
         if box is None:
             raise UserError(f'{name}: its mask marks no person; white is the person')
-    if replaced:
+    if replaced and found is not None:
         looked_at = replace_background(looked_at, found)
     window = frame_person(photo.picture.size, size, box)
     view = cut(looked_at, window, border_colour(looked_at))
@@ -97,7 +89,7 @@ def look_at_garment(garment: Source, *, size: tuple[int, int], mask: Source | No
     else:
         shape = load_mask(mask, photo.picture.size, name='the mask of the garment')
         check_fill(np.asarray(shape) >= OPAQUE, name)
-    box = bounding_box(np.asarray(shape) >= OPAQUE)
+    box = box_of(np.asarray(shape) >= OPAQUE)
     check_garment_box(box, name)
     return SeenGarment(photo, shape, frame_garment(box, size), notes)
 

@@ -24,7 +24,7 @@ def full_scale(mask: Image.Image) -> Image.Image:
 
 def check_mask(mask: Image.Image, name: str, *, what: str = 'the garment or the person') -> None:
     """Raise `UserError` for a mask (L) with nothing inside, one of labels, and one that is black where it should be white."""
-    brightest = mask.getextrema()[1]
+    brightest = int(np.asarray(mask).max())
     if brightest == 0:
         raise UserError(f'{name}: a mask that is black everywhere; paint {what} white (255)')
     if brightest < INSIDE:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from photo.faces import Face, can_find_faces, find_faces, find_profiles
-from photo.framing import Box, bounding_box
+from photo.framing import Box, bounding_box, box_of
 from utils.errors import UserError
 
 # Of a person. VITON's faces take at most 0.30 of the width and have at least 3.0 of their sides below the chin.
@@ -63,7 +63,7 @@ def check_person(picture: Image.Image, name: str) -> Somebody:
     below = (picture.height - face.chin) / face.side
     if below < LEAST_BELOW_CHIN:
         raise UserError(f'{name}: a face with nothing below it to dress; give a photograph from the head to the hips')
-    notes = ()
+    notes: tuple[str, ...] = ()
     if below < FEW_BELOW_CHIN:
         notes = (f'{name}: only the shoulders are seen; the networks know people from the head to the hips',)
     aside = beside(faces)
@@ -133,7 +133,8 @@ def check_garment(mask: np.ndarray, picture: Image.Image, name: str) -> tuple[st
     check_one(mask, name)
     if legs_height(mask) >= LEGS_HEIGHT:
         raise UserError(f'{name}: two legs, so these are trousers; the networks know tops only')
-    notes, box = (), bounding_box(mask)
+    notes: tuple[str, ...] = ()
+    box = box_of(mask)
     slenderness = (box.bottom - box.top) / (box.right - box.left)
     if slenderness > LONG_GARMENT:
         notes += (f'{name}: {slenderness:.1f} times as high as wide, perhaps a dress or trousers; the networks know tops only',)
@@ -153,7 +154,7 @@ def check_one(mask: np.ndarray, name: str) -> None:
 
 def legs_height(mask: np.ndarray) -> float:
     """How far up from the hem a mask, bool [H, W], is two parts of about one width in every row; of its height."""
-    box = bounding_box(mask)
+    box = box_of(mask)
     rows = mask[box.top : box.bottom, box.left : box.right]
     are_legs = np.array([_is_pair(row) for row in rows[::-1]])
     first = int(np.argmax(are_legs)) if are_legs.any() else len(rows)
@@ -172,7 +173,7 @@ def _is_pair(row: np.ndarray) -> bool:
 
 def check_worn(mask: np.ndarray, picture: Image.Image, name: str) -> None:
     """Raise `UserError` for a garment that somebody wears: a head, with a face, is above it."""
-    box = bounding_box(mask)
+    box = box_of(mask)
     for face in find_faces(picture):
         if face.chin > (box.top + box.bottom) / 2:
             continue

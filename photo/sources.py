@@ -21,13 +21,14 @@ def is_path(source: Source) -> bool:
 
 def encoded_bytes(source: Source, name: str) -> io.BytesIO:
     """An encoded picture that came as bytes or as an open file. Raises `UserError` for anything else, and for no bytes."""
+    data: bytes | str
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
     elif hasattr(source, 'read'):
         try:
             data = source.read()
         except UnicodeDecodeError:
-            data = ''
+            data = ''  # text, which is refused below
         except (OSError, ValueError) as error:  # closed, or opened for writing
             raise UserError(f'{name}: a file object that cannot be read ({error}); open it with "rb"') from error
         if not isinstance(data, bytes):

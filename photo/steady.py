@@ -55,9 +55,7 @@ class SteadyPipeline:
         self._history: History | None = None
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
-    def __call__(
-        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
-    ) -> TryOn:
+    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
         """Dress one person, tied to the last frame where that showed the same `GarmentCode`."""
         person = person if isinstance(person, PersonCode) else self.encode_person(person)
         garment = cloth if isinstance(cloth, GarmentCode) else self.encode_garment(cloth, given(edge))

@@ -13,7 +13,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from models.interface import TryOnModel
-from photo.clip import ClipInfo, ClipReader, ClipWriter, Frame, create_clip, open_clip
+from photo.clip import create_clip, open_clip
+from photo.clip_types import ClipInfo, ClipReader, ClipWriter, Frame
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.follow import look_for, looking_step, windows
 from photo.frames import FrameDresser

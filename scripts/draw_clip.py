@@ -15,7 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from opt.base_opt import whole_number
-from photo.clip import WRITABLE, ClipInfo, Frame, open_clip
+from photo.clip import WRITABLE, open_clip
+from photo.clip_types import ClipInfo, Frame
 from photo.video import clip_file
 from synthetic.moving import moving_person
 from utils.cli import OptionParser

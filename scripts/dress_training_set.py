@@ -74,9 +74,10 @@ def dress_set(dataset: VITONDataset, warp: nn.Module, generator: nn.Module, *, b
         shown = (result.mask > 0.5) & (result.warped_edge > 0.5)
         for i, (person, garment) in enumerate(zip(batch['person_name'], batch['unpaired_name'], strict=True)):
             mask = torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0].byte().cpu().numpy()
-            label = torch.where(worn[i].cpu(), float(Parsing.BACKGROUND), batch['label'][i])
-            label = torch.where(shown[i].cpu(), float(Parsing.UPPER_CLOTHES), label)[0].byte().numpy()
-            parts = {
+            bare = torch.where(worn[i].cpu(), float(Parsing.BACKGROUND), batch['label'][i])
+            label = torch.where(shown[i].cpu(), float(Parsing.UPPER_CLOTHES), bare)[0].byte().numpy()
+            assert own.edge is not None, 'the own garment has an edge'
+            parts: dict[str, Image.Image | np.ndarray] = {
                 'img': to_picture(result.image[i]),
                 'mask': Image.fromarray(mask),
                 'label': Image.fromarray(label),

@@ -14,5 +14,10 @@ failed=0
 python -m ruff check . || failed=$?
 python -m ruff format --check . || failed=$?
 python -m mypy || failed=$?
-python -m pytest -q "$@"
+# TEST_PROCESSES=2 runs the files of tests in two processes, each with its share of the cores; 0 in this one.
+processes=${TEST_PROCESSES:-0}
+if [ "$processes" -gt 1 ]; then
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(($(nproc) / processes > 0 ? $(nproc) / processes : 1))}
+fi
+python -m pytest -q -n "$processes" --dist loadfile "$@"
 exit $failed  # style and types are reported, and fail, after the tests

@@ -1,6 +1,6 @@
 """`python -m synthetic`: draw a synthetic data set."""
 
-from synthetic.dataset import main
+from synthetic.command import main
 
 if __name__ == '__main__':
     main()

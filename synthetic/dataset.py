@@ -26,7 +26,6 @@ Record i depends on (seed, split, i) alone, not on counts or workers. Who swaps 
 the last three of a test set of odd size.
 """
 
-import argparse
 import io
 import json
 import multiprocessing
@@ -50,9 +49,8 @@ from synthetic.brushes import Frame
 from synthetic.garments import Garment, draw_garment
 from synthetic.people import sample_person
 from synthetic.scenes import Scene
-from utils.cli import OptionParser
-from utils.errors import UserError, exit_cleanly
-from utils.paths import atomic_write, expand
+from utils.errors import UserError
+from utils.paths import expand
 
 VERSION = 1
 """Of the drawings: another version draws other pictures from the same seed."""
@@ -67,7 +65,6 @@ MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
 SMALLEST_SIDE = 64
-SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,8 @@ def _is_male(seed: int, split: str, index: int) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
+def flat_garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
+    """The flat garment of a record; cached."""
     return draw_garment(_stream(seed, split, index, 1), Frame(*size), male=_is_male(seed, split, index))
 
 
@@ -132,12 +130,12 @@ def render_record(
     """
     frame = Frame(*size)
     scene = Scene(sample_person(_stream(seed, split, index, 2), male=_is_male(seed, split, index)), frame)
-    own = _garment(seed, split, index, size)
+    own = flat_garment(seed, split, index, size)
     person, parsing, flow = scene.dress(own, _stream(seed, split, index, 3), shade=shade)
     densepose = scene.densepose()
     truth = None
     if other is not None:
-        garment = _garment(seed, split, other, size)
+        garment = flat_garment(seed, split, other, size)
         image, new_parsing, new_flow = scene.dress(garment, _stream(seed, split, index, 3), shade=shade)
         changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
@@ -156,12 +154,14 @@ def partner(index: int, count: int) -> int:
 # ---------------------------------------------------------------------------------------------- files
 
 
-def _jpeg(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
+    """A picture uint8, RGB [H, W, 3] or grey [H, W], as a JPEG file."""
     image = image[..., ::-1] if image.ndim == 3 else image
     return cv2.imencode('.jpg', np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
-def _png(image: np.ndarray) -> bytes:
+def png_bytes(image: np.ndarray) -> bytes:
+    """A picture uint8, RGB [H, W, 3] or grey [H, W], as a PNG file."""
     image = image[..., ::-1] if image.ndim == 3 else image
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
     return cv2.imencode('.png', np.ascontiguousarray(image), settings)[1].tobytes()
@@ -200,12 +200,13 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
 def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
     split, index, other = task
     record, paths = render_record(seed, split, index, size=size, other=other), record_paths(split, index, other)
-    parts = {'person': _jpeg(record.person), 'cloth': _jpeg(record.cloth), 'edge': _jpeg(record.edge, EDGE_QUALITY)}
-    parts |= {'parsing': _png(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
+    parts = {'person': jpeg_bytes(record.person), 'cloth': jpeg_bytes(record.cloth)}
+    parts['edge'] = jpeg_bytes(record.edge, EDGE_QUALITY)
+    parts |= {'parsing': png_bytes(record.parsing), 'densepose': _npy(record.densepose), 'pose': _pose_json(record.pose)}
     if record.truth:
         truth = record.truth
-        parts |= {'truth': _png(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': _png(truth.mask)}
-        parts |= {'truth_parsing': _png(truth.parsing), 'own_flow': _npy(record.flow.astype(np.float16))}
+        parts |= {'truth': png_bytes(truth.image), 'flow': _npy(truth.flow.astype(np.float16)), 'mask': png_bytes(truth.mask)}
+        parts |= {'truth_parsing': png_bytes(truth.parsing), 'own_flow': _npy(record.flow.astype(np.float16))}
     for name, path in paths.items():
         _write(root, path, parts[name])
 
@@ -221,7 +222,7 @@ def _write(root: Path, path: str, content: bytes) -> None:
 
 
 @contextmanager
-def _using(option: str, path: Path) -> Iterator[None]:
+def using(option: str, path: Path) -> Iterator[None]:
     """Turn what the system refuses, a full disk for instance, into one line that names the option."""
     try:
         yield
@@ -235,7 +236,8 @@ def _using(option: str, path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_drawing(seed: int, size: tuple[int, int]) -> None:
+def check_drawing(seed: int, size: tuple[int, int]) -> None:
+    """Raise `UserError` for a seed or a size (H, W) that cannot be drawn."""
     if seed < 0:
         raise UserError(f'--seed {seed}: expected 0 or more')
     if min(valid_size(size)) < SMALLEST_SIDE:
@@ -249,7 +251,7 @@ def _check(root: Path, train: int, test: int, seed: int, size: tuple[int, int], 
         raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
     if truths and train < 2:
         raise UserError(f'--truths --train {train}: a person tries on the garment of another one; give 2 and more')
-    _check_drawing(seed, size)
+    check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
     if os.path.exists(root) and not os.path.isdir(root):
@@ -341,7 +343,7 @@ def write_dataset(
     root, size = expand(root), (int(size[0]), int(size[1]))
     _check(root, train, test, seed, size, workers, truths)
     manifest = {'version': VERSION, 'seed': seed, 'size': list(size), 'train': train, 'test': test, 'truths': truths}
-    with _using('--root', root):
+    with using('--root', root):
         _write_missing(root, manifest, workers=workers, progress=progress)
     return root
 
@@ -388,60 +390,3 @@ def _drop_stale_truths(root: Path, tasks: list) -> None:
         for file in (root / folder / f'{split}_gt').glob('*/*'):
             if file not in wanted:
                 file.unlink()
-
-
-def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
-    """A contact sheet, uint8 RGB, of the first `count` test records: person | garment | truth, up to five records a row."""
-    rows = []
-    for index in range(count):
-        record = render_record(seed, 'test', index, size=size, other=partner(index, count))
-        worn = _garment(seed, 'test', partner(index, count), size).picture
-        assert record.truth is not None, 'asked for by `other`'
-        strip = np.concatenate([record.person, worn, record.truth.image], axis=1)
-        rows.append(cv2.copyMakeBorder(strip, 0, 8, 0, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
-    columns = min(5, max(1, count // 4))
-    rows += [np.full_like(rows[0], 255)] * (-count % columns)
-    return np.concatenate([np.concatenate(rows[i : i + columns], axis=1) for i in range(0, len(rows), columns)])
-
-
-def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
-    if target.suffix.lower() not in SHEET_SUFFIXES:
-        raise UserError(f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}')
-    if count < 2:
-        raise UserError(f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more')
-    _check_drawing(seed, size)
-    with _using('--sheet', target), atomic_write(target) as temporary:
-        sheet = draw_sheet(seed, count, size=size)
-        temporary.write_bytes(_png(sheet) if target.suffix.lower() == '.png' else _jpeg(sheet))
-    print(f'sheet of {count} records: {target}')
-
-
-def _parse() -> argparse.Namespace:
-    parser = OptionParser(__doc__.splitlines()[0], prog='python -m synthetic')
-    parser.add_argument('--root', help='folder to write to: new, empty, or made by this command before')
-    parser.add_argument('--train', type=int, default=2000, help='training records')
-    parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
-    parser.add_argument('--truths', action='store_true', help='truths of training records, too, for train_pf_truth.py')
-    parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
-    parser.add_argument('--workers', type=int, default=1, help='processes that draw')
-    parser.add_argument(
-        '--size', type=int, nargs=2, default=(256, 192), metavar=('HEIGHT', 'WIDTH'), help='in pixels'
-    )
-    parser.add_argument('--sheet', metavar='FILE', help='also write a contact sheet of test records: person | garment | truth')
-    parser.add_argument('--sheet_records', type=int, default=20, help='records on the sheet')
-    args = parser.parse_args()
-    if not args.root and not args.sheet:
-        parser.error('nothing to do: give --root, --sheet or both')
-    return args
-
-
-@exit_cleanly
-def main() -> None:
-    """The command line."""
-    args = _parse()
-    if args.sheet:
-        _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size))
-    if args.root:
-        counts = {'train': args.train, 'test': args.test, 'truths': args.truths}
-        write_dataset(args.root, **counts, seed=args.seed, size=tuple(args.size), workers=args.workers)
-

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from synthetic.brushes import Frame
-from synthetic.dataset import _garment, _is_male, _stream
+from synthetic.dataset import _is_male, _stream, flat_garment
 from synthetic.people import Arm, Person, sample_person
 from synthetic.scenes import Scene
 
@@ -19,7 +19,7 @@ def moving_person(
     seed: int, index: int, count: int, *, size: tuple[int, int] = (256, 192), split: str = 'test'
 ) -> Iterator[np.ndarray]:
     """Yield `count` pictures uint8 [H, W, 3] of the person of a record, a movement that ends where it began."""
-    male, garment = _is_male(seed, split, index), _garment(seed, split, index, size)
+    male, garment = _is_male(seed, split, index), flat_garment(seed, split, index, size)
     for number in range(count):
         person = sample_person(_stream(seed, split, index, 2), male=male)  # anew, since a drawing uses up its random numbers
         phase = 2 * np.pi * number / count

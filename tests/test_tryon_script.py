@@ -12,7 +12,7 @@ from PIL import Image
 
 import tryon
 from models.checkpoint import defaults
-from synthetic.dataset import _garment, render_record
+from synthetic.dataset import flat_garment, render_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +22,7 @@ def photographs(module_path):
     """Two people and two garments, drawn."""
     for index, (person, garment) in enumerate((('me', 'shirt'), ('you', 'dress'))):
         Image.fromarray(render_record(5, 'test', 2 + index, size=(256, 192)).person).save(module_path / f'{person}.png')
-        drawn = _garment(5, 'test', 2 + index, (256, 192))
+        drawn = flat_garment(5, 'test', 2 + index, (256, 192))
         (module_path / 'garments').mkdir(exist_ok=True)
         Image.fromarray(drawn.picture).save(module_path / 'garments' / f'{garment}.png')
         Image.fromarray(drawn.edge).save(module_path / f'{garment}_mask.png')
@@ -102,7 +102,8 @@ def test_masks_are_used(command, photographs, tmp_path):
 def test_a_video_becomes_a_video_of_its_size_and_length(command, tmp_path, capsys):
     from fractions import Fraction
 
-    from photo.clip import ClipInfo, Frame, create_clip, open_clip
+    from photo.clip import create_clip, open_clip
+    from photo.clip_types import ClipInfo, Frame
 
     picture = np.asarray(Image.open(command.options['person']).convert('RGB').resize((192, 256)))
     info = ClipInfo(tmp_path / 'clip.mp4', 192, 256, rate=Fraction(24), count=4, has_sound=False)

@@ -16,6 +16,8 @@ DISK_REASONS = {
     if hasattr(errno, name)
 }
 
+LONGEST_NAME = 300  # characters of a path that are shown
+
 
 class UserError(ValueError):
     """A mistake in what the user gave. The message is one line: what came, what was expected, the fix."""
@@ -80,8 +82,9 @@ def exit_cleanly(main: Callable) -> Callable:
         except OSError as error:
             if error.errno not in DISK_REASONS:
                 raise
-            where = f'{error.filename}: ' if error.filename else ''
-            print(f'error: {where}{error.strerror}; make room, or give another folder', file=sys.stderr)
+            where = f'{str(error.filename)[:LONGEST_NAME]}: ' if error.filename else ''
+            fix = 'shorten it' if error.errno == errno.ENAMETOOLONG else 'make room, or give another folder'
+            print(f'error: {where}{error.strerror}; {fix}', file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print('interrupted', file=sys.stderr)

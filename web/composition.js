@@ -185,7 +185,7 @@ export class Composition {
     this.tile = this.tileOf(garment, Math.min(1, 1 / step));
     // in pixels; unlike the flow it has no slope to lose at the border
     this.offset = [places[0].map((value, i) => value - (i % size.width)), places[1].map((v, i) => v - Math.floor(i / size.width))];
-    this.rendered = [0, 1, 2].map((c) => {
+    this.drawn = [0, 1, 2].map((c) => {
       const plane = result.rendered.slice(c * count, (c + 1) * count);
       for (let i = 0; i < count; i++) {
         plane[i] = (plane[i] + 1) / 2;
@@ -205,18 +205,18 @@ export class Composition {
   /**
    * Call `visit(y, layers)` for each row of a box that counts from the window's corner.
    *
-   * `layers` is {garment (RGB times cover), cover, rendered (RGB times what is not kept), keep (null without)}, in 0..1, which the next row reuses.
+   * `layers` is {garment (RGB times cover), cover, drawn (the rendered RGB times what is not kept), keep (null without)}, in 0..1, which the next row reuses.
    */
   rows(box, visit) {
     const { mask, edge, keep } = this.result;
-    const wanted = [...this.offset, mask, edge, ...this.rendered, ...(keep ? [keep] : [])];
+    const wanted = [...this.offset, mask, edge, ...this.drawn, ...(keep ? [keep] : [])];
     const enlarger = new Enlarger(wanted, this.size, this.window, box);
     const count = box.right - box.left;
     const scale = this.window.height / this.size.height;
     const layers = {
       garment: new Float32Array(3 * count),
       cover: new Float32Array(count),
-      rendered: new Float32Array(3 * count),
+      drawn: new Float32Array(3 * count),
       keep: keep ? new Float32Array(count) : null,
     };
     const sample = new Float64Array(4);
@@ -231,7 +231,7 @@ export class Composition {
         sampleTile(this.tile, u, v, shown, sample);
         for (let c = 0; c < 3; c++) {
           layers.garment[3 * x + c] = sample[c];
-          layers.rendered[3 * x + c] = Math.min(Math.max(rest[c][x], 0), 1);
+          layers.drawn[3 * x + c] = Math.min(Math.max(rest[c][x], 0), 1);
         }
         layers.cover[x] = sample[3];
         if (keep) layers.keep[x] = Math.min(Math.max(rest[3][x], 0), 1);

@@ -178,7 +178,7 @@ class Page {
     const picture = await this.engine.dress(person, garment);
     if (number !== this.wanted || this.mode !== 'photo') return;
     const seconds = (performance.now() - start) / 1000;
-    show(find('result'), picture);
+    this.show(picture);
     this.compare(false);
     this.before = person;
     find('result').setAttribute('aria-label', `The person in the garment, ${picture.width} by ${picture.height} pixels`);
@@ -188,6 +188,12 @@ class Page {
     if (!picture.changed) notes.push('Nothing changed: no place for the garment was found on this picture.');
     say(notes.join(' '));
     performance.mark('dressed'); // for whoever measures
+  }
+
+  /** Show a picture, and give the stage its shape. */
+  show(picture) {
+    show(find('result'), picture);
+    find('stage').style.setProperty('--aspect', picture.width / picture.height);
   }
 
   /** Show the photograph as it was, or the try-on. */
@@ -274,7 +280,7 @@ class Page {
     const start = performance.now();
     const picture = await this.engine.dressFrame(frame, await this.garments.current());
     if (!this.camera.isOn) return;
-    show(find('result'), picture);
+    this.show(picture);
     find('result').setAttribute('aria-label', 'You, in the garment');
     const now = performance.now();
     const perSecond = pace.tick(now);

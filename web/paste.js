@@ -78,20 +78,20 @@ export function paste(photo, composition, weight, silhouette = null) {
   const shares = new Enlarger([weight], size, window, box, false);
   const { pixels } = photo;
   let changed = false;
-  composition.rows(box, (y, { garment, cover, rendered, keep }) => {
+  composition.rows(box, (y, { garment, cover, drawn, keep }) => {
     const [share] = shares.row(y);
     const start = (box.top + y + window.top) * photo.width + box.left + window.left;
     for (let x = 0; x < share.length; x++) {
       if (share[x] === 0) continue;
       const place = start + x;
-      const drawn = silhouette ? (share[x] * silhouette[place]) / 255 : share[x];
+      const free = silhouette ? (share[x] * silhouette[place]) / 255 : share[x];
       const anew = keep ? 1 - keep[x] : 1;
-      const level = roundEven(255 * Math.max(drawn * anew, share[x] * cover[x]));
+      const level = roundEven(255 * Math.max(free * anew, share[x] * cover[x]));
       if (level === 0) continue;
       changed = true;
       for (let c = 0; c < 3; c++) {
         const old = pixels[4 * place + c] / 255;
-        const ground = old + drawn * (rendered[3 * x + c] - anew * old);
+        const ground = old + free * (drawn[3 * x + c] - anew * old);
         const value = share[x] * garment[3 * x + c] + (1 - share[x] * cover[x]) * ground;
         pixels[4 * place + c] = roundEven(255 * Math.min(Math.max(value, 0), 1));
       }

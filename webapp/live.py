@@ -52,9 +52,7 @@ class Shared:
         self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
         self.size, self.align_corners = model.size, model.align_corners
 
-    def __call__(
-        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
-    ) -> TryOn:
+    def __call__(self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None) -> TryOn:
         with self._lock:
             return self._model(person, cloth, edge)
 

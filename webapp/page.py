@@ -1,6 +1,7 @@
 """Layout of the page: a wardrobe beside two tabs, a photograph and the camera."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -11,7 +12,10 @@ from webapp.studio import Studio
 from webapp.wardrobe import Choice
 
 CSS = Path(__file__).with_name('style.css')
-FONTS = {'font': ['system-ui', '-apple-system', 'Segoe UI', 'sans-serif'], 'font_mono': ['ui-monospace', 'Consolas', 'monospace']}
+FONTS: dict[str, Any] = {
+    'font': ['system-ui', '-apple-system', 'Segoe UI', 'sans-serif'],
+    'font_mono': ['ui-monospace', 'Consolas', 'monospace'],
+}
 PICTURE_HEIGHT = 400
 COLUMNS = 4  # of thumbnails; style.css has the same
 LIVE_VIEW = """
@@ -147,7 +151,7 @@ def _photo_tab(studio: Studio, choice: Choice, garment: gr.Image) -> tuple[gr.Im
                 elem_id='result',
                 alt_text='The person in the garment',
             )
-            result.preprocess = uploaded_file
+            setattr(result, 'preprocess', uploaded_file)  # noqa: B010 - as in `picture_file`
             download = gr.DownloadButton('Download', interactive=False, elem_id='download')
             about = gr.Markdown(elem_id='about')
     done = button.click(

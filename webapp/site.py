@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -30,7 +30,7 @@ SOURCES = Path(__file__).parents[1] / 'web'
 SITE, ENGINES = 'site.json', 'engines.json'
 LEAST_NODE = 20
 MEGA = 1e6
-WEBP = {'quality': 92, 'method': 6, 'exact': True}
+WEBP: dict[str, Any] = {'quality': 92, 'method': 6, 'exact': True}
 
 
 class Site(NamedTuple):

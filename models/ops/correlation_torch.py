@@ -158,6 +158,8 @@ def gradient_rule(volume: Callable, gradient: Callable, ctx, of_result: torch.Te
 
 
 class CostVolume(torch.autograd.Function):
+    """The cost volume with its own gradient; `apply(first, second)` as `cost_volume`."""
+
     forward = staticmethod(cost_volume)
     setup_context = staticmethod(save_inputs)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.checkpoint.defaults import choose_weights
+from models.checkpoint.defaults import DRAWINGS, choose_weights
 from models.interface import TryOnModel
 from models.pipeline import TryOnPipeline
 from runtime.export.graphs import MANIFEST, PRECISIONS, SUFFIXES, digest
@@ -30,15 +30,15 @@ def create_runtime(
 ) -> TryOnModel:
     """Make a try-on model from checkpoints or from an export.
 
-    kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default the published
-    weights if they are there, else the shipped ones. 'onnx' and 'openvino' run on the CPU: `source` is the folder that export.py
+    kind 'torch': `source` is the warp network and the generator, or the folder of one such pair; by default the small
+    model trained on drawings. 'onnx' and 'openvino' run on the CPU: `source` is the folder that export.py
     wrote, of which `precision` is taken, or one precision's folder in it. An export takes pictures of its own size only. Raises
     `UserError` for missing, damaged or mismatching files.
     """
     if kind not in RUNTIMES:
         raise UserError(f'there is no runtime {kind!r}; choose from {", ".join(RUNTIMES)}')
     if kind == 'torch':
-        weights = choose_weights([source] if isinstance(source, str | Path) else source)
+        weights = choose_weights([source] if isinstance(source, str | Path) else source, weights=DRAWINGS)
         return TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
     if not isinstance(source, str | Path):
         raise UserError(f'the runtime {kind} needs one folder that export.py wrote, got {source!r}')

@@ -110,6 +110,14 @@ def test_align_corners_comes_from_the_argument_then_the_file_then_is_on(tmp_path
     assert align('off.pt', align_corners=True) is True and align('silent.pt', align_corners=False) is False
 
 
+def test_the_licence_that_a_file_names_is_told(tmp_path, pipeline):
+    about = {'part': 'warp', 'network': 'mobile_afwm', 'role': 'student', 'family': 'dm_vton'}
+    save_checkpoint(tmp_path / 'w.safetensors', pipeline.warp, extra={'license': 'research, non-commercial'}, **about)
+    torch.save(pipeline.generator.state_dict(), tmp_path / 'g.pt')
+    loaded = TryOnPipeline.from_checkpoints(warp=tmp_path / 'w.safetensors', gen=tmp_path / 'g.pt')
+    assert 'licence of these weights: research, non-commercial' in loaded.notes
+
+
 @pytest.fixture(scope='module', params=FAMILIES)
 def any_pipeline(request):
     torch.manual_seed(0)

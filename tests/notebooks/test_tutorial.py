@@ -163,7 +163,7 @@ def make_weights(folder: Path) -> None:
     checkpoint.main(['init', '--family', 'dm_vton', '--out', str(folder)])
     for part in ('warp', 'gen'):
         file = folder / f'dm_vton_student_{part}.pt'
-        checkpoint.main(['convert', str(file), str(folder / f'dm_vton_synthetic_{part}.safetensors')])
+        checkpoint.main(['convert', str(file), str(folder / f'dm_vton_lite_drawn_{part}.safetensors')])
         file.rename(folder / f'dmvton_pf_{part}.pt')
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import GarmentCode, PersonCode, TryOn
-from synthetic.dataset import _garment, render_record
+from synthetic.dataset import flat_garment, render_record
 
 SIZE = (128, 96)
 
@@ -55,7 +55,7 @@ def pipeline():
 def drawn():
     """A drawn person and another's garment: uint8 [512, 384, 3] both, and the garment's mask [512, 384]."""
     record = render_record(5, 'test', 2, size=(512, 384))
-    garment = _garment(5, 'test', 3, (512, 384))
+    garment = flat_garment(5, 'test', 3, (512, 384))
     return record.person, garment.picture, garment.edge
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photo.clip import ClipInfo, Frame, create_clip, open_clip
+from photo.clip import create_clip, open_clip
+from photo.clip_types import ClipInfo, Frame
 from utils.errors import MissingFileError, UserError
 
 RATE = Fraction(25)

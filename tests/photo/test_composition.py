@@ -13,7 +13,7 @@ from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
 from photo.composition import Composition, GarmentPhoto, enlarge, magnification, strips
 from photo.framing import Box, Window, bounding_box
-from synthetic.dataset import GARMENT, _garment, render_record
+from synthetic.dataset import GARMENT, flat_garment, render_record
 
 SMALL, LARGE = (128, 96), (384, 288)
 WHOLE = Box(0, 0, LARGE[1], LARGE[0])
@@ -36,7 +36,7 @@ def perfect_result(index: int, shade: bool) -> TryOn:
     """What perfect networks would return at the small size for a test record and its neighbour's garment."""
     record, garment = (
         render_record(5, 'test', index, size=SMALL, other=index ^ 1, shade=shade),
-        _garment(5, 'test', index ^ 1, SMALL),
+        flat_garment(5, 'test', index ^ 1, SMALL),
     )
     flow, edge = without_gaps(record.truth.flow), torch.from_numpy(garment.edge / 255).float()[None, None]
     cloth = sample(tensor(garment.picture) * edge, flow, align_corners=True)
@@ -55,7 +55,7 @@ def composed_at(composition: Composition, box: Box) -> np.ndarray:
 def test_the_garment_is_closer_to_the_truth_than_in_the_small_result_enlarged(index, shade):
     result = perfect_result(index, shade)
     truth = render_record(5, 'test', index, size=LARGE, other=index ^ 1, shade=shade).truth
-    garment = _garment(5, 'test', index ^ 1, LARGE)
+    garment = flat_garment(5, 'test', index ^ 1, LARGE)
     window = Window(0, 0, LARGE[1], LARGE[0])
     fine = GarmentPhoto(Image.fromarray(garment.picture), Image.fromarray(garment.edge), window)
     composed = composed_at(Composition(result, fine, window, align_corners=True), WHOLE)

@@ -1,5 +1,7 @@
 """Which files are meant, where results go, and which weights are taken."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -139,3 +141,9 @@ def test_weights_that_are_no_pair_are_refused(given, words, tmp_path):
     touch(tmp_path / 'empty')
     with pytest.raises(UserError, match=words):
         choose_weights([tmp_path / name for name in given])
+
+
+@pytest.mark.skipif(not Path('/proc/self').is_dir(), reason='only Linux has such a folder')
+def test_a_folder_that_only_seems_writable_is_refused_before_work():
+    with pytest.raises(UserError, match='cannot write in /proc|no permission to write in /proc'):
+        name_results('/proc/out.png', [Path('a.png')], [Path('b.png')])

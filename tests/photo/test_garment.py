@@ -7,7 +7,7 @@ from PIL import Image
 
 from photo.garment import garment_mask
 from photo.loading import load_photo
-from synthetic.dataset import _garment
+from synthetic.dataset import flat_garment
 from utils.errors import UserError
 
 
@@ -31,19 +31,19 @@ def test_masks_of_real_garments_agree_with_the_given_ones(samples):
 # white throughout: 12, 27; mostly: 7, 30, 31, 55; white below: 51; black, red, plaid, with gaps beside the sleeves: the others
 @pytest.mark.parametrize('index', [0, 1, 5, 7, 12, 14, 22, 27, 30, 31, 41, 51, 54, 55])
 def test_masks_of_drawn_garments_agree_with_the_truth(index, through_jpeg):
-    garment = _garment(3, 'test', index, (256, 192))
+    garment = flat_garment(3, 'test', index, (256, 192))
     assert overlap(mask_of(through_jpeg(garment.picture)), garment.edge > 0) >= 0.97
 
 
 def test_masks_of_drawn_garments_as_they_come_agree_with_the_truth(through_jpeg):
     """Not chosen: one in thirty comes out below 0.97, white cloth under strong light or a gap that folds hide."""
-    garments = [_garment(7, 'test', index, (256, 192)) for index in range(16)]
+    garments = [flat_garment(7, 'test', index, (256, 192)) for index in range(16)]
     scores = [overlap(mask_of(through_jpeg(garment.picture)), garment.edge > 0) for garment in garments]
     assert np.mean(scores) >= 0.985 and min(scores) >= 0.96, scores
 
 
 def test_a_large_photograph_gets_a_mask_of_its_own_size():
-    garment = _garment(3, 'test', 12, (1280, 960))
+    garment = flat_garment(3, 'test', 12, (1280, 960))
     mask = mask_of(garment.picture)
     assert mask.shape == (1280, 960) and overlap(mask, garment.edge > 0) >= 0.985
 
@@ -140,7 +140,7 @@ def test_alpha_that_is_opaque_nearly_everywhere_is_refused():
 
 @pytest.mark.parametrize('index', [0, 12, 22])
 def test_a_soft_shadow_on_a_grey_wall_is_no_garment_though_the_cloth_may_be_white(index, through_jpeg):
-    garment = _garment(3, 'test', index, (800, 600))
+    garment = flat_garment(3, 'test', index, (800, 600))
     cover = cv2.GaussianBlur((garment.edge / 255).astype(np.float32), (0, 0), 0.8)[..., None]
     shadow = cv2.GaussianBlur(np.roll(cover[..., 0], (10, 8), (0, 1)), (0, 0), 9)[..., None]
     light = np.linspace(1, 0.9, 800, dtype=np.float32)[:, None, None]

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from photo import video
-from photo.clip import ClipInfo, Frame, create_clip, open_clip
+from photo.clip import create_clip, open_clip
+from photo.clip_types import ClipInfo, Frame
 from photo.video import ClipTask, dress_clip
 from utils.errors import UserError
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models import FAMILIES, TryOnPipeline
+from models.checkpoint.defaults import DEFAULTS, FOLDER
 
 
 @pytest.fixture(scope='session')
@@ -11,6 +12,9 @@ def make_pipeline(weights):
     """A pipeline of a family with deterministic weights: as initialised, a mobile pyramid would vanish in rounding."""
 
     def make(family: str) -> TryOnPipeline:
+        if family == 'dm_vton_lite':  # with the weights in the box: without norms, random estimators throw the flow about
+            names = DEFAULTS['drawn']
+            return TryOnPipeline.from_checkpoints(warp=FOLDER / names[0], gen=FOLDER / names[1])
         pipeline = TryOnPipeline.untrained(family)
         for network in (pipeline.warp, pipeline.generator):
             network.load_state_dict(weights.fill(network.state_dict(), 11))
@@ -56,6 +60,7 @@ def tolerance():
     """How far an optimised pipeline may be from the plain one: both round in float32, each in its own order."""
 
     def tolerance(pipeline: TryOnPipeline) -> float:
-        return 3e-4 if pipeline.family == 'rmgn' else 1e-4  # with these weights the plain one is 1.2e-4 from float64
+        # rmgn: with these weights the plain one is 1.2e-4 from float64; the small model's flow is enlarged eight times
+        return 3e-4 if pipeline.family in ('rmgn', 'dm_vton_lite') else 1e-4
 
     return tolerance

@@ -11,8 +11,8 @@ import pytest
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_pairs
 from data.viton import VITONDataset
+from synthetic import command, people
 from synthetic import dataset as synthetic
-from synthetic import people
 from synthetic.brushes import Frame
 from synthetic.dataset import partner, render_record, write_dataset
 from synthetic.garments import draw_garment
@@ -69,7 +69,7 @@ def same_record(first: synthetic.Record, second: synthetic.Record) -> bool:
 def test_a_record_depends_on_seed_split_and_number_alone():
     first = render_record(0, 'train', 4, size=SMALL)
     render_record(1, 'test', 9, size=SMALL, other=8)
-    synthetic._garment.cache_clear()
+    synthetic.flat_garment.cache_clear()
     assert same_record(first, render_record(0, 'train', 4, size=SMALL))
     assert same_record(first, render_record(0, 'train', 4, size=SMALL, other=7))
     for other in ((1, 'train', 4), (0, 'test', 4), (0, 'train', 5)):
@@ -388,7 +388,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path):
 def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys):
     words = ['--root', str(tmp_path / 'set'), '--train', '1', '--test', '2', '--size', '64', '64']
     monkeypatch.setattr('sys.argv', ['synthetic', *words, '--sheet', str(tmp_path / 'sheet.png'), '--sheet_records', '2'])
-    synthetic.main()
+    command.main()
     sheet = cv2.imread(str(tmp_path / 'sheet.png'))
     assert sheet.shape == (2 * (64 + 8), 3 * 64 + 8, 3)
     person = cv2.imread(str(tmp_path / 'set/VITON_test/test_img/000001_0.jpg'))
@@ -397,7 +397,7 @@ def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys
     capsys.readouterr()
     monkeypatch.setattr('sys.argv', ['synthetic', *words[:-2], '96', '64'])
     with pytest.raises(SystemExit) as exit_status:
-        synthetic.main()
+        command.main()
     assert exit_status.value.code == 2
     assert capsys.readouterr().err.startswith('error: --root')
 
@@ -420,7 +420,7 @@ def test_a_wrong_command_line_is_refused_in_one_line_and_writes_nothing(tmp_path
     (tmp_path / 'file').write_text('')
     monkeypatch.setattr('sys.argv', ['synthetic', *words])
     with pytest.raises(SystemExit) as exit_status:
-        synthetic.main()
+        command.main()
     error = capsys.readouterr().err
     assert exit_status.value.code == 2 and error.startswith('error: ') and error.count('\n') == 1 and text in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'folder.png']

@@ -178,3 +178,16 @@ def test_a_fault_of_the_program_keeps_its_traceback():
 )
 def test_the_first_line_of_an_error_is_never_empty(error, line):
     assert first_line(error) == line
+
+
+def test_a_name_that_is_too_long_is_told_by_its_beginning_and_what_to_do(tmp_path, capsys):
+    from utils.errors import exit_cleanly
+
+    @exit_cleanly
+    def main():
+        (tmp_path / ('x' * 3000)).write_text('')
+
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert 'too long; shorten it' in said and len(said) < 500

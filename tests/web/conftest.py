@@ -98,7 +98,7 @@ def browser(tmp_path_factory):
     clip = tmp_path_factory.mktemp('camera') / 'person.y4m'
     height, width = CAMERA
     frame = b'FRAME\n' + through_video(camera_frame())[0]
-    clip.write_bytes(f'YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n'.encode() + 4 * frame)
+    clip.write_bytes(f'YUV4MPEG2 W{width} H{height} F30:1 Ip A0:0 C420jpeg\n'.encode() + 30 * frame)
     arguments = [
         '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream', f'--use-file-for-fake-video-capture={clip}',

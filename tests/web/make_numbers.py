@@ -149,7 +149,7 @@ def composition_numbers() -> dict[str, Any]:
         'border': border_colour(photo),
         'window': window,
         'box': box,
-        'layers': {name: pack(getattr(layers, name)) for name in ('garment', 'cover', 'rendered')},
+        'layers': {name: pack(getattr(layers, name)) for name in ('garment', 'cover', 'drawn')},
         'weight': pack(weight),
         'silhouette': pack(outline),
         'pasted': pack(np.asarray(pasted)),

@@ -39,7 +39,7 @@ test('the garment that is sampled is that of the Python code', () => {
 
 test('layers are those of the Python code', () => {
   const [left, top, right, bottom] = expected.box;
-  const parts = { garment: [], cover: [], rendered: [] };
+  const parts = { garment: [], cover: [], drawn: [] };
   new Composition(result, garment(), window, size, true).rows({ left, top, right, bottom }, (_, layers) => {
     for (const [name, values] of Object.entries(parts)) values.push(...layers[name]);
   });
