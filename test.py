@@ -13,6 +13,7 @@ same pictures as the published script stores them), `results/visualize`, `result
 """
 
 import sys
+from logging import Logger
 from typing import Any
 
 from data.viton import create_loader
@@ -20,7 +21,7 @@ from engine.evaluate import Evaluation, Guarded, dress_all, result_names, write_
 from engine.ground_truth import Comparison, find_truths
 from engine.profiling import Timed
 from engine.real_scores import find_real_scores
-from engine.subjects import create_subject
+from engine.subjects import Subject, create_subject
 from models import TryOnPipeline
 from opt.base_opt import write_settings
 from opt.evaluation_opt import parse_test_options
@@ -63,22 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     loader = create_loader(dataset, batch_size=options.batch_size, workers=min(options.workers, len(dataset)))
     results = run / 'results'
-    note = f'{pipeline.family}, {dataset.list_kind} list, {options.size[0]} x {options.size[1]}'
-    for remark in pipeline.notes:
-        logger.info(f'note: {remark}')
-    if options.size != tuple(pipeline.size):
-        trained = f'{pipeline.size[0]} x {pipeline.size[1]}'
-        note += f' (weights trained at {trained})'
-        logger.info(
-            f'note: --size {options.size[0]} {options.size[1]}: these weights were trained at {trained} '
-            '(H x W)'
-        )
-    if not pipeline.is_trained:
-        note += ', UNTRAINED weights: the pictures mean nothing yet'
-        logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
     timed = Timed(pipeline, device=device)
     outputs: dict[str, Any] = {
-        'note': note,
+        'note': caption_of(subject, logger),
         'names': names,
         'compare': comparison,
         'observe': observer,
@@ -100,6 +88,22 @@ def main(arguments: list[str] | None = None) -> None:
     }
     logger.info(write_report(results / 'metrics.json', scores, **about, **subject.about))
     logger.info(f'pictures: {results / "contact_sheet.jpg"}, {results / "tryon"}, {results / "visualize"}')
+
+
+def caption_of(subject: Subject, logger: Logger) -> str:
+    """The contact sheet's caption; logs what a user should know of the weights."""
+    pipeline, (height, width) = subject.pipeline, subject.dataset.size
+    caption = f'{pipeline.family}, {subject.dataset.list_kind} list, {height} x {width}'
+    for remark in pipeline.notes:
+        logger.info(f'note: {remark}')
+    if (height, width) != tuple(pipeline.size):
+        trained = f'{pipeline.size[0]} x {pipeline.size[1]}'
+        caption += f' (weights trained at {trained})'
+        logger.info(f'note: --size {height} {width}: these weights were trained at {trained} (H x W)')
+    if not pipeline.is_trained:
+        caption += ', UNTRAINED weights: the pictures mean nothing yet'
+        logger.warning('these weights are UNTRAINED, as initialised: the pictures mean nothing yet')
+    return caption
 
 
 if __name__ == '__main__':

@@ -45,6 +45,19 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     )
     add_align_corners(parser, default=None, explanation=samples)
     add_size_option(parser)
+    _add_measures(parser)
+    parser.add_argument('--save_img', action=Obsolete, why='pictures are always saved')
+    options = parser.parse_args(arguments)
+    _check_files(options)
+    options.family = _family_of(options)
+    options.dataroot = options.dataroot or options.valroot
+    if options.dataroot is None:
+        raise UserError('--dataroot is needed: the folder of the test set; see --help')
+    return options
+
+
+def _add_measures(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose what is measured, and with which weights."""
     parser.add_argument(
         '--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing'
     )
@@ -67,14 +80,6 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     parser.add_argument(
         '--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed"
     )
-    parser.add_argument('--save_img', action=Obsolete, why='pictures are always saved')
-    options = parser.parse_args(arguments)
-    _check_files(options)
-    options.family = _family_of(options)
-    options.dataroot = options.dataroot or options.valroot
-    if options.dataroot is None:
-        raise UserError('--dataroot is needed: the folder of the test set; see --help')
-    return options
 
 
 def _check_files(options: argparse.Namespace) -> None:

@@ -57,6 +57,20 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
     options = parser.parse_args(arguments)
+    _check(options)
+    if options.skip_bad is None:
+        options.skip_bad = any(expand(path).is_dir() for path in (*(options.person or ()), *options.garment))
+    options.size = checked_size(options.size)
+    if options.size and max(options.size) > LARGEST_SIZE:
+        raise UserError(
+            f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is '
+            'large anyway'
+        )
+    return options
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise `UserError` for options that do not fit each other, and for empty paths."""
     if options.video is None and options.person is None:
         raise UserError('the following arguments are required: --person, or --video for a video of a person')
     if options.video is not None and (options.person is not None or options.person_mask is not None):
@@ -71,12 +85,3 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
             for value in ([values] if isinstance(values, str) else values)
         ):
             raise UserError(f'--{name}: an empty name; give a path')
-    if options.skip_bad is None:
-        options.skip_bad = any(expand(path).is_dir() for path in (*(options.person or ()), *options.garment))
-    options.size = checked_size(options.size)
-    if options.size and max(options.size) > LARGEST_SIZE:
-        raise UserError(
-            f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is '
-            'large anyway'
-        )
-    return options
