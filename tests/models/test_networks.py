@@ -18,7 +18,7 @@ SIZES = {
     'fs_vton': (308.9, 47.6, 21.9),
     'rmgn': (394.6, 46.9, 31.4),
     'dm_vton': (37.6, 34.0, 0.55),
-    'dm_vton_lite': (8.07, 0.099, 0.175),
+    'dm_vton_lite': (8.36, 0.099, 0.270),
 }
 PYRAMIDS = {name: (5, 256) for name in WARPS} | {'lite_afwm': (4, 64)}  # levels, channels of a feature
 OUTPUTS = {name: 4 for name in GENERATORS} | {'lite_unet': 5}
