@@ -424,4 +424,8 @@ def test_the_script_runs_as_a_command_and_its_exit_status_is_the_errors(tmp_path
         'c.png',
     ]
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr == 'error: a.jpg: no such file; give the path of a picture\n'
+    said = [f'bad: {name}: no such file; give the path of a picture' for name in ('b.jpg', 'a.jpg')]
+    said.append(
+        'error: 2 of 2 pictures cannot be used, for the reasons above; no person and garment are left'
+    )
+    assert done.returncode == 2 and done.stderr.splitlines() == said

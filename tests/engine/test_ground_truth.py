@@ -306,7 +306,7 @@ def spoiled_truth(kind: str, folder: Path) -> Path:
             lambda: np.save(flow, np.zeros((2, height, width + 32), np.float16)),
         ),
         'a mask of another size': (mask, lambda: Image.new('L', (width // 2, height)).save(mask)),
-        'a mask of colours': (mask, lambda: Image.new('RGB', (width, height)).save(mask)),
+        'a mask of colours': (mask, lambda: Image.new('RGB', (width, height), 'red').save(mask)),
         'a mask with another value': (mask, lambda: Image.fromarray(grey + 127).save(mask)),
     }
     path, change = changes[kind]
@@ -445,7 +445,7 @@ def test_the_script_reports_every_score_beside_its_baseline(run_script, weights,
 
 
 def test_the_script_goes_without_truths_where_told_to(run_script, weights, drawn, tmp_path):
-    run_script(arguments(drawn, weights, tmp_path, '--metrics', 'ssim', '--no-gt'))
+    run_script(arguments(drawn, weights, tmp_path, '--metrics', 'ssim', '--no-gt', '--no-real'))
     assert list(json.loads((tmp_path / 'exp' / 'results' / 'metrics.json').read_text())['metrics']) == [
         'SSIM'
     ]

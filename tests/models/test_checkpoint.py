@@ -625,7 +625,9 @@ def test_a_tilde_is_the_home_folder(tmp_path, generator_state, monkeypatch):
 
 def test_names_in_a_file_cannot_break_the_line_or_colour_it(tmp_path, generator_state):
     path = tmp_path / 'weights.pt'
-    torch.save(generator_state | {'a\nb\x1b[31m' + 'c' * 500: torch.ones(1)}, path)
+    description = {'part': 'generator', 'network': 'mobile_unet', 'role': 'student'}
+    state = generator_state | {'a\nb\x1b[31m' + 'c' * 500: torch.ones(1)}
+    torch.save({'model': state, 'description': description}, path)
     message = refusal(path, part='generator')
     assert r'a\nb\x1b[31mccc' in message and 'c' * 100 not in message and message.isprintable()
 
