@@ -84,6 +84,13 @@ def create_parser(description: str) -> OptionParser:
     )
     parser.add_argument('--size', nargs=2, type=whole_number(32), default=[256, 192], metavar=('H', 'W'))
     add_device_option(parser)
+    add_timing_options(parser)
+    parser.add_argument('--out', type=Path, help='write PATH.json, PATH.txt and, of pipelines, PATH.png')
+    return parser
+
+
+def add_timing_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how often calls are timed, and on how many threads."""
     parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns')
     parser.add_argument(
         '--warm_up',
@@ -92,8 +99,6 @@ def create_parser(description: str) -> OptionParser:
         help='turns before those, which are not timed',
     )
     parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')
-    parser.add_argument('--out', type=Path, help='write PATH.json, PATH.txt and, of pipelines, PATH.png')
-    return parser
 
 
 def prepare(options: argparse.Namespace) -> torch.device:

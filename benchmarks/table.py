@@ -21,13 +21,13 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmarks.inputs import made_up_pictures
-from benchmarks.report import machine, milliseconds, prepare
+from benchmarks.report import add_timing_options, machine, milliseconds, prepare
 from benchmarks.report import measure as time_in_turns
 from benchmarks.results_table import Result, as_markdown, write_table
 from data.viton import create_loader
 from engine.evaluate import METRICS, Evaluation, dress_all, result_names
 from engine.ground_truth import Comparison, find_truths
-from engine.profiling import GIGA, MEGA, WARM_UP_CALLS, count_parameters, multiply_adds
+from engine.profiling import GIGA, MEGA, count_parameters, multiply_adds
 from engine.subjects import Subject, create_subject
 from models import FAMILIES, TryOnPipeline
 from models.baselines import BASELINES, create_baseline
@@ -238,14 +238,7 @@ def create_parser() -> OptionParser:
     parser.add_argument(
         '--batch_size', type=whole_number(1), default=4, help='persons a call where the test set is dressed'
     )
-    parser.add_argument('--repeats', type=whole_number(1), default=30, help='timed turns')
-    parser.add_argument(
-        '--warm_up',
-        type=whole_number(0),
-        default=WARM_UP_CALLS,
-        help='turns before those, which are not timed',
-    )
-    parser.add_argument('--threads', type=whole_number(1), help='of the CPU; by default what PyTorch takes')
+    add_timing_options(parser)
     parser.add_argument(
         '--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed"
     )

@@ -345,9 +345,8 @@ class Trainer:
         """
         if self.validate is None or self.records or self.validated == self.epoch:
             return
-        for name in (
-            self.stage.lr_scale
-        ):  # running statistics of batch norm, which each process has of its own records
+        # Running statistics of batch norm: each process has those of its own records.
+        for name in self.stage.lr_scale:
             self.process.copy_from_first(self.stage.networks[name].buffers())
         score = self.validate(self.folder / 'validation')
         self.validated = self.epoch
