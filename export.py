@@ -1,5 +1,4 @@
-"""Write a try-on as files that run without Python: ONNX, OpenVINO's own format, or a page that runs in a
-browser.
+"""Write a try-on as files that run without Python: ONNX, OpenVINO's format, or a page for browsers.
 
     python export.py --format onnx --out exported/
     python export.py --format web --out site/
@@ -34,9 +33,7 @@ from webapp.site import check_node, write_site
 
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Yield a new folder in `out`; the folders made there take their places in `out` when the block ends
-    well.
-    """
+    """Yield a new folder in `out`; what is made in it moves to `out` when the block ends well."""
     if out.exists() and not out.is_dir():
         raise UserError(f'--out {out}: a file; give a folder')
     is_new = not out.exists()

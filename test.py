@@ -1,7 +1,6 @@
-"""Dress the persons of a test list with a student, published or own, or with a compared method, and measure
-the result.
+"""Dress the persons of a test list with a student or a compared method, and measure the result.
 
-    python test.py --dataroot VITON_test \\
+    python test.py --dataroot VITON_test \
         --pf_warp_checkpoint checkpoints/dmvton_pf_warp.pt --pf_gen_checkpoint checkpoints/dmvton_pf_gen.pt
     python test.py --dataroot VITON_test --family sdafn --checkpoint checkpoints/ckpt_viton.pt
 

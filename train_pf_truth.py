@@ -1,10 +1,9 @@
-"""Beside the four stages: a student learns both its networks from people whose picture in another garment is
-known.
+"""Beside the four stages: a student learns both its networks from people with known try-ons.
 
     python -m synthetic --root drawn --train 8000 --test 200 --truths
-    python train_pf_truth.py --dataroot drawn/VITON_traindata --student dm_vton_lite --align_corners \\
-        --size 128 96 --batch_size 16 --optimizer AdamW --momentum 0.9 --lr 1.5e-3 --schedule cosine \\
-        --warm_up 200 --grad_clip 5 --ema 0.998 \\
+    python train_pf_truth.py --dataroot drawn/VITON_traindata --student dm_vton_lite --align_corners \
+        --size 128 96 --batch_size 16 --optimizer AdamW --momentum 0.9 --lr 1.5e-3 --schedule cosine \
+        --warm_up 200 --grad_clip 5 --ema 0.998 \
         --niter 0 --niter_decay 12 --channels_last --name Student_truth
 
 Reads what `python -m synthetic --truths` writes: VITON's training folders, `train_truths.txt`, `train_gt`.

@@ -1,3 +1,1 @@
-"""The data set in the VITON layout: label ids, reading, checking, loading, and the masks that training
-derives.
-"""
+"""The data set in the VITON layout: label ids, reading, checking, loading, and the masks for training."""

@@ -1,7 +1,6 @@
 """The two pictures of a person that SDAFN sees: without the old garment and arms, and as a drawn skeleton.
 
-SDAFN (Bai et al., ECCV 2022) as published, for pictures of 256 x 192: sizes of brushes are pixels of that
-size.
+SDAFN (Bai et al., ECCV 2022) as published, for pictures of 256 x 192: brush sizes are pixels of that size.
 """
 
 import io
@@ -48,8 +47,7 @@ COLOURS_BGR = (
 def draw_agnostic(
     picture: np.ndarray, clothes: np.ndarray, kept: np.ndarray, points: np.ndarray
 ) -> np.ndarray:
-    """Black out the garment, arms and their surroundings of a person, hands included: uint8 RGB [256, 192,
-    3].
+    """Black out a person's garment and arms with their surroundings, hands included: uint8 RGB [256, 192, 3].
 
     `picture` is uint8 RGB, `clothes` and `kept` bool [256, 192]: what is black in any case, and what is put
     back afterwards (hair, face, the other clothes). `points` [18, 3] holds x, y, score of OpenPose's key
@@ -116,9 +114,7 @@ def _cover_torso(draw: ImageDraw.ImageDraw, points: np.ndarray) -> None:
 
 
 def draw_skeleton(points: np.ndarray, size: tuple[int, int] = (256, 192)) -> np.ndarray:
-    """Draw OpenPose's key points [18, 3] (x, y, score) and limbs on black: uint8 RGB [H, W, 3], red and blue
-    as published.
-    """
+    """Draw OpenPose's key points [18, 3] (x, y, score) and limbs on black, in SDAFN's colours: uint8 RGB."""
     picture = np.zeros((*size, 3), np.uint8)
     for (x, y, score), colour in zip(points, COLOURS_BGR, strict=True):
         if score > LEAST_SCORE:

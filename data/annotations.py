@@ -66,9 +66,7 @@ def acgpn_inputs(person: Person) -> dict[str, Tensor]:
 
 
 def noise_planes(person: str, garment: str, *, seed: int = NOISE_SEED) -> Tensor:
-    """Three planes of zeros and ones, [3, 256, 192], that depend on the names and the seed: not on order,
-    batch or device.
-    """
+    """Three planes of zeros and ones, [3, 256, 192], that depend on the names and the seed alone."""
     stream = np.random.default_rng([seed, zlib.crc32(person.encode()), zlib.crc32(garment.encode())])
     return torch.from_numpy((stream.random((NOISE_PLANES, *SIZE)) < NOISE_SHARE).astype(np.float32))
 
@@ -115,8 +113,7 @@ PREPARE: dict[str, Callable[[Person], dict[str, Tensor]]] = {
 
 
 class AnnotatedDataset(VITONDataset):
-    """A test set for a compared method: each record also has `inputs`, the tensors [C, H, W] that the method
-    takes.
+    """A test set for a compared method: each record also has `inputs`, the tensors [C, H, W] it takes.
 
     `method` is a key of `PREPARE`, `needs` the kinds of annotations it rests on ('label', 'pose',
     'densepose'). All of them are looked at before the first record is made; raises `UserError`
@@ -185,9 +182,7 @@ def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> Non
 
 
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
-    """Raise `MissingFileError` that says how to get them unless `test_<kind>` of all kinds are in the test
-    set `root`.
-    """
+    """Raise `MissingFileError` unless the test set `root` has `test_<kind>` of all kinds."""
     root = expand(root)
     if not os.path.isdir(root):
         records.find_phases(root, 'test')  # which says what is wrong with it

@@ -1,6 +1,4 @@
-"""From a raw training batch to every picture and mask that the four training stages use, on the batch's own
-device.
-"""
+"""From a raw training batch to every picture and mask that the training stages use, on the batch's device."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -52,11 +50,9 @@ class TrainingInputs(NamedTuple):
 
 @torch.no_grad()
 def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
-    """Derive all masks of a batch from the train loader (see `VITONDataset`), on its device and in its
-    precision.
+    """Derive all masks of a train loader's batch (see `VITONDataset`), on its device and in its precision.
 
-    Ids that do not exist are in no mask. No gradient flows through. Raises `ValueError` where the batch lacks
-    an entry.
+    Unknown ids are in no mask. No gradient flows through. Raises `ValueError` where the batch lacks an entry.
     """
     names = ('image', 'color', 'edge', 'color_un', 'edge_un', 'label', 'densepose', 'pose')
     if missing := [name for name in names if name not in batch]:
@@ -91,11 +87,9 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
 
 @torch.no_grad()
 def derive_keepable(label: Tensor, hand: Tensor) -> Tensor:
-    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}, of parsing ids and
-    `hand` of the inputs.
+    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}.
 
-    Face, hair, other clothes and hands, and all that is farther than `RIM` from upper clothes and arms: the
-    background.
+    Face, hair, other clothes, hands, and the background more than `RIM` pixels from upper clothes and arms.
     """
     worn = is_one_of(label, CLOTH).to(hand.dtype)
     reach = max(1, round(RIM * label.shape[2] / 256))

@@ -40,9 +40,7 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """Result of a check: problems, and a summary of what there is. `error` is set where no check was
-    possible.
-    """
+    """Result of a check: problems, and counts of what there is. With `error` set, nothing was checked."""
 
     root: Path
     problems: list[Problem] = field(default_factory=list)
@@ -55,9 +53,7 @@ class Report:
         return self.error is None and not self.problems
 
     def raise_if_bad(self) -> None:
-        """Raise a one-line `UserError` (a `DataError` where files are bad) unless the data set can be
-        used.
-        """
+        """Raise a one-line `UserError` (`DataError` for bad files) unless the data set can be used."""
         if self.error:
             raise self.error
         if len(self.problems) == 1:
@@ -83,8 +79,7 @@ class Report:
 
 
 class _Finding(NamedTuple):
-    """Findings about one person or garment: problems, the picture's (height, width), label ids, remarks with
-    a file each.
+    """Findings about one person or garment: problems, the picture's (height, width), label ids, remarks.
 
     `bare`: the file of a label map in which hardly a pixel shows upper clothes.
     """
@@ -97,9 +92,7 @@ class _Finding(NamedTuple):
 
 
 class _Looking(NamedTuple):
-    """Scope of one check: the folder, the phase, the kinds of files that are there, and what earlier
-    checks found.
-    """
+    """Scope of one check: folder, phase, kinds of files present, and what earlier checks found."""
 
     root: Path
     phase: str
@@ -337,9 +330,7 @@ def _summary(
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check the data set that the command line names and print the report; return 0 if it is good, 1 if it is
-    not.
-    """
+    """Check the data set that the command line names, print the report, return 0 if it is good, else 1."""
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
     parser.add_argument(

@@ -1,6 +1,4 @@
-"""Findings of earlier checks about files that have not changed since, so that a run that goes on looks at
-none of them again.
-"""
+"""Findings of earlier checks about unchanged files, so that a resumed run need not look at them again."""
 
 import hashlib
 import json
@@ -35,8 +33,7 @@ def _state(path: Path) -> list:
 class Memory:
     """Findings (what JSON holds) by key and signature, for one data set; kept in the user's cache folder.
 
-    Another version of the checking code begins anew. A cache that cannot be read or written costs time and
-    nothing else.
+    Another version of the checking code begins anew. A cache that cannot be read or written costs only time.
     """
 
     def __init__(self, root: Path):

@@ -1,5 +1,4 @@
-"""Duplicate records of a try-on data set: VITON, as published, holds most of its pictures twice, in
-test as in training.
+"""Duplicate records of a try-on data set: VITON as published holds most of its pictures twice.
 
 One record for each content leaves the 6,824 and 416 pairs of VITON-Clean.
 """
@@ -15,9 +14,7 @@ Name = TypeVar('Name')
 
 
 def distinct(contents: Mapping[Name, Hashable], seen: Iterable[Hashable] = ()) -> list[Name]:
-    """Return the names whose content comes for the first time, in their order, without those that `seen` has
-    already.
-    """
+    """Return the names whose content comes for the first time, in order, without those already in `seen`."""
     seen, kept = set(seen), []
     for name, content in contents.items():
         if content not in seen:
@@ -27,9 +24,7 @@ def distinct(contents: Mapping[Name, Hashable], seen: Iterable[Hashable] = ()) -
 
 
 def digest_record(source: Path, layout: Layout, part: str, pair: tuple[str, str | None]) -> tuple[str, str]:
-    """Return the SHA-1 digests of a person's picture and of the garment it wears; an empty one for what is
-    not there.
-    """
+    """Return the SHA-1 digests of a person's picture and of its own garment; '' for a missing file."""
     kinds = zip(('img', 'color'), pair, strict=True)
     found = (layout.file(source, part, kind, name) if name else None for kind, name in kinds)
     person_digest, garment_digest = (

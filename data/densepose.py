@@ -1,8 +1,7 @@
 """A map of body parts drawn from OpenPose key points, for data sets that come without DensePose.
 
-A stand-in, not DensePose: limbs are capsules, torso and head polygons, in DensePose's ids, with widths from
-the distance of the shoulders. The map depends on the pose alone, so nothing of the worn garment reaches the
-teacher through it.
+A stand-in, not DensePose: limbs are capsules, torso and head polygons, with DensePose's ids and widths from
+the distance of the shoulders. It depends on the pose alone, so the worn garment does not reach the teacher.
 """
 
 import math
@@ -104,9 +103,8 @@ _HANDS = (
 def draw_body_parts(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Draw the body parts of one person, part ids uint8 [H, W] of `DensePosePart`, 0 where there is none.
 
-    points [18, 2] holds x, y in pixels of a picture of (height, width) `size`, in the order of `KeyPoint`;
-    (0, 0) is a point that was not found, and what hangs on it is left out. Legs lie below the torso, arms and
-    hands above it.
+    points [18, 2] holds x, y in pixels of a picture of (height, width) `size`, in the order of `KeyPoint`; a
+    point at (0, 0) was not found, and its limbs are left out. Legs lie below the torso, arms and hands above.
     """
     canvas = Image.new('L', (size[1], size[0]))
     _Body(points, ImageDraw.Draw(canvas)).draw()
@@ -162,9 +160,7 @@ class _Body:
         return 0.0
 
     def _unit(self) -> float:
-        """The distance of the shoulders; for somebody in profile or cut off, what the other distances say it
-        should be.
-        """
+        """Distance of the shoulders; for a person in profile or cut off, estimated from other distances."""
         hips = max(self._distance(KeyPoint.NECK, hip) for hip in (KeyPoint.RIGHT_HIP, KeyPoint.LEFT_HIP))
         halves = (
             self._distance(KeyPoint.NECK, side) for side in (KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER)
@@ -232,9 +228,7 @@ class _Body:
     def _sides(
         self, right: KeyPoint, left: KeyPoint, middle: KeyPoint | None, half: float
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Both points of a pair; a missing one mirrored at `middle`, or level with it at the distance
-        `half`.
-        """
+        """Both points of a pair; a missing one mirrored at `middle`, or level with it `half` away."""
         if right in self.at and left in self.at:
             return self.at[right], self.at[left]
         if middle not in self.at:

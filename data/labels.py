@@ -1,6 +1,4 @@
-"""Ids of the human parsing and of the DensePose maps, and the groups the method names. No other file holds an
-id.
-"""
+"""Ids of the human parsing and of DensePose, and the groups the method names. No other file holds an id."""
 
 from collections.abc import Iterable
 from enum import IntEnum

@@ -1,5 +1,4 @@
-"""The layouts in which people have try-on data: where each file of a record lies, and how a folder is
-recognised.
+"""The layouts in which people have try-on data: where each file lies, and how a folder is recognised.
 
 CP-VTON (Wang et al., ECCV 2018), VITON-HD (Choi et al., CVPR 2021), DressCode (Morelli et al., ECCV 2022).
 """
@@ -22,9 +21,9 @@ _NO_TOPS = 'lower_body'
 class Layout:
     """Layout of one published data set.
 
-    `lists` and `files` hold path patterns below the source folder; of several the first that exists counts.
-    `{part}` is train or test, `{stem}` the name of a picture without its suffix, `{number}` that without its
-    last two signs.
+    `lists` and `files` hold path patterns below the source folder; the first that exists counts. `{part}` is
+    train or test, `{stem}` a picture's name without its suffix, `{number}` that without its last two
+    characters.
     """
 
     title: str
@@ -49,9 +48,7 @@ class Layout:
         return _first(self.candidates(source, part, kind, name))
 
     def candidates(self, source: Path, part: str, kind: str, name: str) -> list[Path]:
-        """Return where the file of a kind for the picture called `name` may lie, the preferred place
-        first.
-        """
+        """Return where the file of a kind for the picture `name` may lie, the preferred place first."""
         stem = Path(name).stem
         words = {'part': part, 'name': name, 'stem': stem, 'number': stem[:-2]}
         return [source / pattern.format(**words) for pattern in self.files[kind]]
@@ -146,9 +143,7 @@ def _first(paths) -> Path | None:
 
 
 def holds_lower_body(root: Path) -> bool:
-    """Return True for the folder of DressCode's category of trousers and skirts, which no network here puts
-    on.
-    """
+    """Return True for DressCode's folder of trousers and skirts, which no network here puts on."""
     return root.name == _NO_TOPS and LAYOUTS['dresscode'].recognises(root)
 
 

@@ -1,5 +1,4 @@
-"""The VITON layout on disk: where the files of a record lie, and how one is read or refused with one clear
-line.
+"""The VITON layout on disk: where a record's files lie, and how one is read or refused with one clear line.
 
 Pictures are taken as a viewer shows them: an EXIF orientation is applied (the published pictures have none),
 since the tools that make parsing, DensePose and key points look at the upright picture as well.
@@ -89,11 +88,10 @@ def valid_size(size: Iterable[int]) -> tuple[int, int]:
 
 
 def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
-    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or just `phase` if that is
-    asked for.
+    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or `phase` if it is given.
 
-    Raises `UserError` (`MissingFileError`, `DataError`) with a hint where the data set lies instead, if it
-    can be seen.
+    Raises `UserError` (`MissingFileError`, `DataError`), with a hint where the data set lies if it can be
+    seen.
     """
     if phase is not None and phase not in PHASES:
         raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
@@ -179,9 +177,7 @@ def read_list(path: Path) -> list[Pair]:
 
 
 def read_pairs(root: Path, phase: str) -> list[Pair]:
-    """Return the pairs of `<phase>_pairs.txt` in the folder `root`, or raise the first error of
-    `parse_list`.
-    """
+    """Return the pairs of `<phase>_pairs.txt` in `root`, or raise the first error of `parse_list`."""
     return read_list(root / f'{phase}_pairs.txt')
 
 
@@ -218,9 +214,7 @@ def wears(person: str, garment: str) -> bool:
 
 
 def list_kind(pairs: Iterable[Pair]) -> str:
-    """Return 'paired' if each person of the list wears the garment already, 'unpaired' if none does, else
-    'mixed'.
-    """
+    """Return 'paired' if every person already wears the listed garment, 'unpaired' if none, else 'mixed'."""
     own = [wears(person, garment) for person, garment in pairs]
     if all(own):
         return 'paired'
@@ -228,11 +222,9 @@ def list_kind(pairs: Iterable[Pair]) -> str:
 
 
 def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None = None) -> Path:
-    """Return the path of the file of that kind ('img', 'color', 'edge', 'label', 'densepose', 'pose') for a
-    name.
+    """Return the path of a name's file of a kind: 'img', 'color', 'edge', 'label', 'densepose' or 'pose'.
 
-    A label map may be JPEG or PNG: the first of `LABEL_SUFFIXES` that exists counts, unless `suffix` chooses
-    one.
+    A label map may be JPEG or PNG: the first existing of `LABEL_SUFFIXES`, unless `suffix` chooses one.
     """
     folder = root / f'{phase}_{kind}'
     if kind == 'label' and suffix is None:
@@ -258,8 +250,7 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_edge(path: Path, *, notes: list[str] | None = None) -> Image.Image:
     """Read a garment's mask as upright 8-bit grey; what is transparent becomes black, that is: no garment.
 
-    A mask of 0 and 1 becomes one of 0 and 255. What is odd about it is added to `notes`, as by the other
-    readers.
+    A mask of 0 and 1 becomes one of 0 and 255. Oddities are added to `notes`, as by the other readers.
     """
     with reading(path):
         edge = _flat(path, 'L', background='black')
@@ -361,11 +352,9 @@ def match_size(
     *,
     notes: list[str] | None = None,
 ) -> None:
-    """Raise `RecordError` unless a map's (height, width) is that of the picture it belongs to, `owner`, or
-    nearly so.
+    """Raise `RecordError` unless a map's (height, width) is, or nearly is, that of its picture `owner`.
 
-    Up to 8 pixels go as a note: what is resized to the size of the records fits then, as in the published
-    loader.
+    Up to 8 pixels are a note: once resized to the size of the records they fit, as in the published loader.
     """
     off = max(abs(side - other) for side, other in zip(size, expected, strict=True))
     if off > _SLACK:

@@ -1,6 +1,4 @@
-"""From a picture, a map of ids or key points to the tensors of a record; records of another size are resized
-here.
-"""
+"""From a picture, a map of ids or key points to a record's tensors; other sizes are resized here."""
 
 import numpy as np
 import torch
@@ -11,9 +9,7 @@ _RADIUS = 5
 
 
 def picture_tensor(picture: Image.Image, size: tuple[int, int]) -> torch.Tensor:
-    """Return an RGB picture as a tensor [3, H, W] in [-1, 1]; bicubic where its size differs from (height,
-    width).
-    """
+    """Return an RGB picture as a tensor [3, H, W] in [-1, 1], resized (bicubic) to (height, width)."""
     pixels = torch.from_numpy(np.array(_resized(picture, size, Image.Resampling.BICUBIC)))  # [H, W, 3]
     return (pixels.permute(2, 0, 1).contiguous().float() / 255 - 0.5) / 0.5
 
@@ -25,9 +21,7 @@ def edge_tensor(edge: Image.Image, size: tuple[int, int]) -> torch.Tensor:
 
 
 def ids_tensor(ids: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
-    """Return a map of parsing or DensePose ids [h, w] as a float tensor [1, H, W]; nearest where its size
-    differs.
-    """
+    """Return a map of parsing or DensePose ids [h, w] as a float tensor [1, H, W], resized (nearest)."""
     if ids.shape != tuple(size):
         ids = np.array(_resized(Image.fromarray(ids.astype(np.int32)), size, Image.Resampling.NEAREST))
     return torch.from_numpy(ids.astype(np.float32))[None]
@@ -36,10 +30,9 @@ def ids_tensor(ids: np.ndarray, size: tuple[int, int]) -> torch.Tensor:
 def pose_maps(points: np.ndarray, source: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
     """Return one map a key point, [K, H, W]: 1 in a square around the point, -1 elsewhere.
 
-    points [K, 2] holds x, y in pixels of a picture of (height, width) `source`. They are scaled to `size`
-    first; the square x-5..x+5, y-5..y+5 (inclusive, cut off at the border) lies around the whole part of
-    both, and is drawn only where x > 1 and y > 1, for OpenPose writes (0, 0) for a point that it has not
-    found.
+    points [K, 2] holds x, y in pixels of a picture of (height, width) `source`, and is scaled to `size`
+    first. The square x-5..x+5, y-5..y+5 (inclusive, cut off at the border) lies around the integer parts, and
+    is drawn only where x > 1 and y > 1: OpenPose writes (0, 0) for a point that it has not found.
     """
     maps = np.full((len(points), *size), -1, dtype=np.float32)
     for channel, (x, y) in zip(maps, points.tolist(), strict=True):

@@ -17,8 +17,7 @@ from utils.paths import expand
 
 
 class VITONDataset(Dataset):
-    """Persons, each beside a garment: those of `<phase>_pairs.txt` in the folder `root`, or of the list
-    `pairs`.
+    """Persons, each beside a garment: the pairs of `<phase>_pairs.txt` in `root`, or of the list `pairs`.
 
     A record is a dict of float32 tensors [C, H, W] and of file names:
 
@@ -32,9 +31,8 @@ class VITONDataset(Dataset):
     The other garment is drawn at random, never one that the list gives to the same person. The draw depends
     on seed, epoch and index alone: neither on the number of workers nor on what was drawn before.
 
-    Raises `UserError` (`MissingFileError`, `DataError`) where the data set cannot be used: with `check` each
-    file is looked at now (of a test set those that `test.py` reads), without it a bad file is found when its
-    record is read.
+    Raises `UserError` (`MissingFileError`, `DataError`) where the data set cannot be used. With `check` all
+    files are looked at now (of a test set those that `test.py` reads), without it when their record is read.
     """
 
     def __init__(
@@ -89,9 +87,7 @@ class VITONDataset(Dataset):
 
     @property
     def list_kind(self) -> str:
-        """'paired' if persons already wear the listed garment by the file names, else 'unpaired' or
-        'mixed'.
-        """
+        """'paired' if persons already wear the listed garment by the file names, 'unpaired' or 'mixed'."""
         return records.list_kind(self.pairs)
 
     @property
@@ -100,15 +96,11 @@ class VITONDataset(Dataset):
         return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other garments from now on. To be called between two passes over a loader; reaches its
-        workers.
-        """
+        """Draw other garments from now on. Call it between two passes of a loader; it reaches workers."""
         self._epoch.fill_(epoch)
 
     def folder(self, kind: str) -> Path:
-        """Return the folder of one kind of files: 'img', 'color', 'edge', in training 'label', 'densepose',
-        'pose'.
-        """
+        """Return the folder of a kind of files: 'img', 'color', 'edge', 'label', 'densepose' or 'pose'."""
         return self.root / f'{self.phase}_{kind}'
 
     def unpaired_garment(self, index: int) -> str:
@@ -134,9 +126,7 @@ class VITONDataset(Dataset):
         return records.file_of(self.root, self.phase, kind, name)
 
     def garment(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the picture [3, H, W] in [-1, 1] and the mask [1, H, W] in [0, 1] of a garment, by its file
-        name.
-        """
+        """Return a garment's picture [3, H, W] in [-1, 1] and mask [1, H, W] in [0, 1], by file name."""
         picture_path, edge_path = self._file('color', name), self._file('edge', name)
         picture, edge = records.read_picture(picture_path), records.read_edge(edge_path)
         records.match_size(
@@ -172,9 +162,7 @@ class EpochShuffle(Sampler[int]):
 
 
 class RecordLoader(DataLoader):
-    """A `DataLoader` that passes on a worker's `DataError` as the one line it was, without the worker's
-    traceback.
-    """
+    """A `DataLoader` that passes on a worker's `DataError` as one line, without the worker's traceback."""
 
     # PyTorch's own annotation is its private iterator class.
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -192,13 +180,12 @@ def create_loader(
     sampler: Sampler | range | None = None,
     pin_memory: bool = False,
 ) -> DataLoader:
-    """Return a loader of batches: tensors [N, C, H, W] and lists of file names, under the names of the
-    records.
+    """Return a loader of batches: tensors [N, C, H, W] and lists of file names, named as in the records.
 
-    shuffle orders the records by seed and epoch (`VITONDataset.set_epoch`), so that a resumed run goes on as
-    the uninterrupted one would; a sampler orders them itself, and excludes it. Workers persist from epoch to
-    epoch, each with its own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave
-    no batch.
+    shuffle orders the records by seed and epoch (`VITONDataset.set_epoch`), so that a resumed run goes on
+    like an uninterrupted one; a sampler orders them itself, and excludes it. Workers persist over epochs,
+    each with its own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave no
+    batch.
     """
     if shuffle and sampler is not None:
         raise ValueError('shuffle and sampler exclude each other: give one')

@@ -1,8 +1,6 @@
-"""The average of a network's weights over the steps of its training, which is calmer than the weights of any
-one step.
+"""The average of a network's weights over its training steps, calmer than the weights of any one step.
 
-Exponential, after Polyak & Juditsky (SIAM J. Control Optim. 1992) and the mean teacher (Tarvainen & Valpola,
-NeurIPS 2017).
+Exponential: Polyak & Juditsky (SIAM J. Control Optim. 1992), mean teacher (Tarvainen & Valpola, 2017).
 """
 
 import contextlib
@@ -13,9 +11,7 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Averages of trained networks by name: each step moves them towards the weights by 1 - `decay`, faster
-    in the beginning.
-    """
+    """Averages of trained networks by name: each step moves them by 1 - `decay`, faster in the beginning."""
 
     def __init__(self, networks: Mapping[str, nn.Module], *, decay: float):
         self.networks, self.decay, self.steps = dict(networks), decay, 0

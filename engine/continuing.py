@@ -1,5 +1,4 @@
-"""Runs of the published training code, continued: weights, optimiser, epoch and best FID out of its
-checkpoints.
+"""Continues runs of the published training code: weights, optimiser, epoch and best FID of its checkpoints.
 
 The published code writes a file a network, `weights/<network>_last.pt`: a dict of `model`, `epoch` (the last
 complete one), `optimizer`, and `best_fid` where it validates.
@@ -30,9 +29,7 @@ def is_published(file: Path) -> bool:
 
 
 def published_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
-    """The last checkpoints of the networks `names` in a published run; empty unless all can be continued
-    from.
-    """
+    """The last checkpoints of the networks `names` in a published run; empty unless all can be continued."""
     files = {name: run / 'weights' / f'{name}_last.pt' for name in names}
     return files if all(map(is_published, files.values())) else {}
 
@@ -40,8 +37,7 @@ def published_files(run: Path, names: Iterable[str]) -> dict[str, Path]:
 def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSettings) -> dict[str, Any]:
     """The state of a run of the published code, of its networks' `files`, in the form of our own.
 
-    Raises `CheckpointError` where the files are damaged, of different epochs, or their optimiser is of other
-    networks.
+    Raises `CheckpointError` for damaged files, for different epochs, and for an optimiser of other networks.
     """
     networks, infos = {}, {}
     moments: dict[int, Mapping[str, Any]] = {}
@@ -89,9 +85,7 @@ def _numbers(groups: list[dict[str, Any]]) -> list[int]:
 
 
 def _parameter_order(file: Path, info: Any, optimizer: Mapping[str, Any]) -> list[str]:
-    """Names of the parameters as the optimiser numbers them: in the order in which the file has them, shared
-    ones once.
-    """
+    """Names of the parameters in the optimiser's order: as in the file, shared ones once."""
     layout = layout_of(*info[:3])
     order: list[str] = []
     for name in read_file(file)[0]['model']:

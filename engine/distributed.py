@@ -1,6 +1,4 @@
-"""The processes that torchrun starts, one a device: who is who, what they tell each other, and who takes
-which records.
-"""
+"""The processes that torchrun starts, one a device: their ranks, what they exchange, and whose records."""
 
 import contextlib
 import os
@@ -23,9 +21,7 @@ PATIENCE = timedelta(
 
 
 class Process(NamedTuple):
-    """This process among `world` ones that train together; the first one (rank 0) writes what there is to
-    write.
-    """
+    """This process among the `world` ones that train together; the first one (rank 0) writes the files."""
 
     device: torch.device = torch.device('cpu')
     rank: int = 0
@@ -72,8 +68,7 @@ class Process(NamedTuple):
 
 @contextlib.contextmanager
 def join_processes(device: str = '') -> Iterator[Process]:
-    """Join the processes that torchrun has started and yield which one this is; without torchrun it is the
-    only one.
+    """Join the processes that torchrun has started and yield this one; without torchrun it is the only one.
 
     `device` is the value of `--device`: '' gives each process the GPU of its number on the machine, '2,3'
     gives the first process GPU 2, 'cpu' has all of them on the CPU. They talk by nccl on CUDA devices, else

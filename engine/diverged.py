@@ -15,9 +15,7 @@ class DivergedError(UserError):
 
 
 def diverged_error(where: str, loss: float, result: StepResult, batch: Mapping[str, Any]) -> DivergedError:
-    """The error of a `loss` that is not finite, here or in another process: its terms, and the files of the
-    batch.
-    """
+    """The error of a `loss` that is not finite in some process: its terms, and the files of the batch."""
     if math.isfinite(loss):
         return DivergedError(f"{where}: another process's loss is not finite")
     terms = ', '.join(f'{name} {value.item():.6g}' for name, value in result.terms.items())

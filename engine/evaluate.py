@@ -1,5 +1,4 @@
-"""One evaluation for test.py and for validation during training: dress every person of a list, measure,
-report.
+"""One evaluation for test.py and for validation in training: dress all persons of a list, measure, report.
 
 Protocols are those of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 4.
 """
@@ -129,8 +128,7 @@ def dress_all(
     observe: Callable[[dict[str, Any], Any], None] | None = None,
     inputs: Callable[[dict[str, Any]], tuple[Tensor, ...]] = student_inputs,
 ) -> list[Dressed]:
-    """Run the pipeline over `batches` (the loader's, in the order of `pairs`) and write the pictures into
-    `folder`.
+    """Run the pipeline over `batches` (from the loader, in the order of `pairs`), write pictures to `folder`.
 
     `tryon/` gets the try-ons, `measured/` the same as the published test script stores them, which FID, KID
     and LPIPS measure, `visualize/` rows of person | garment | warped | try-on, `contact_sheet.jpg` the first
@@ -172,8 +170,7 @@ def dress_all(
 
 
 class Evaluation:
-    """Measures a student: made before the work, so that a wrong file of weights is refused before it, not
-    after.
+    """Measures a student; made before any work, so that a wrong weights file is refused early.
 
     `metrics` are some of `METRICS`. A metric whose network cannot be fetched, or whose computation fails, is
     reported as unavailable, with the reason; nothing else is lost.
@@ -251,8 +248,7 @@ class Evaluation:
             return Score(label, None, unit, protocol, f'unavailable: {first_line(error)}')
 
     def cost(self, pipeline: nn.Module, *inputs: Tensor, listed: Timed | None = None) -> list[Score]:
-        """Time one pair [1, C, H, W] of a list, and count bytes and multiply-adds; the networks alone,
-        nothing of the loading.
+        """Time one pair [1, C, H, W] and count bytes and multiply-adds of the networks, loading excluded.
 
         `listed` has timed the whole list, which is the published protocol of the runtime.
         """
@@ -325,8 +321,7 @@ class Validation:
         self.reason: str | None = self.process.from_first(reason)
 
     def __call__(self, folder: Path) -> float | None:
-        """Dress everybody with the networks as they are, and return the FID, or None with `reason` where it
-        fails.
+        """Dress everybody with the networks as they are; return the FID, or None and set `reason`.
 
         The networks are left in eval mode, the pictures in `folder`, in place of those of the last time. A
         full disk raises OSError, as a full disk does wherever a run writes.
@@ -366,9 +361,7 @@ def _shown(value: float, unit: str) -> str:
 
 
 def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
-    """Write all numbers with their protocols as JSON, and return them as a table, reasons for missing ones
-    below it.
-    """
+    """Write all numbers with protocols as JSON; return them as a table, with reasons for gaps."""
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')

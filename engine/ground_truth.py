@@ -1,5 +1,4 @@
-"""Scores against the true result of every pair, where a data set has it: the folder `test_gt` that
-`synthetic.dataset` describes.
+"""Scores against the true result of every pair: the folder `test_gt` that `synthetic.dataset` describes.
 
 Not part of any paper: VITON has no picture of a person in another garment. Flows are as in PF-AFN (Ge et al.,
 CVPR 2021), see `models.ops.flow`.
@@ -95,8 +94,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return a truth's mask [h, w] at `size` (H, W), as what `picture_tensor` makes of the pictures wants it.
 
-    KEPT where only kept pixels reach a new one, GARMENT where most of those under it are the garment's, else
-    CHANGED.
+    KEPT where a new pixel sees kept pixels alone, GARMENT where most it sees are the garment's, else CHANGED.
     """
     width_height = (size[1], size[0])
     changed, garment = (
@@ -109,8 +107,7 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a truth's flow [2, h, w] at `size` (H, W): for each new pixel what the nearest old one says, NaN
-    kept.
+    """Return a truth's flow [2, h, w] at `size` (H, W): each pixel takes its nearest old one; NaN is kept.
 
     Old and new coordinates differ by half a pixel, since pictures are resized by their borders and
     align_corners counts from centre to centre.
@@ -126,12 +123,11 @@ def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 class GroundTruth:
-    """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, files named `<person stem>__<garment
-    stem>`.
+    """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, named `<person stem>__<garment stem>`.
 
-    They come at `size` (height, width), resized as the pictures are where they have another. With `check`
-    every file is read once now. Raises `DataError` where one is missing or damaged, and where the parts of a
-    truth differ in size.
+    They come at `size` (height, width), resized like the pictures where necessary. With `check` every file is
+    read once now. Raises `DataError` for a missing or damaged file, and for parts of a truth that differ in
+    size.
     """
 
     def __init__(
@@ -199,8 +195,7 @@ def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTrut
 
 
 def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
-    """Mean distance, in pixels of the full-size picture, between where a flow and the true one [2, H, W]
-    sample.
+    """Mean distance, in pixels of the full size, of where a flow and the true one [2, H, W] sample.
 
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners`
     says how the first flow is sampled; true ones are meant with it.
@@ -214,15 +209,12 @@ def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
 
 
 def paste(person: Tensor, cloth: Tensor, edge: Tensor) -> Tensor:
-    """The baseline that anybody beats: the garment as it lies, on the person. Shapes and ranges as in
-    `TryOnPipeline`.
-    """
+    """The baseline: the garment pasted on the person unwarped. Shapes and ranges as in `TryOnPipeline`."""
     return torch.where(edge > 0.5, cloth, person)
 
 
 class Comparison:
-    """Collects the scores of try-ons, and those of the unwarped garment pasted onto the person, against the
-    truths.
+    """Scores of try-ons, and of the unwarped garment pasted onto the person, against the truths.
 
     SSIM, PSNR and LPIPS are of the whole picture and of two regions of it. For those the rest of the try-on
     is replaced by the truth and the libraries' maps are averaged over the region, so what is wrong elsewhere
@@ -243,9 +235,7 @@ class Comparison:
         self.pairs = 0
 
     def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
-        """Score a batch of the loader and what the pipeline made of it; returns the true pictures [N, 3, H,
-        W].
-        """
+        """Score a batch of the loader and its try-ons; return the true pictures [N, 3, H, W]."""
         truths = [
             self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)
         ]

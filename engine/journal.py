@@ -20,9 +20,7 @@ EPOCH_CURVES = {'loss': 'train_loss', 'warp': 'train_warp_loss', 'gen': 'train_g
 
 
 class Means:
-    """Means of named scalars over steps, kept on their device: reading a number out of it makes the program
-    wait.
-    """
+    """Means of named scalars over steps, kept on their device: reading one would wait for the device."""
 
     def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0):
         self.sums: dict[str, Tensor] = {name: torch.tensor(value) for name, value in (sums or {}).items()}
@@ -51,8 +49,7 @@ class Means:
 class Journal:
     """Log, TensorBoard events, samples and progress bar of the run in `folder`; silent where `active` is off.
 
-    `step` is the number of steps done before, whose curves stay; later ones of a run that was killed are
-    superseded.
+    `step` counts the steps done before: their curves stay, later ones of a killed run are superseded.
     """
 
     def __init__(self, folder: Path, *, step: int = 0, active: bool = True):
@@ -87,9 +84,7 @@ class Journal:
             )
 
     def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
-        """Write the panels [N, 3, H, W] of a step side by side as `samples/<step>.jpg`, a record a row, and
-        to TensorBoard.
-        """
+        """Write panels [N, 3, H, W] as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
         if self.board is None or not panels:
             return
         rows = [

@@ -3,8 +3,8 @@
 PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator
 and adjustable knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance
 after Johnson et al. (ECCV 2016). Each `..._terms` function returns weighted terms by name, whose sum is the
-loss. They are computed in float32 or wider under mixed precision too: squares and long means do not fit into
-16 bits.
+loss. All compute in float32 or wider even under mixed precision: squares and long means do not fit into 16
+bits.
 """
 
 import functools
@@ -53,9 +53,7 @@ def l1(picture: Tensor, target: Tensor) -> Tensor:
 
 
 def total_variation(offset: Tensor) -> Tensor:
-    """Mean absolute difference of vertical neighbours plus that of horizontal neighbours, of a map [N, C, h,
-    w].
-    """
+    """Mean absolute difference of vertical plus that of horizontal neighbours of a map [N, C, h, w]."""
     offset = widen(offset)
     return offset.diff(dim=2).abs().mean() + offset.diff(dim=3).abs().mean()
 
@@ -80,8 +78,7 @@ def warp_terms(
     person_cloth_mask: Tensor,
     perceptual: Perceptual | None,
 ) -> dict[str, Tensor]:
-    """The warp loss: each level's cloth and edge against the cloth on the person [N, 3, H, W] and its mask
-    [N, 1, H, W].
+    """The warp loss: each level's cloth and edge against the worn cloth [N, 3, H, W] and mask [N, 1, H, W].
 
     Finer levels weigh more; offsets and flows are kept smooth. PF-AFN.
     """
@@ -121,8 +118,7 @@ def gated_mean(values: Tensor, gate: Tensor) -> Tensor:
 def distillation_terms(
     teacher: tuple[WarpLevel, ...], student: tuple[WarpLevel, ...], gate: Tensor
 ) -> dict[str, Tensor]:
-    """The distillation loss: the student's features and flows against the teacher's, for samples whose `gate`
-    [N] is 1.
+    """The distillation loss: the student's features and flows against the teacher's where `gate` [N] is 1.
 
     Coarse features and fine flows weigh more. PF-AFN. Networks of different pyramids are compared where there
     is something to compare: flows of equal size, features of equal shape.
@@ -150,9 +146,7 @@ def distillation_terms(
 
 
 def generator_terms(tryon: TryOn, person: Tensor, perceptual: Perceptual | None) -> dict[str, Tensor]:
-    """The generator's loss: try-on and rendered picture against the real one [N, 3, H, W], and a pull to show
-    the cloth.
-    """
+    """The generator's loss: try-on and rendered picture against the real one; a pull to the cloth."""
     terms = {'mask_l1': widen(1 - tryon.mask).abs().mean()}
     for name, picture in (('tryon', tryon.image), ('rendered', tryon.rendered)):
         terms[f'{name}_l1'] = PICTURE_L1 * l1(picture, person)
@@ -189,8 +183,7 @@ class VGGLoss(nn.Module):
     parameter names of torchvision's `vgg19().features`; it holds nothing after relu5_1, and passes over later
     layers in a state dict.
 
-    Raises one line: `MissingFileError`; `CheckpointError` for a file that does not fit; `UserError` for a
-    failed download.
+    Raises `MissingFileError`, `CheckpointError` for an unsuitable file, `UserError` for a failed download.
     """
 
     def __init__(self, weights: str | Path | None = 'imagenet'):
@@ -216,9 +209,7 @@ class VGGLoss(nn.Module):
         return super().train(False)
 
     def features(self, picture: Tensor) -> list[Tensor]:
-        """The five maps after relu1_1, 2_1, 3_1, 4_1, 5_1 of a picture [N, 3, H, W] in [-1, 1], taken as it
-        is.
-        """
+        """The five maps after relu1_1, 2_1, 3_1, 4_1, 5_1 of a picture [N, 3, H, W] in [-1, 1]."""
         maps, x = [], picture
         for place, layer in enumerate(self.vgg):
             x = layer(x)
@@ -227,9 +218,7 @@ class VGGLoss(nn.Module):
         return maps
 
     def forward(self, picture: Tensor, target: Tensor) -> Tensor:
-        """The distance of `picture` from `target`, [N, 3, H, W] in [-1, 1] each; no gradient flows into the
-        target.
-        """
+        """The distance of two pictures [N, 3, H, W] in [-1, 1]; no gradient flows into the target."""
         with torch.no_grad():
             wanted = self.features(target)
         weights = VGG19_WEIGHTS.values()

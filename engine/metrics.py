@@ -37,8 +37,7 @@ class WeightsUnavailable(Exception):
 
 
 def load_picture(path: Path, size: tuple[int, int] | None = None) -> Tensor:
-    """Read a picture file as [1, 3, H, W] in [-1, 1], as the pipeline sees it, resized (bicubic) to another
-    `size` (H, W).
+    """Read a picture file as [1, 3, H, W] in [-1, 1], resized (bicubic) to `size` (H, W) if need be.
 
     Raises `DataError` for a file that is no picture.
     """
@@ -114,9 +113,8 @@ class Inception:
     def features(self, folder: Path) -> np.ndarray:
         """Features [N, 2048] of the pictures of a folder, by the library's own loading and its own pass.
 
-        Computed once for a folder that does not change, so that FID and KID, and validations of several
-        epochs, share them. Raises OSError for a file that is no picture and `ValueError` for fewer than two
-        pictures.
+        Computed once for an unchanged folder: FID, KID and the validations of several epochs share them.
+        Raises OSError for a file that is no picture and `ValueError` for fewer than two pictures.
         """
         from pytorch_fid import fid_score
 
@@ -147,9 +145,7 @@ class Inception:
         return frechet_distance(self.features(real), self.features(made))
 
     def kid(self, real: Path, made: Path) -> float:
-        """Kernel Inception Distance of two folders, unbiased, so slightly below 0 at times. Raises as
-        `features`.
-        """
+        """Kernel Inception Distance of two folders, unbiased: it may be below 0. Raises as `features`."""
         return kernel_distance(self.features(real), self.features(made))
 
 
@@ -182,8 +178,7 @@ def frechet_distance(real: np.ndarray, made: np.ndarray) -> float:
 
 
 def kernel_distance(real: np.ndarray, made: np.ndarray) -> float:
-    """Maximum mean discrepancy of two sets of features [N, D] and [M, D], torchmetrics' polynomial kernel of
-    degree 3.
+    """Maximum mean discrepancy of features [N, D] and [M, D] with torchmetrics' polynomial kernel, degree 3.
 
     Mean over `KID_SUBSETS` random subsets, always the same ones, of at most `KID_SUBSET_SIZE` features.
     """
@@ -255,8 +250,7 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
 def ssim(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
     """Structural similarity of two pictures [1, 3, H, W] in [-1, 1]; 1 is identical.
 
-    With a `region`, bool [1, 1, H, W], the mean of the library's map over it. Each pixel of the map sees a
-    window of 11 x 11.
+    With a `region`, bool [1, 1, H, W]: the mean over it of the library's map, whose windows are 11 x 11.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -268,8 +262,7 @@ def ssim(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
 
 
 def psnr(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio, dB, of two pictures [1, 3, H, W] in [-1, 1], or of a `region`, bool [1, 1,
-    H, W], of them.
+    """Peak signal-to-noise ratio, dB, of two pictures [1, 3, H, W] in [-1, 1], in a bool `region` of them.
 
     At most `PSNR_CEILING`, which identical pictures get, so that a mean over pictures stays a number.
     """
@@ -281,9 +274,7 @@ def psnr(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
 
 
 def mean_over(pairs: Iterable[tuple[Path, Path]], distance: Callable[[Tensor, Tensor], float]) -> float:
-    """Mean of `distance(picture, try-on)` over pairs of files; a picture of another size than its try-on is
-    resized to it.
-    """
+    """Mean of `distance(picture, try-on)` over pairs of files; pictures are resized to their try-ons."""
     values = []
     for picture, tryon in pairs:
         second = load_picture(tryon)

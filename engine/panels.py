@@ -1,6 +1,4 @@
-"""Masks and maps that a stage derives of a batch, as pictures for a sample sheet: masks in grey, DensePose in
-colours.
-"""
+"""Masks and maps derived from a batch, as pictures for a sample sheet: masks grey, DensePose in colours."""
 
 import colorsys
 
@@ -20,9 +18,7 @@ def mask_panel(mask: Tensor) -> Tensor:
 
 
 def densepose_panel(condition: Tensor) -> Tensor:
-    """Return the DensePose parts of a teacher's condition [N, 45, H, W] as a picture [N, 3, H, W], a hue a
-    part.
-    """
+    """Return the DensePose parts of a teacher's condition [N, 45, H, W] as a picture, one hue a part."""
     hues = [colorsys.hsv_to_rgb((part * 7 % PARTS) / PARTS, 0.75, 0.95) for part in range(1, PARTS)]
     colours = (
         torch.tensor([(0.0, 0.0, 0.0), *hues], device=condition.device, dtype=condition.dtype) * 2 - 1

@@ -35,8 +35,7 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
 
 
 def create_training_loader(settings: TrainSettings, process: Process) -> DataLoader:
-    """Return the loader of this process's share of the training set, in an order that depends on seed and
-    epoch alone.
+    """Return the loader of this process's share of the training set, ordered by seed and epoch alone.
 
     Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
     """
@@ -47,9 +46,7 @@ def create_training_loader(settings: TrainSettings, process: Process) -> DataLoa
 
 
 def loader_of(dataset: VITONDataset, settings: TrainSettings, process: Process) -> DataLoader:
-    """Return the loader of this process's share of `dataset`, in an order that depends on seed and epoch
-    alone.
-    """
+    """Return the loader of this process's share of `dataset`, ordered by seed and epoch alone."""
     return create_loader(
         dataset,
         batch_size=settings.batch_size,

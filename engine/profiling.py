@@ -1,6 +1,4 @@
-"""Cost of a network: bytes, multiply-adds, time. The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR
-2023), table 1.
-"""
+"""Cost of a network: bytes, multiply-adds, time, as in DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1."""
 
 import json
 import tempfile
@@ -61,8 +59,7 @@ def measure_runtime(
 ) -> Runtime:
     """Time `call(*inputs)` after ten calls to warm up, waiting for the device before and after each call.
 
-    Stops after `calls` calls or `seconds` seconds of timed calls, whichever is first, but not before three
-    calls.
+    Stops after `calls` calls or `seconds` seconds of timed calls, but not before three calls.
     """
     (times,) = time_calls(
         [lambda: call(*inputs)], device=device, repeats=calls, warm_up=WARM_UP_CALLS, seconds=seconds
@@ -72,11 +69,9 @@ def measure_runtime(
 
 
 class Timed:
-    """A pipeline that is timed in every call: the published protocol of the runtime is the mean over a whole
-    list.
+    """A pipeline that times every call: the published runtime is the mean over a whole list.
 
-    Inputs are moved to `device` before the clock starts, and the device is waited for before and after the
-    call.
+    Inputs are moved to `device` before the clock starts; the device is waited for before and after a call.
     """
 
     def __init__(self, pipeline: Callable, *, device: torch.device):
@@ -102,8 +97,7 @@ class Timed:
 
 
 def peak_memory(call: Callable, *inputs: Any, device: torch.device) -> int:
-    """Most bytes that `call(*inputs)` has allocated at a time beyond what was there before, its result
-    included.
+    """Peak of the bytes that `call(*inputs)` allocates beyond what was there before, result included.
 
     CUDA's allocator counts them itself. On the CPU PyTorch's profiler notes every allocation, which slows the
     call down; what libraries take for themselves, such as a convolution's scratch memory, is not seen.

@@ -1,5 +1,4 @@
-"""Scores on photographs, which have no true result: what parsing and the own garment of each person can still
-tell.
+"""Scores on photographs without a true result, by the parsing and each person's own garment.
 
 - worn garment: a person is dressed in the garment that it wears; the warped garment is compared with the
   photograph.
@@ -81,8 +80,7 @@ def looks_same(first: Tensor, second: Tensor) -> Tensor:
 def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, float]:
     """Compare the warped garment with the same garment in the photograph `person` [1, 3, H, W].
 
-    worn [1, 1, H, W], bool: the upper clothes of the parsing. SSIM and L1 are missing where garment and mask
-    do not meet.
+    worn [1, 1, H, W], bool: upper clothes by the parsing. No SSIM and L1 where it does not meet the garment.
     """
     either = (dressing.shown | worn).sum().item()
     scores = {'worn garment IoU': (dressing.shown & worn).sum().item() / either} if either else {}
@@ -95,9 +93,7 @@ def score_worn(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[str, fl
 
 
 def around(region: Tensor, *pictures: Tensor) -> list[Tensor]:
-    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and what SSIM's windows of 11 x 11 see
-    of it.
-    """
+    """Cut pictures [1, C, H, W] down to a region, bool [1, 1, H, W], and SSIM's windows of 11 x 11 around."""
     rows, columns = (region.any(dim=axis).flatten().nonzero().flatten().tolist() for axis in (3, 2))
     top, left = (max(0, places[0] - _REACH) for places in (rows, columns))
     bottom, right = rows[-1] + 1 + _REACH, columns[-1] + 1 + _REACH
@@ -137,8 +133,7 @@ def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[st
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
     """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
 
-    The second leaves out upper clothes, arms and `RIM` pixels around them, and other clothes, which a new
-    garment may reach.
+    The second leaves out upper and other clothes, arms, and `RIM` pixels around, where a garment may reach.
     """
     worn = is_one_of(label, CLOTH)
     rim = max(1, round(RIM * label.shape[2] / _HEIGHT))
@@ -201,9 +196,7 @@ class RealScores:
     def _dress_in_own(
         self, own: str | None, garment: str, photograph: Tensor, made: list[Dressing]
     ) -> tuple[list[Dressing] | None, list[Dressing] | None]:
-        """The photograph and each of the try-ons `made` (network, baseline) in the own garment; None without
-        one.
-        """
+        """The photograph and each try-on of `made` (network, baseline) in the own garment; None without."""
         if own is None:
             return None, None
         if own == garment:

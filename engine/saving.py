@@ -1,6 +1,4 @@
-"""Files of a training run: weights loaded into a stage's networks, and checkpoints that are replaced
-together.
-"""
+"""Files of a training run: weights loaded into a stage's networks, and checkpoints replaced together."""
 
 import contextlib
 import errno
@@ -42,9 +40,7 @@ def describe_network(name: str, families: Mapping[str, str]) -> Identity:
 
 
 def _check_size(stage: Stage, size: tuple[int, int]) -> None:
-    """Raise `UserError` unless all networks of a stage can take pictures of `size` (H, W), and its losses
-    make sense on them.
-    """
+    """Raise `UserError` unless all networks and losses of a stage can take pictures of `size` (H, W)."""
     if min(size) < SMALLEST_SIDE:
         raise UserError(f'--size {size[0]} {size[1]}: too small to train on; take {SMALLEST_SIDE} or more')
     for name, network in stage.networks.items():
@@ -90,9 +86,7 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
 
 
 def network_writer(stage: Stage, settings: TrainSettings) -> Callable[[Path, str, Mapping[str, Any]], None]:
-    """Return a function of a path, a network's name and what to keep beside it: writes a checkpoint that
-    describes itself.
-    """
+    """Return a function (path, network's name, what to keep beside it) that writes a checkpoint."""
 
     def write(path: Path, name: str, extra: Mapping[str, Any]) -> None:
         about = describe_network(name, settings.families)
@@ -133,9 +127,7 @@ def write_together(writers: Mapping[Path, Writer]) -> None:
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
-    """Write the state of a training run: tensors, numbers, words, and lists and dicts of them. Raises
-    OSError.
-    """
+    """Write the state of a run: tensors, numbers, words, and lists and dicts of them. Raises OSError."""
     try:
         with open(path, 'wb') as file:
             torch.save({'state_version': STATE_VERSION, **state}, file)
@@ -154,9 +146,7 @@ def has_state(folder: Path) -> bool:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """Read the state of the run in `folder`, onto the CPU. Raises `MissingFileError` or `CheckpointError` in
-    one line.
-    """
+    """Read the state of the run in `folder` onto the CPU. Raises `MissingFileError` or `CheckpointError`."""
     path = folder / 'weights' / STATE_FILE
     if not path.is_file():
         raise MissingFileError(

@@ -1,6 +1,4 @@
-"""The optimiser and its learning rates over the epochs, as PF-AFN (Ge et al., CVPR 2021, section 4.2)
-trains.
-"""
+"""The optimiser and its learning rates over the epochs, as in PF-AFN (Ge et al., CVPR 2021, section 4.2)."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -37,18 +35,14 @@ def cosine_factor(finished: float, *, niter: int, niter_decay: int) -> float:
 
 
 def warm_up_factor(step: int, warm_up: int) -> float:
-    """Additional factor of the learning rate of a step, counted from 0: a linear rise over `warm_up`
-    steps.
-    """
+    """Factor of the learning rate at a step, counted from 0: a linear rise over `warm_up` steps."""
     return min(1.0, (step + 1) / warm_up) if warm_up else 1.0
 
 
 def rate_factor(
     epoch: int, share: float, step: int, *, schedule: str, warm_up: int, niter: int, niter_decay: int
 ) -> float:
-    """Factor of every learning rate after `epoch` epochs, the `share` of the next one and `step` steps in
-    all.
-    """
+    """Factor of all learning rates after `epoch` epochs, a `share` of the next one, `step` steps in all."""
     epochs = {'niter': niter, 'niter_decay': niter_decay}
     factor = cosine_factor(epoch + share, **epochs) if schedule == 'cosine' else decay_factor(epoch, **epochs)
     return factor * warm_up_factor(step, warm_up)
@@ -59,9 +53,8 @@ def create_optimizer(
 ) -> Optimizer:
     """Make an optimiser with one group of parameters a network, which learns with `lr` times its `lr_scale`.
 
-    `name` is one of `OPTIMIZERS`: Adam with beta1 = `momentum` and beta2 0.999, AdamW likewise and without
-    weight decay, SGD with Nesterov's `momentum`. Raises `UserError` for another name, and for SGD without
-    momentum.
+    `name` is one of `OPTIMIZERS`: Adam (beta1 = `momentum`, beta2 0.999), AdamW (the same, without weight
+    decay) or SGD (Nesterov's `momentum`). Raises `UserError` for another name, and for SGD without momentum.
     """
     groups = [
         {
@@ -84,18 +77,14 @@ def create_optimizer(
 
 
 def set_learning_rates(optimizer: Optimizer, factor: float) -> dict[str, float]:
-    """Give each group `factor` times its full learning rate; returns the rates by the names of the
-    networks.
-    """
+    """Give each group `factor` times its full learning rate; return the rates by network name."""
     for group in optimizer.param_groups:
         group['lr'] = group['full_lr'] * factor
     return {group['name']: group['lr'] for group in optimizer.param_groups}
 
 
 def load_optimizer(optimizer: Optimizer, state: dict) -> None:
-    """Continue from a `state_dict()` of an optimiser, with the settings (learning rate, momentum) that
-    `optimizer` has now.
-    """
+    """Continue from an optimiser's `state_dict()` with the settings (rate, ...) of `optimizer` now."""
     settings = [
         {key: value for key, value in group.items() if key != 'params'} for group in optimizer.param_groups
     ]

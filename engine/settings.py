@@ -24,9 +24,7 @@ DATA, OPTIMISATION, RUN = 'data and networks', 'optimisation', 'run'
 
 
 def option(default: Any, effect: str, *, group: str | None = None, **parsing: Any) -> Any:
-    """A field that is an option of the command line; `parsing` are arguments of argparse, or
-    `switch=True`.
-    """
+    """A field that is a command-line option; `parsing` are argparse's arguments, or `switch=True`."""
     return field(default=default, metadata={'help': effect, 'group': group, **parsing})
 
 
@@ -192,9 +190,7 @@ class TrainSettings:
 
     @property
     def families(self) -> dict[str, str]:
-        """Family, or pair `warp+generator`, of 'teacher' and 'student'. Raises ValueError for an unknown
-        one.
-        """
+        """Family, or pair `warp+generator`, of 'teacher' and 'student'; ValueError for an unknown one."""
         names = {'teacher': self.teacher, 'student': self.student}
         if self.warp or self.gen:
             role = self.trained_role

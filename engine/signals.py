@@ -8,8 +8,7 @@ from typing import Any
 class StopSignals:
     """Between entering and leaving, Ctrl-C and SIGTERM are noted in `received` instead of ending the program.
 
-    A second Ctrl-C raises KeyboardInterrupt where `impatient`. Threads other than the main one receive no
-    signals.
+    A second Ctrl-C raises KeyboardInterrupt if `impatient`. Only the main thread receives signals.
     """
 
     def __init__(self, *, impatient: bool):
@@ -35,8 +34,6 @@ class StopSignals:
 
 
 def outlive_signals(_worker: int) -> None:
-    """In a process that loads records: leave Ctrl-C and the first SIGTERM, which a whole group may get, to
-    the trainer.
-    """
+    """For a loader's process: leave Ctrl-C and the first SIGTERM, which a group may get, to the trainer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))

@@ -1,5 +1,4 @@
-"""The frozen teacher and the training stages, side by side: the four published ones, and one that the truth
-teaches.
+"""The frozen teacher and the training stages side by side: the published four, and one with true results.
 
 PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3.
 Parser-based stages (pb) train the teacher. Parser-free stages (pf) train the student, who never sees a
@@ -74,9 +73,7 @@ class Supervision(NamedTuple):
 
 
 class Teacher(nn.Module):
-    """A trained parser-based warp network and generator, frozen: without gradients and always in eval
-    mode.
-    """
+    """A trained parser-based warp network and generator, frozen: no gradients, always in eval mode."""
 
     def __init__(self, warp: WarpNetwork, generator: nn.Module):
         super().__init__()
@@ -107,9 +104,8 @@ class Stage:
     """Base of all stages: their networks, frozen or trained.
 
     `networks` are the bare networks by name ('pb_warp', 'pb_gen', 'pf_warp', 'pf_gen'), to load and save.
-    `modules` are the trained ones as a step calls them, once each and by their forward: `wrap` puts something
-    like DistributedDataParallel around one. `lr_scale` is the share of the learning rate that each trained
-    one gets.
+    `modules` are the trained ones as a step calls them, each once and by its forward: `wrap` puts, say,
+    DistributedDataParallel around one. `lr_scale` is the share of the learning rate of each trained one.
     """
 
     lr_scale: ClassVar[
@@ -123,9 +119,7 @@ class Stage:
 
     @classmethod
     def network_names(cls) -> tuple[str, ...]:
-        """Names of the networks that the stage has: the frozen ones, which it must be given, and those that
-        it trains.
-        """
+        """Names of the stage's networks: the frozen ones, which it must be given, then the trained ones."""
         return (*cls.frozen, *cls.lr_scale)
 
     def __init__(self, networks: dict[str, nn.Module], *, niter: int, perceptual: Perceptual | None):
@@ -147,9 +141,7 @@ class Stage:
         return self._teacher
 
     def wrap(self, name: str, wrapper: Callable[[nn.Module], nn.Module]) -> None:
-        """Put `wrapper(module)` in place of the trained `modules[name]`; `networks[name]` stays the bare
-        network.
-        """
+        """Replace the trained `modules[name]` by `wrapper(module)`; `networks[name]` stays bare."""
         name = choose('trained network', name, self._modules)
         self._modules[name] = wrapper(self._modules[name])
 
@@ -169,8 +161,7 @@ class Stage:
         return self
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
-        """Compute the loss of a batch, as the train loader yields it, on the networks' device; epochs count
-        from 1.
+        """Compute the loss of a train loader's batch on the networks' device; epochs count from 1.
 
         Raises ValueError for a batch that lacks an entry, and for pictures that the networks cannot take.
         """
@@ -253,9 +244,7 @@ class PBEndToEnd(Stage):
 
 
 class PFWarp(Stage):
-    """The student learns from the fake person to warp as the real picture, and the teacher where it is
-    better, show.
-    """
+    """The student learns to warp from the fake person, by the real picture and, where better, the teacher."""
 
     lr_scale = {'pf_warp': 1.0}
     frozen = ('pb_warp', 'pb_gen')
@@ -420,8 +409,7 @@ def create_stage(
     niter: int = 50,
     perceptual: Perceptual | None = None,
 ) -> Stage:
-    """Make a stage with newly initialised networks on the CPU: load weights into `networks`, then call
-    `to(device)`.
+    """Make a stage with newly initialised networks on the CPU: load into `networks`, then call `to(device)`.
 
     `name` is a key of `STAGES`; `teacher` and `student` are families or pairs `warp+generator` (parser-based
     stages have no student). After `niter` epochs, those of constant learning rate, the skin weighs more.

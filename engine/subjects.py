@@ -72,9 +72,7 @@ def student_subject(
     size: Sequence[int] | None,
     pairs: str | Path | None = None,
 ) -> Subject:
-    """A student of two files, and the test set at `size` (H, W), None: that of its weights. Raises
-    `UserError`.
-    """
+    """A student of two files, and the test set at `size` (H, W), by default its own. Raises `UserError`."""
     pipeline = TryOnPipeline.from_checkpoints(
         warp=warp, gen=gen, family=family, align_corners=align_corners, device=device
     )

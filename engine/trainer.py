@@ -1,5 +1,4 @@
-"""Training, whatever the stage: epochs, optimiser steps, mixed precision, logging, checkpoints, resuming,
-several processes.
+"""Training of any stage: epochs, optimiser steps, mixed precision, logging, checkpoints, resuming, processes.
 
 Several processes (torchrun) train by distributed data parallel: each one takes its share of the records, and
 gradients are averaged. That equals one process with a batch as large as all theirs together where the loss is
@@ -167,8 +166,7 @@ class Trainer:
     # ---- During
 
     def fit(self) -> int:
-        """Train until the last epoch, `max_steps` or a signal; returns 0, or 128 plus the signal's number, as
-        shells count.
+        """Train until the last epoch, `max_steps` or a signal; return 0, or 128 plus the signal's number.
 
         A signal lets the step be finished and saves. Raises `DivergedError` for a loss that is not finite,
         `CheckpointError` where a checkpoint cannot be written; the one before stays.
@@ -271,11 +269,9 @@ class Trainer:
         return result
 
     def backward(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
-        """Leave the mean gradient of some batches, and of all processes, in the parameters; returns the last
-        batch's result.
+        """Leave the mean gradient of batches and processes in the parameters; return the last batch's result.
 
-        With fp16 the gradients are scaled. Raises `DivergedError` in every process where the loss of one is
-        not finite.
+        With fp16 the gradients are scaled. Raises `DivergedError` in all processes for one loss not finite.
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses: list[float] = []
@@ -340,9 +336,7 @@ class Trainer:
         (self.stop_signal,) = self.process.highest(self.signals.received)
 
     def _validate(self) -> None:
-        """Score the last complete epoch, unless that has been done; keep the networks if they are the best so
-        far.
-        """
+        """Score the last complete epoch, if that is not done; keep the networks if they are the best."""
         if self.validate is None or self.records or self.validated == self.epoch:
             return
         # Running statistics of batch norm: each process has those of its own records.

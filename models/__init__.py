@@ -1,6 +1,4 @@
-"""The networks of virtual try-on: PF-AFN, FS-VTON, RMGN and DM-VTON, by name, and the pipeline that dresses a
-person.
-"""
+"""The networks of virtual try-on by name (PF-AFN, FS-VTON, RMGN, DM-VTON), and the pipeline around them."""
 
 from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn, WarpLevel, WarpOutput

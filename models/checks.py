@@ -20,9 +20,7 @@ def check_picture(name: str, x: Tensor, channels: int) -> None:
 def check_agreement(
     name: str, x: Tensor, other_name: str, other: Tensor, *, one_for_all: bool = False
 ) -> None:
-    """Raise ValueError unless batch, height and width agree; with `one_for_all`, a batch of one fits any
-    other.
-    """
+    """Raise ValueError unless batch, height and width agree; `one_for_all`: a batch of one fits any."""
     batches_fit = x.shape[0] == other.shape[0] or (one_for_all and 1 in (x.shape[0], other.shape[0]))
     if not batches_fit or x.shape[2:] != other.shape[2:]:
         rule = '; batch, height and width must agree' + (', or one batch be 1' if one_for_all else '')

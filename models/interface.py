@@ -45,6 +45,4 @@ class TryOnModel(Protocol):
     def __call__(
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
     ) -> TryOn:
-        """Dress persons; codes may stand in the place of pictures, and one code goes with any number of the
-        other kind.
-        """
+        """Dress persons; codes may replace pictures, and one code goes with any number of the other kind."""

@@ -6,12 +6,10 @@ from torch import Tensor
 
 
 class WarpLevel(NamedTuple):
-    """One level of the coarse-to-fine loop, kept for training. (h, w) is the level's feature size; level 0 is
-    the coarsest.
+    """One level of the coarse-to-fine loop, kept for training; feature size (h, w), level 0 the coarsest.
 
-    The flow and what is sampled with it are at twice the feature size, (2h, 2w): each level ends by
-    upsampling its flow. The last level of the small model enlarges it to the picture's size. C is 256, of the
-    small model 64.
+    The flow and what is sampled with it are (2h, 2w): each level ends by upsampling its flow; the last level
+    of the small model enlarges it to the picture's size. C is 256, of the small model 64.
     """
 
     cloth: Tensor  # [N, 3, 2h, 2w] in [-1, 1], the scaled cloth sampled at this level's flow

@@ -1,5 +1,4 @@
-"""From a person, a cloth and its edge to the try-on: the composition and the pipeline around a warp network
-and a generator.
+"""From person, cloth and edge to the try-on: the composition, and the pipeline of warp network and generator.
 
 The composition follows PF-AFN (Ge et al., CVPR 2021), section 3.3.
 """
@@ -21,8 +20,7 @@ PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights wer
 
 
 def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
-    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's raw output [N, 4 or 5, H,
-    W].
+    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's output [N, 4 or 5, H, W].
 
     The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the
     preserved picture for a teacher; only generators with a keep mask show it.
@@ -36,12 +34,10 @@ def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
 
 
 def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A generator's raw output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite mask and keep mask
-    in [0, 1].
+    """Generator's output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite and keep mask in [0, 1].
 
-    The first three channels become the rendered picture (tanh), the fourth one the composite mask (sigmoid).
-    A fifth channel becomes the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without
-    it the mask is 0.
+    The first three channels become the rendered picture (tanh), the fourth the composite mask (sigmoid), a
+    fifth the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
     """
     rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
     if generated.shape[1] == 4:
@@ -84,11 +80,9 @@ def check_inputs(
     edge: Tensor | None,
     check_size: Callable[[str, Tensor], None],
 ) -> None:
-    """Raise ValueError that says what came and what was expected, before any work; `check_size` is the warp
-    network's.
+    """Raise ValueError for unfit inputs before any work; `check_size` is the warp network's.
 
-    Pictures must be of one batch. Where one side is a code, a single person or garment goes with any number
-    of the other.
+    Pictures must be of one batch. A single person or garment goes with any number of codes of the other.
     """
     if isinstance(person, GarmentCode) or isinstance(cloth, PersonCode):
         raise UserError(
@@ -111,9 +105,7 @@ def check_inputs(
 
 
 def match_batch(person: PersonCode, garment: GarmentCode) -> tuple[PersonCode, GarmentCode]:
-    """Repeat the one of two codes that stands for a batch of one, as a view, for every sample of the
-    other.
-    """
+    """Repeat a code that stands for a batch of one, as a view, for every sample of the other code."""
     count = max(person.person.shape[0], garment.cloth.shape[0])
     if person.person.shape[0] != count:
         person = PersonCode(_repeat(person.person, count), tuple(_repeat(x, count) for x in person.features))
@@ -168,9 +160,7 @@ class TryOnPipeline(nn.Module):
     def untrained(
         cls, family: str, *, align_corners: bool = True, device: str | torch.device = 'cpu'
     ) -> 'TryOnPipeline':
-        """A pipeline with weights as initialised: right shapes, meaningless pictures. Unknown family:
-        ValueError.
-        """
+        """A pipeline as initialised: right shapes, meaningless pictures. ValueError for unknown families."""
         parts = FAMILIES[choose('family', family, FAMILIES)]
         warp = create_warp(parts.warp, 'student', align_corners=align_corners)
         generator = create_generator(parts.generator, 'student')
@@ -188,11 +178,11 @@ class TryOnPipeline(nn.Module):
     ) -> 'TryOnPipeline':
         """Load a student from its two files, published or own.
 
-        `family` is recognised from the files where it is not given; a pair of networks that is no published
-        family is asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what
-        the file says, and True where it says nothing, as published weights want. `size` is what the warp
-        network's file says, else 256 x 192. Raises `utils.errors.CheckpointError` or `MissingFileError` with
-        one line.
+        `family` is recognised from the files where it is not given; a pair that is no published family is
+        asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file
+        says, and True where it says nothing, as published weights want. `size` is what the warp network's
+        file says, else 256 x 192. Raises `CheckpointError` or `MissingFileError` of `utils.errors` with one
+        line.
         """
         warp_network, warp_info = load_network(
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
@@ -220,8 +210,7 @@ class TryOnPipeline(nn.Module):
     def forward(
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
     ) -> TryOn:
-        """Dress `person` [N, 3, H, W] in `cloth` [N, 3, H, W], both in [-1, 1], with mask `edge` [N, 1, H, W]
-        in [0, 1].
+        """Dress `person` in `cloth`, both [N, 3, H, W] in [-1, 1], with mask `edge` [N, 1, H, W] in [0, 1].
 
         What `encode_person` returned can stand in the person's place, and what `encode_garment` returned in
         that of cloth and edge; then one of the two, person or garment, may be a single one for N of the
@@ -245,9 +234,7 @@ class TryOnPipeline(nn.Module):
 
     @torch.no_grad()
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
-        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W]
-        in [0, 1].
-        """
+        """Compute once the part of `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1]."""
         check_garment(cloth, edge)
         self.warp.check_size('cloth', cloth)
         cloth, edge = clean_garment(self._place(cloth), self._place(edge))

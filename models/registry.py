@@ -117,8 +117,7 @@ def create_warp(name: str, role: str, *, align_corners: bool = True) -> WarpNetw
 
 
 def create_generator(name: str, role: str) -> nn.Module:
-    """Make a generator, newly initialised, in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4
-    or 5, H, W].
+    """Make a new generator in training mode: [N, 8 (teacher) or 7 (student), H, W] -> [N, 4 or 5, H, W].
 
     Rendered picture 3, composite mask 1 and, of the small model, keep mask 1, as `compose` takes them.
     Raises ValueError for an unknown name or role, listing the known ones.

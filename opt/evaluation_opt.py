@@ -104,9 +104,7 @@ def _check_files(options: argparse.Namespace) -> None:
 
 
 def _family_of(options: argparse.Namespace) -> str | None:
-    """The family asked for: of `--warp` and `--gen` where they are given, each in place of that of
-    `--family`.
-    """
+    """The family asked for; `--warp` and `--gen` replace the parts of `--family`."""
     if not (options.warp or options.gen):
         return options.family
     family = None if options.family is None else FAMILIES[options.family]

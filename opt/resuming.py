@@ -38,8 +38,7 @@ def add_resume(parser) -> None:
 
 
 class Source(NamedTuple):
-    """Source of a continued training: a run of ours in its folder, or checkpoints of the published code in a
-    new one.
+    """Source of a continued training: a run of ours in its folder, or published checkpoints in a new one.
 
     `place` is the folder of a run that ended before it saved anything, to start anew in.
     """
@@ -50,8 +49,7 @@ class Source(NamedTuple):
 
 
 def find_source(arguments: list[str], stage: str) -> Source:
-    """Find the source that `--resume` names, before the other options are read: they take the run's settings
-    as defaults.
+    """Find the source that `--resume` names; the other options take the run's settings as defaults.
 
     Raises `UserError` in one line for a run or file that cannot be continued.
     """
@@ -91,9 +89,7 @@ def runs_of(project: str | Path, name: str) -> list[Path]:
 
 
 def newest_run(project: str | Path, name: str) -> Path:
-    """Return the folder `project/name`, `project/name-1`, ... with the highest number; raises
-    `MissingFileError` without any.
-    """
+    """Return the newest of `project/name`, `project/name-1`, ...; raises `MissingFileError` for none."""
     runs = runs_of(project, name)
     if not runs:
         raise MissingFileError(
@@ -103,9 +99,7 @@ def newest_run(project: str | Path, name: str) -> Path:
 
 
 def _source_of_run(run: Path, stage: str) -> Source:
-    """A run folder, which must have a state; else the published checkpoints in it. Raises `UserError` with
-    the way to go on.
-    """
+    """A run with a state, else the published checkpoints in it. Raises `UserError` with the way to go on."""
     if has_state(run):
         return Source(run)
     if begun := published_files(run, STAGES[stage].lr_scale):
@@ -126,9 +120,7 @@ def _source_of_run(run: Path, stage: str) -> Source:
 
 
 def _source_of_path(path: Path, stage: str) -> Source:
-    """Find the source of a path: a run, its weights folder, its last checkpoint, or a published
-    checkpoint.
-    """
+    """Find a path's source: a run, its weights folder, its last checkpoint, or a published checkpoint."""
     if path.is_dir():
         return _source_of_run(path.parent if path.name == 'weights' else path, stage)
     if not path.exists():
@@ -151,9 +143,7 @@ def _source_of_path(path: Path, stage: str) -> Source:
 
 
 def _with_siblings(path: Path, stage: str) -> dict[str, Path]:
-    """A published checkpoint and those of the stage's other networks, whose files differ in the network's
-    name alone.
-    """
+    """A published checkpoint and those of the stage's other networks, which differ in its name alone."""
     names = list(STAGES[stage].lr_scale)
     own = next((name for name in names if name in path.name), names[0])
     files = {name: path.with_name(path.name.replace(own, name)) for name in names}

@@ -1,6 +1,4 @@
-"""The command line of the training scripts, made from the fields of `engine.settings.TrainSettings`; the run
-folder.
-"""
+"""The command line of the training scripts, made from the fields of `TrainSettings`; the run folder."""
 
 import argparse
 import dataclasses
@@ -22,9 +20,7 @@ from utils.paths import increment_path
 
 
 def create_parser(stage: str) -> OptionParser:
-    """The parser of `train_<stage>.py`: an option for each field that has a help text, in the fields'
-    groups.
-    """
+    """The parser of `train_<stage>.py`: an option for each field with a help text, in its group."""
     parser = OptionParser(
         f'Training, stage {stage}; torchrun --nproc_per_node=N trains on N GPUs, each with its own batches.'
     )
@@ -118,8 +114,7 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
 
 
 def open_run(settings: TrainSettings, process: Process, notes: Iterable[str] = ()) -> Path:
-    """Make the run folder, or take that of the run to be continued, with log.txt and the options; returns it
-    in all processes.
+    """Make the run folder, or take the continued run's, with log.txt and options; same in all processes.
 
     `notes` are logged together with the `remarks` on the options.
     """

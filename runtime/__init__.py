@@ -1,6 +1,4 @@
-"""Fast inference: the pipeline of `models` folded, split into parts, and run in the fastest mode of the
-machine.
-"""
+"""Fast inference: a pipeline folded, split into parts, and run in the fastest mode of the machine."""
 
 from runtime.backends import MODES, create, find_problem
 from runtime.export.runtimes import create_runtime

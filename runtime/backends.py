@@ -1,8 +1,7 @@
 """The modes in which the parts of a pipeline run: PyTorch's operations, own kernels, OpenVINO, CUDA graphs.
 
-A backend turns parts into calls by name: tensors in, tensors out, in the order of `runtime.parts.input_names`
-and `output_names`. Shape-dependent parts are made at the first call of a shape. Optional packages are
-imported on use.
+A backend turns parts into calls by name: tensors in and out, in the order of `runtime.parts.input_names` and
+`output_names`. Shape-dependent parts are made at a shape's first call; optional packages imported on use.
 """
 
 import importlib.util
@@ -20,9 +19,7 @@ from utils.errors import UserError
 
 
 def _prepare(parts: Parts, device: torch.device, dtype: torch.dtype) -> Parts:
-    """Move parts to device and dtype: channels last on a GPU (tensor cores), rearranged for less arithmetic
-    on a CPU.
-    """
+    """Move parts to device and dtype: channels last on a GPU, with less arithmetic on a CPU."""
     if device.type != 'cpu':
         return parts.to(device, dtype).to(memory_format=torch.channels_last)
     return save_arithmetic(parts).to(dtype)
@@ -35,9 +32,7 @@ def fused(
     *,
     accelerate: Callable[[Parts], Parts] = cpu.accelerate,
 ) -> dict[str, Call]:
-    """Folded networks, operation by operation; on a CPU in float32 with the fast operations that `accelerate`
-    puts into them.
-    """
+    """Folded networks, operation by operation; on a CPU in float32 with the operations of `accelerate`."""
     parts = _prepare(parts, device, dtype)
     if device.type == 'cpu' and dtype is torch.float32:
         parts = accelerate(parts)
@@ -119,9 +114,7 @@ def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.flo
 
 
 def create(mode: str, parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
-    """Make the calls of `mode` from `parts`, which are modified. Raises `UserError` for a mode that is
-    unknown or cannot run.
-    """
+    """Make the calls of `mode` from `parts`, which are modified. Raises `UserError` for an unusable mode."""
     if mode not in MODES:
         raise UserError(f'there is no mode {mode!r}; choose from auto, {", ".join(MODES)}')
     if problem := find_problem(mode, device, dtype):

@@ -1,5 +1,4 @@
-"""Faster operations for float32 on a CPU, put into folded networks, which have their channels last
-throughout.
+"""Faster operations for float32 on a CPU, put into folded networks with channels last throughout.
 
 - oneDNN convolves and applies the activation in one pass.
 - Sampling a map at a flow is a weighted sum of four rows of a table, which is what an embedding bag does.
@@ -40,9 +39,7 @@ def channels_last(x: Tensor) -> Tensor:
 
 
 def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
-    """`models.ops.flow.sample` with border padding for a map [N, C, H, W] with its channels last: [N, C, h,
-    w], channels last.
-    """
+    """`models.ops.flow.sample` with border padding for a map [N, C, H, W] with its channels last."""
     count, channels, height, width = picture.shape
     x, y = flow[:, 0], flow[:, 1]
     if align_corners:

@@ -1,5 +1,4 @@
-"""CUDA graphs: a network's hundreds of kernel launches recorded once and sent to the GPU as one, for each
-shape of input.
+"""CUDA graphs: a network's hundreds of kernel launches recorded once for each input shape, sent as one.
 
 A graph reads and writes fixed memory, so that inputs are copied into it and results out of it. The copies
 stand in the caller's stream, and an event keeps two callers in different streams or threads from using the
@@ -63,9 +62,7 @@ class _Recorded(NamedTuple):
 
 
 class GraphedCall:
-    """`call(*inputs)` through one graph for each combination of shapes and dtypes; the results are the
-    caller's own.
-    """
+    """`call(*inputs)` through one graph for each shapes and dtypes; results are the caller's own."""
 
     def __init__(self, call: Callable[..., tuple[Tensor, ...]], engine: CudaEngine):
         self.call = call

@@ -50,9 +50,7 @@ def fold_batch_norms(layers: nn.Sequential) -> None:
 def merge_neighbours(
     layers: nn.Sequential, merge: Callable[[nn.Module, nn.Module], nn.Module | None]
 ) -> None:
-    """Put `merge(first, second)` in place of two neighbours, in place, wherever it makes one module of them,
-    not None.
-    """
+    """Replace two neighbours by `merge(first, second)`, in place, wherever that is not None."""
     kept: list[nn.Module] = []
     for layer in layers:
         merged = merge(kept[-1], layer) if kept else None
@@ -74,9 +72,7 @@ def fold_spectral_norms(block: nn.Module) -> None:
 
 
 def replace(network: Network, kind: type[Old], make: Callable[[Old], nn.Module]) -> Network:
-    """Put `make(module)` in place of every `kind` in `network`, and return it; a module under several names
-    is made once.
-    """
+    """Replace every `kind` in `network` by `make(module)`, shared modules once; return the network."""
     made: dict[nn.Module, nn.Module] = {}  # old -> new
     for parent in list(network.modules()):
         for name, child in list(parent._modules.items()):  # named_children would pass over a second name

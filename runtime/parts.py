@@ -58,9 +58,7 @@ class PersonEncoder(nn.Module):
 
 
 class GarmentEncoder(nn.Module):
-    """cloth [N, 3, H, W] and edge [N, 1, H, W] -> cloth times edge, binary edge, and the maps of the
-    garment.
-    """
+    """cloth [N, 3, H, W], edge [N, 1, H, W] -> cloth times edge, binary edge, the garment's maps."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
@@ -92,9 +90,7 @@ class Dresser(nn.Module):
 
 
 class TryOnPart(nn.Module):
-    """person [N, 3, H, W] and the code of a garment -> the tensors of `TryOn`: the work per frame of a
-    video.
-    """
+    """person [N, 3, H, W] and a garment's code -> the tensors of `TryOn`: the work per video frame."""
 
     def __init__(self, person: nn.Module, dress: nn.Module):
         super().__init__()
@@ -106,9 +102,7 @@ class TryOnPart(nn.Module):
 
 
 class Parts(nn.Module):
-    """The parts of a pipeline by name: 'person', 'garment', 'dress', and 'try_on', which is the first and the
-    third in one.
-    """
+    """A pipeline's parts by name: 'person', 'garment', 'dress', and 'try_on', the first and third in one."""
 
     def __init__(self, person: nn.Module, garment: nn.Module, dress: nn.Module, *, levels: int = LEVELS):
         super().__init__()
@@ -128,8 +122,7 @@ class Parts(nn.Module):
 
 
 class WrappedFlow(FlowNetwork):
-    """Base of flow networks with replaced operations; `network` holds the weights and estimates the coarse
-    offset.
+    """Base of flow networks with replaced operations; `network` has the weights and the coarse offset.
 
     A subclass's `compare` takes the place of `models.warp_modules.afwm.compare`, the cost volume.
     """
@@ -156,9 +149,7 @@ class WrappedFlow(FlowNetwork):
 
 
 def split(pipeline: TryOnPipeline) -> Parts:
-    """Copy a pipeline into its parts, folded for inference (see `runtime.fold`); the pipeline stays as it
-    is.
-    """
+    """Copy a pipeline into its parts, folded (see `runtime.fold`); the pipeline stays as it is."""
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)
     return Parts(
         PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator), levels=warp.levels
@@ -166,7 +157,5 @@ def split(pipeline: TryOnPipeline) -> Parts:
 
 
 def save_arithmetic(parts: Parts) -> Parts:
-    """Replace mobile pyramids by ones with a third of the arithmetic, in place, and return `parts`. Faster on
-    CPUs.
-    """
+    """Give mobile pyramids a third of the arithmetic, in place; return `parts`. Faster on CPUs."""
     return replace(parts, MobileFPN, SmoothedPyramid)

@@ -1,6 +1,4 @@
-"""The optimised pipeline: the calls of `TryOnPipeline` over the parts of a mode, and the choice of a mode by
-timing.
-"""
+"""The optimised pipeline: `TryOnPipeline`'s calls over the parts of a mode, chosen by timing."""
 
 import functools
 import logging
@@ -38,8 +36,7 @@ class About(NamedTuple):
 
 
 class OptimizedPipeline:
-    """Person, cloth and edge in, the try-on out, as `TryOnPipeline`: `encode_garment`, `encode_person` and
-    codes work alike.
+    """Person, cloth and edge in, try-on out, with `encode_garment` and codes as in `TryOnPipeline`.
 
     Codes fit the pipeline that made them only. Results and codes are not changed by later calls. Flows are
     float32, all else has the pipeline's dtype.
@@ -82,9 +79,7 @@ class OptimizedPipeline:
         return PersonCode(person, tuple(self._calls['person'](person)))
 
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
-        """Compute once what any person needs of `cloth` [N, 3, H, W] in [-1, 1] with mask `edge` [N, 1, H, W]
-        in [0, 1].
-        """
+        """Compute once the part of `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1]."""
         check_garment(cloth, edge)
         self._check_size('cloth', cloth)
         cloth, edge, *features = self._calls['garment'](self._bring(cloth), self._bring(edge))

@@ -1,5 +1,4 @@
-"""The mobile pyramid of DM-VTON with a third of its arithmetic: the smoothing convolution is applied to small
-maps.
+"""DM-VTON's mobile pyramid with a third of its arithmetic: the smoothing convolution sees small maps.
 
 At each level of `MobileFPN` a 3x3 convolution S smooths the chain, which is the coarser chain upsampled plus
 a 1x1 lateral convolution of few channels. All of it is linear, so S can be split and applied before the
@@ -27,9 +26,7 @@ BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine 
 
 
 def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The matrix [size * 2^doublings, 3 * size] that upsamples three rows of values, shifts them by -1, 0 and
-    1, and sums.
-    """
+    """Matrix [size * 2^doublings, 3 * size]: upsamples three rows, shifts them by -1, 0 and 1, and sums."""
     # Tensors made while a compiler or an exporter traces hold no numbers and must not be cached.
     make = _shifted_upsampling if torch.compiler.is_compiling() else _kept_shifted_upsampling
     return make(size, doublings, dtype, device)
@@ -62,18 +59,14 @@ class Taps(nn.Module):
         self.register_buffer('weight', taps.contiguous())
 
     def products(self, chain: Tensor) -> Tensor:
-        """The nine taps of S applied to the chain [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and a column
-        of blocks a tap.
-        """
+        """The taps of S on [N, 256, h, w]: [N, 256, 3 * h, 3 * w], a row and column of blocks a tap."""
         count, _, height, width = chain.shape
         products = self.weight @ chain.flatten(2)  # [N, 256 * 3 * 3, h * w]
         blocks = products.view(count, PYRAMID_CHANNELS, 3, 3, height, width).transpose(3, 4)
         return blocks.reshape(count, PYRAMID_CHANNELS, 3 * height, 3 * width)
 
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and sum, on top of `lateral` where there is
-        one.
-        """
+        """Upsample the products, shift them to their taps' places and sum, plus `lateral` if given."""
         count, channels, rows, columns = products.shape
         down, across = (
             shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns)
@@ -138,9 +131,7 @@ class SmoothedPyramid(nn.Module):
         )
 
     def merge(self, laterals: list[nn.Conv2d]) -> nn.Conv2d:
-        """S after the sum of some lateral convolutions, as one 3x3 convolution of all their inputs and a
-        channel of ones.
-        """
+        """S after a sum of lateral convolutions: a 3x3 convolution of their inputs and a plane of ones."""
         kernel = self.smooth.weight.double()
         weights = [
             torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals

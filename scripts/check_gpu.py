@@ -1,5 +1,4 @@
-"""Check on a machine with a GPU what needs one: CUDA kernels, pipelines in 16 bits and as graphs, a step of
-each training stage.
+"""Check what needs a GPU: CUDA kernels, pipelines in 16 bits and as graphs, a step of each stage.
 
 Prints how fast the kernels are, against the PyTorch twin and against a large copy in the same run.
 
@@ -49,9 +48,7 @@ def make_inputs(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[torch.Tenso
 
 
 def check_twins(dtype: torch.dtype) -> bool:
-    """Compare both twins with the definition in float64, volume and both gradients, and print the largest
-    relative errors.
-    """
+    """Compare both twins with the definition in float64, volume and gradients; print relative errors."""
     right = True
     for shape in SHAPES:
         inputs = make_inputs(shape, dtype)
@@ -112,9 +109,7 @@ def print_speed(dtype: torch.dtype, shape: tuple[int, ...], attainable: float) -
 
 
 def check_pipelines() -> bool:
-    """Run the four student pipelines, as initialised, in float16 and bfloat16 against float32, and print how
-    near they come.
-    """
+    """Run the four untrained student pipelines in float16 and bfloat16 against float32; print the PSNR."""
     right = True
     size = (256, 192)
     person, cloth = (torch.rand(2, 3, *size, device='cuda') * 2 - 1 for _ in range(2))
@@ -137,9 +132,7 @@ def check_pipelines() -> bool:
 
 
 def check_optimised() -> bool:
-    """Compare optimised pipelines with the plain ones, in float32 to rounding, in float16 in dB; call graphs
-    from two streams.
-    """
+    """Compare optimised pipelines with plain ones, in float32 to rounding, in float16 in dB; call graphs."""
     right = True
     tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     pictures = made_up_pictures(1, (256, 192), torch.device('cuda'))
@@ -168,9 +161,7 @@ def check_optimised() -> bool:
 
 
 def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...]) -> bool:
-    """Repeat calls from two streams and from the host, with codes and another batch size: each must give its
-    own result.
-    """
+    """Repeat calls from two streams and the host, with codes and other batches: each gets its own result."""
     person, cloth, edge = pictures
     persons = [person, person.flip(3), -person, person.flip(2)]
     code = pipeline.encode_garment(cloth, edge)
@@ -206,8 +197,7 @@ def print_runtimes() -> None:
 def check_stages() -> bool:
     """Train one step of each stage in float32 and bfloat16: losses and gradients must be finite.
 
-    The losses are printed, not compared: with an untrained teacher, gates of the distillation flip by
-    rounding alone.
+    Losses are printed, not compared: with an untrained teacher, distillation gates flip by rounding alone.
     """
     right, batch = True, made_up_batch(2, (256, 192), torch.device('cuda'))
     for name in STAGES:

@@ -1,12 +1,11 @@
 """Lets a teacher dress every person of a training set in another garment, as truths for `train_pf_truth.py`.
 
-    python -m scripts.dress_training_set --dataroot VITON_traindata \\
-        --pb_warp_checkpoint runs/train/Teacher_truth/weights/pb_warp_ema_last.pt \\
+    python -m scripts.dress_training_set --dataroot VITON_traindata \
+        --pb_warp_checkpoint runs/train/Teacher_truth/weights/pb_warp_ema_last.pt \
         --pb_gen_checkpoint runs/train/Teacher_truth/weights/pb_gen_ema_last.pt
 
-Writes `train_truths.txt` and `train_gt` into the data root, in the layout that `synthetic.dataset` describes,
-with `made.json` beside them: the made pictures are what a student starts from, the photographs what it must
-arrive at.
+Writes `train_truths.txt` and `train_gt` into the data root, in the layout of `synthetic.dataset`, with
+`made.json` beside them: students start from the made pictures and must arrive at the photographs.
 """
 
 import argparse
@@ -36,9 +35,7 @@ SAME = 8 / 127.5  # largest difference of a channel, in [-1, 1], that counts as 
 
 
 def dress(warp: nn.Module, generator: nn.Module, batch: dict) -> tuple[TryOn, Tensor, WarpOutput]:
-    """The people of a batch in the other garment, where that is not different from the photograph, and the
-    own garment warped.
-    """
+    """The batch's people in the other garment, where it differs from the photograph; own garment warped."""
     inputs = derive_masks(batch)
     kept = inputs.person * derive_keepable(batch['label'], inputs.hand)
     fake = warp(inputs.condition, inputs.unpaired_cloth, inputs.unpaired_edge)

@@ -1,6 +1,4 @@
-"""The parser of all command lines and the types of its options: errors in one line, no abbreviated
-options.
-"""
+"""The parser of all command lines and its option types: errors in one line, no abbreviations."""
 
 import argparse
 import math

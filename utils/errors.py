@@ -40,18 +40,14 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 def first_line(error: BaseException) -> str:
-    """First line of an exception's message; the system's own words for an OSError, the class where the
-    message is empty.
-    """
+    """First line of an error's message; the system's words for an OSError, the class without message."""
     text = getattr(error, 'strerror', None) or str(error).strip() or type(error).__name__
     return text.splitlines()[0]
 
 
 @contextlib.contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
-    """While the block runs, SIGTERM raises SystemExit, so that half-written files are removed. A handler set
-    by others stays.
-    """
+    """In the block, SIGTERM raises SystemExit to remove half-written files. Handlers of others stay."""
     handled = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
@@ -66,12 +62,10 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 
 def exit_cleanly(main: Callable) -> Callable:
-    """Decorate a command's main function: a `UserError` becomes `error: ...` on stderr and its exit status,
-    no traceback.
+    """Decorate a main function: a `UserError` becomes `error: ...` on stderr and its exit status.
 
     A refusal of the file system (full, read-only, no permission) exits with 1. Any other exception is a bug
-    and keeps its traceback. Ctrl-C exits with 130 and SIGTERM with 143, as shells expect, and both let open
-    work be cleaned up.
+    and keeps its traceback. Ctrl-C exits with 130 and SIGTERM with 143, as shells expect, after clean-up.
     """
 
     @functools.wraps(main)

@@ -15,9 +15,7 @@ class _LogFile(logging.FileHandler):
 
 
 def create_logger(folder: Path | None = None) -> logging.Logger:
-    """Return the project's logger, writing plain lines to the screen and, with a `folder`, to its `log.txt`
-    with the time.
-    """
+    """Return the project's logger: plain lines to the screen, timed ones to `log.txt` in `folder`."""
     logger = logging.getLogger(NAME)
     logger.setLevel(logging.INFO)
     logger.propagate = False

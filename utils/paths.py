@@ -11,16 +11,12 @@ from utils.errors import MissingFileError, UserError
 
 
 def expand(path: str | Path) -> Path:
-    """Return `path` with a leading ~ replaced by the home folder; a user who does not exist is left as it
-    is.
-    """
+    """Return `path` with a leading ~ replaced by the home folder; unknown users stay as written."""
     return Path(os.path.expanduser(path))
 
 
 def kind_of(path: str | Path) -> str:
-    """Return 'file', 'folder' or 'pipe or device' without opening `path`: opening a pipe waits for a writer.
-    Raises OSError.
-    """
+    """Return 'file', 'folder' or 'pipe or device' without opening `path`, which may wait. Raises OSError."""
     mode = os.stat(path).st_mode
     return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
 
@@ -56,8 +52,7 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
 
 
 def increment_path(project: str | Path, name: str) -> Path:
-    """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, and so
-    on.
+    """Create and return the first free folder of `project/name`, `project/name-1`, `project/name-2`, ...
 
     Safe against other processes that start at the same moment: each gets a folder of its own. Raises
     `UserError` for an empty name or '..', and if no folder can be created.

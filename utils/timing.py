@@ -21,8 +21,7 @@ def time_calls(
     seconds: float | None = None,
     title: str | None = None,
 ) -> list[list[float]]:
-    """Call each of `calls` once a turn, waiting for `device` before and after; return each call's times in
-    seconds.
+    """Call each of `calls` once a turn, waiting for `device`; return each call's times in seconds.
 
     `warm_up` turns are not timed, then `repeats` turns are, or fewer where the timed calls reach `seconds`,
     but not fewer than `LEAST_TURNS`. A `title` shows a progress bar where somebody looks at a terminal.

@@ -15,9 +15,7 @@ JPEG_QUALITY = 95
 
 
 def to_picture(tensor: Tensor) -> Image.Image:
-    """[3 or 1, H, W] in [-1, 1] -> an RGB picture of 8 bits, rounded to the nearest level; values outside are
-    clipped.
-    """
+    """[3 or 1, H, W] in [-1, 1] -> an RGB picture of 8 bits, rounded; values outside are clipped."""
     if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
         raise ValueError(f'a picture tensor is [3, H, W] or [1, H, W], got {list(tensor.shape)}')
     levels = ((tensor.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()

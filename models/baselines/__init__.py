@@ -18,9 +18,7 @@ from utils.errors import UserError
 
 
 class Baseline(NamedTuple):
-    """A published method: its network, what must be known of a person beside the picture, and the files of
-    its weights.
-    """
+    """A published method: its network, its inputs beside the picture, and the files of its weights."""
 
     name: str
     title: str

@@ -33,9 +33,7 @@ def conv_norm_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
 
 
 class Trunk(nn.Module):
-    """U-Net of five scales: [N, C, H, W] -> [N, out, H, W], H and W multiples of 16. Published weights fix
-    the names.
-    """
+    """U-Net of five scales: [N, C, H, W] -> [N, out, H, W], sides multiples of 16. Published names."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -94,9 +92,7 @@ class PointRegression(nn.Module):
 
 
 class ThinPlateGrid(WideConstants):
-    """Control points [N, 25, 2] -> flow [N, 2, H, W], float32 or wider. The buffers are part of published
-    weights.
-    """
+    """Control points [N, 25, 2] -> flow [N, 2, H, W], float32 or wider. Published buffers."""
 
     def __init__(self, size: tuple[int, int], controls: Tensor):
         super().__init__()
@@ -115,9 +111,7 @@ class ThinPlateGrid(WideConstants):
 
 
 class SpatialTransformer(nn.Module):
-    """Garment mask, target region and garment, [N, 5, 256, 192] -> flow [N, 2, 256, 192]. Published weights
-    fix the names.
-    """
+    """Garment mask, target region and garment, [N, 5, 256, 192] -> flow [N, 2, 256, 192]. Published names."""
 
     def __init__(self):
         super().__init__()
@@ -146,9 +140,7 @@ class GarmentWarp(Trunk):
         self.align_corners = False
 
     def warp(self, x: Tensor, flow: Tensor) -> Tensor:
-        """Sample `x` [N, C, H, W] at `flow`, times a sampled plane of ones: a pixel partly outside is
-        attenuated twice.
-        """
+        """Sample `x` [N, C, H, W] at `flow`, times a sampled plane of ones, which darkens the rim twice."""
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         sampled = sample(x, flow, align_corners=self.align_corners, padding_mode='zeros')
         return sampled[:, :-1] * sampled[:, -1:]
@@ -168,9 +160,7 @@ def first_largest(scores: Tensor) -> Tensor:
 
 
 def dilate(mask: Tensor, distance: int) -> Tensor:
-    """1 where a 1 of `mask` [N, 1, H, W] is at most `distance` pixels away, steps along rows and columns
-    counted.
-    """
+    """1 within `distance` pixels, along rows and columns, of a 1 of `mask` [N, 1, H, W]."""
     for _ in range(distance):
         across, down = F.max_pool2d(mask, (1, 3), 1, (0, 1)), F.max_pool2d(mask, (3, 1), 1, (1, 0))
         mask = torch.maximum(across, down)
@@ -202,8 +192,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 class ACGPN(BaselineNetwork):
     """The four networks and what the method does between them. Published files fix the names G1, G2, U and G.
 
-    `align_corners` says how the warp samples: off as PyTorch has it since 1.3, and as the DM-VTON benchmark
-    ran it.
+    `align_corners` of the sampling: off as PyTorch's default since 1.3, and as in the DM-VTON benchmark.
     """
 
     inputs = {'person': 3, 'cloth': 3, 'edge': 1, 'parsing': 1, 'pose': POSE_CHANNELS, 'noise': 3}
@@ -231,8 +220,7 @@ class ACGPN(BaselineNetwork):
     def forward(
         self, *, person: Tensor, cloth: Tensor, edge: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor
     ) -> BaselineTryOn:
-        """Dress `person` [N, 3, 256, 192] in `cloth`, both in [-1, 1], with mask `edge` [N, 1, ...] in [0,
-        1].
+        """Dress `person` [N, 3, 256, 192] in `cloth`, both in [-1, 1]; mask `edge` [N, 1, ...] in [0, 1].
 
         `parsing` [N, 1, ...] holds ids 0..13, `pose` [N, 18, ...] is 1 in a square at each key point and -1
         elsewhere, `noise` [N, 3, ...] is of zeros and ones. Raises `UserError` where something does not fit.
@@ -256,9 +244,7 @@ class ACGPN(BaselineNetwork):
         return BaselineTryOn(torch.tanh(self.G(content)), warped.cloth, warped.flow)
 
     def predict_layout(self, garment: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
-        """The layout after the try-on: ids [N, 1, H, W], from the parsing with arms, dress and upper clothes
-        made one.
-        """
+        """Layout after the try-on: ids [N, 1, H, W]; arms, dress and upper clothes were one."""
         merged = (parsing == DRESS) | (parsing == LEFT_ARM) | (parsing == RIGHT_ARM)
         fused = torch.where(merged, UPPER_CLOTHES, parsing)
         logits = self.G1(torch.cat([garment, one_hot(fused, garment.dtype), pose, noise], dim=1))
@@ -281,9 +267,7 @@ class ACGPN(BaselineNetwork):
     def preserve(
         self, person: Tensor, parsing: Tensor, layout: Tensor, region: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The kept part of the person [N, 3, H, W], 0 elsewhere, and the layout with the garment's place left
-        empty.
-        """
+        """The kept part of the person [N, 3, H, W], 0 elsewhere, and the layout without the garment."""
         clothes = parsing == UPPER_CLOTHES
         arms = {arm: parsing == arm for arm in (LEFT_ARM, RIGHT_ARM)}
         kept = person * (parsing > 0) * ~clothes * (1 - region)

@@ -40,9 +40,7 @@ class BaselineNetwork(nn.Module):
     align_corners: bool = False  # how a flow of the results is to be sampled
 
     def check_inputs(self, **tensors: Tensor) -> None:
-        """Raise `UserError` unless the tensors are those of `inputs`, of one batch and of a size that the
-        network takes.
-        """
+        """Raise `UserError` unless the tensors are those of `inputs`, of one batch and a suitable size."""
         if tensors.keys() != self.inputs.keys():
             raise UserError(f'inputs {", ".join(tensors) or "none"}: expected {", ".join(self.inputs)}')
         first = next(iter(self.inputs))

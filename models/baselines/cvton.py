@@ -80,20 +80,16 @@ class OffsetRegression(nn.Module):
 
 @functools.cache
 def spline_constants() -> tuple[Tensor, Tensor]:
-    """Control points [9, 2] (x, y), y fastest, and the matrix [H * W, 9] that makes a grid of target points,
-    in float64.
-    """
+    """Control points [9, 2] (x, y), y fastest, and the matrix [H * W, 9] to the grid, in float64."""
     controls = control_grid(torch.tensor(CONTROL_STEPS, dtype=torch.float64)).flip(1)
     inverse = spline_inverse(controls, scale=1.0)[:, : len(controls)]
     return controls, spline_rows(FIXED_SIZE, controls, scale=1.0) @ inverse
 
 
 class ThinPlateGrid(nn.Module):
-    """Theta [N, 18], the control points' moves, x of all and then y -> flow [N, 2, 256, 192], float32 or
-    wider.
+    """Moves of control points [N, 18], all x and then all y -> flow [N, 2, 256, 192], float32 or wider.
 
-    The constants are no part of published weights. They are rounded anew from float64 whenever the network is
-    cast or moved.
+    The constants are not in published weights; they are rounded anew from float64 at each cast or move.
     """
 
     def __init__(self):
@@ -115,9 +111,7 @@ class ThinPlateGrid(nn.Module):
 
 
 class BodyPartMatcher(nn.Module):
-    """Body parts [N, 26, 256, 192] and garment [N, 3, 256, 192] -> flow [N, 2, 256, 192]. Published weights
-    fix the names.
-    """
+    """Body parts [N, 26, 256, 192], garment [N, 3, 256, 192] -> flow [N, 2, 256, 192]. Published names."""
 
     def __init__(self):
         super().__init__()
@@ -151,8 +145,7 @@ class SpatialNorm(nn.Module):
 
 
 class ContextBlock(nn.Module):
-    """(SPADE, LeakyReLU 0.2, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own
-    where channels change.
+    """(SPADE, LeakyReLU 0.2, spectral-norm 3x3 conv) twice, plus the input, by a conv if channels change.
 
     Published weights fix the attribute names.
     """
@@ -175,9 +168,7 @@ class ContextBlock(nn.Module):
 
 
 class ContextGenerator(nn.Module):
-    """Body parts [N, 26, H, W] and pictures [N, 9, H, W] -> [N, 3, H, W] in (-1, 1). Published weights fix
-    the names.
-    """
+    """Body parts [N, 26, H, W] and pictures [N, 9, H, W] -> [N, 3, H, W] in (-1, 1). Published names."""
 
     def __init__(self):
         super().__init__()
@@ -215,8 +206,7 @@ class CVTON(BaselineNetwork):
 
     @torch.no_grad()
     def forward(self, *, agnostic: Tensor, cloth: Tensor, parts: Tensor) -> BaselineTryOn:
-        """Dress the person of `agnostic` [N, 3, 256, 192] (old garment, arms and neck blacked out) in
-        `cloth`, both in [-1, 1].
+        """Dress the person of `agnostic` [N, 3, 256, 192] (garment, arms and neck blacked out) in `cloth`.
 
         The cloth is the plain product photograph; `parts` [N, 26, 256, 192] has one plane a DensePose part
         and an empty one. Raises `UserError` where something does not fit.

@@ -1,6 +1,4 @@
-"""A compared method as scripts use it: prepared inputs in, the try-on out, on the network's own device and in
-its precision.
-"""
+"""A compared method as scripts use it: prepared inputs in, try-on out, on its network's device and dtype."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,9 +38,7 @@ class BaselinePipeline(nn.Module):
         align_corners: bool | None = None,
         device: str | torch.device = 'cpu',
     ) -> 'BaselinePipeline':
-        """Load a method, a key of `models.baselines.BASELINES`, from its published files; raises as
-        `load_baseline`.
-        """
+        """Load a method, a key of `BASELINES`, from its published files; raises as `load_baseline`."""
         network, infos = load_baseline(family, files, align_corners=align_corners, device=device)
         is_trained = not any(info.extra.get('untrained') is True for info in infos)
         notes = tuple(note for info in infos for note in info.notes)
@@ -50,9 +46,7 @@ class BaselinePipeline(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> BaselineTryOn:
-        """Dress with inputs [N, C, H, W] in the order of `network.inputs`; raises `UserError` where they do
-        not fit.
-        """
+        """Dress with inputs [N, C, H, W] in the order of `network.inputs`; `UserError` for unfit ones."""
         parameter = next(self.network.parameters())
         named = zip(self.network.inputs, inputs, strict=True)
         return self.network(**{name: x.to(parameter.device, parameter.dtype) for name, x in named})

@@ -29,9 +29,7 @@ class Flows(NamedTuple):
 
 
 class FlowLevel(NamedTuple):
-    """One level of the coarse-to-fine loop, kept for a look inside. Its feature size is (h, w); level 0 is
-    the coarsest.
-    """
+    """One level of the coarse-to-fine loop, for inspection; feature size (h, w), level 0 the coarsest."""
 
     cross: Flows  # into the garment, (2h, 2w)
     own: Flows  # into the masked person, (2h, 2w)
@@ -50,9 +48,7 @@ def warp(features: Tensor, flows: Flows) -> Tensor:
 
 
 def advance_all(flows: Flows | None, offsets: Tensor) -> Tensor:
-    """Follow each of the offsets [N, 12, h, w] (x, y of one flow after the other) and then the old flow: [N,
-    6, 2, h, w].
-    """
+    """Follow each of the offsets [N, 12, h, w] (x, y of each flow), then the old flow: [N, 6, 2, h, w]."""
     offset = offsets.unflatten(1, (FLOWS, 2)).flatten(0, 1)  # [N * 6, 2, h, w]
     old = None if flows is None else flows.flow.flatten(0, 1)
     return advance(old, offset, align_corners=ALIGN_CORNERS).unflatten(0, (-1, FLOWS))
@@ -66,9 +62,7 @@ def double(flows: Flows) -> Flows:
 
 
 class FlowEstimator(nn.Module):
-    """Two feature maps, [N, 512, h, w] -> offsets and logits [N, out, h, w]. Published weights fix the name
-    `layers`.
-    """
+    """Two feature maps, [N, 512, h, w] -> offsets and logits [N, out, h, w]. Published name: `layers`."""
 
     def __init__(self, out_channels: int, *, kernel: int = 3):
         super().__init__()
@@ -99,9 +93,7 @@ class DeformableAttentionFlow(nn.Module):
         )
 
     def find_flows(self, source: tuple[Tensor, ...], reference: tuple[Tensor, ...]) -> tuple[FlowLevel, ...]:
-        """All levels, coarse to fine, from the pyramids of the garment and of the person; the last one's
-        flows are the result.
-        """
+        """All levels, coarse to fine, from the pyramids of garment and person; the last has the result."""
         levels: list[FlowLevel] = []
         for estimators, f, c in zip(self._estimators(), source, reference, strict=True):
             last = levels[-1] if levels else None
@@ -136,9 +128,7 @@ class DeformableAttentionFlow(nn.Module):
         return FlowLevel(cross, own, cross_middle, own_middle)
 
     def render(self, garment: Tensor, agnostic: Tensor, level: FlowLevel) -> Tensor:
-        """The picture [N, 3, 2h, 2w] that a level makes, not clipped, of garment and masked person [N, 3, H,
-        W].
-        """
+        """A level's picture [N, 3, 2h, 2w], not clipped, of garment and masked person [N, 3, H, W]."""
         size = level.cross.attention.shape[2:]
         if garment.shape[2:] != size:
             garment, agnostic = (
@@ -162,11 +152,9 @@ class SDAFN(BaselineNetwork):
 
     @torch.no_grad()
     def forward(self, *, pose_picture: Tensor, agnostic: Tensor, cloth: Tensor) -> BaselineTryOn:
-        """Dress the person of `agnostic` (without the old garment) and `pose_picture` (a drawn skeleton) in
-        `cloth`.
+        """Dress the person of `agnostic` (no garment) and `pose_picture` (a skeleton) in `cloth`.
 
-        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError` for
-        what does not fit.
+        All are [N, 3, H, W] in [-1, 1]; the cloth is the plain product photograph. Raises `UserError`.
         """
         self.check_inputs(pose_picture=pose_picture, agnostic=agnostic, cloth=cloth)
         finest = self.find_flows(pose_picture, agnostic, cloth)[-1]

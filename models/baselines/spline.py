@@ -1,8 +1,6 @@
-"""Thin-plate splines with fixed control points, as ACGPN and C-VTON warp garments with them: the constant
-matrices, in float64.
+"""Thin-plate splines with fixed control points, for the warps of ACGPN and C-VTON: constants in float64.
 
-Bookstein, "Principal warps" (TPAMI 1989). Points are normalised (x, y); -1 and 1 are the centres of the
-outermost pixels.
+Bookstein, "Principal warps" (TPAMI 1989). Points are (x, y); -1 and 1 are centres of the outermost pixels.
 """
 
 from collections.abc import Callable
@@ -12,9 +10,7 @@ from torch import Tensor, nn
 
 
 def control_grid(steps: Tensor) -> Tensor:
-    """The square grid of control points with the coordinates `steps` [n] each way: [n * n, 2] as (x, y), y
-    slowest.
-    """
+    """The square grid of control points at `steps` [n] each way: [n * n, 2] as (x, y), y slowest."""
     y, x = torch.meshgrid(steps, steps, indexing='ij')
     return torch.stack([x.flatten(), y.flatten()], dim=1)
 
@@ -26,8 +22,7 @@ def radial(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def spline_inverse(controls: Tensor, *, scale: float) -> Tensor:
-    """Inverse [n + 3, n + 3] of the spline's system at control points [n, 2], its kernel being `scale` r^2 ln
-    r^2.
+    """Inverse [n + 3, n + 3] of the spline's system at points [n, 2] with the kernel `scale` r^2 ln r^2.
 
     Rows and columns are those of the n points, then 1, x, y.
     """
@@ -53,9 +48,7 @@ def spline_rows(size: tuple[int, int], controls: Tensor, *, scale: float) -> Ten
 
 
 class WideConstants(nn.Module):
-    """A module whose buffers stay float32 or wider when it is cast to 16 bits: sampling coordinates need
-    them.
-    """
+    """A module whose buffers stay float32 or wider in 16 bits: sampling coordinates need them."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True):
         def keep_wide(tensor: Tensor) -> Tensor:

@@ -25,10 +25,9 @@ def load_baseline(
 ) -> tuple[BaselineNetwork, tuple[CheckpointInfo, ...]]:
     """Make a compared method of its checkpoint files, in any order, in eval mode on `device` in float32.
 
-    `name` is a key of `models.baselines.BASELINES`. ACGPN has four files; C-VTON one (`best_EMA.pth`), or one
-    of each network; SDAFN one. `align_corners` is ACGPN's, None as published. Raises what `read_checkpoint`
-    raises, and `CheckpointError` for a file of another method, for one that comes twice and for one that is
-    missing.
+    `name` is a key of `models.baselines.BASELINES`. ACGPN has four files; C-VTON one (`best_EMA.pth`) or one
+    a network; SDAFN one. `align_corners` is ACGPN's, None as published. Raises as `read_checkpoint`, and
+    `CheckpointError` for a file of another method, one that comes twice and one that is missing.
     """
     complete = BASELINES[choose('compared method', name, BASELINES)].files
     longest = max(map(len, complete))

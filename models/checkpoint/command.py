@@ -115,8 +115,7 @@ def from_teacher(
     """A student's state dict `weights` with all that fits from the same network in a teacher's role.
 
     Roles differ in the first convolution of what sees the person. A generator's takes the channels that both
-    roles have, picture, warped cloth and warped edge; a warp network's condition has nothing in common and
-    stays as it is.
+    roles have (picture, warped cloth, warped edge); a warp network's stays as it is, for nothing is common.
     """
     result = {}
     for name, own in weights.items():
@@ -248,8 +247,6 @@ def _parser() -> OptionParser:
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; `arguments` default to those of the process. A user's mistake exits with 2 and
-    one line.
-    """
+    """Run the command line (None: of the process). A user's mistake exits with 2 and one line."""
     options = _parser().parse_args(arguments)
     options.run(options)

@@ -35,11 +35,10 @@ class Weights(NamedTuple):
 def choose_weights(
     given: Sequence[str | Path] = (), *, weights: str = PHOTOGRAPHS, folder: Path = FOLDER
 ) -> Weights:
-    """Return the files of a student: `given` two files (warp network, generator) or a folder with one such
-    pair, else `weights`.
+    """Return a student's files: `given` as two files (warp, generator) or a folder with both, else `weights`.
 
-    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` where there is no pair,
-    or more than one.
+    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` unless there is one
+    pair.
     """
     paths = [expand(path) for path in given]
     if len(paths) == 2:
@@ -63,9 +62,7 @@ def choose_weights(
 
 
 def _pair_in(folder: Path) -> tuple[Path, Path]:
-    """The warp network and the generator in a folder: `..warp..` and the same name with `gen`; no teachers
-    (`pb_..`).
-    """
+    """The warp network and generator in a folder: `..warp..` and the same name with `gen`; no `pb_..`."""
     if not folder.exists():
         raise MissingFileError(
             f'{folder}: no such folder; give the folder of a warp network and a generator, or the two files'
@@ -92,9 +89,7 @@ def _pair_in(folder: Path) -> tuple[Path, Path]:
 
 
 def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
-    """What to say of a try-on at `size` (H, W) by a pipeline whose weights know another one; None where they
-    know it.
-    """
+    """Note on a try-on at `size` (H, W) by weights of another size; None if it is theirs."""
     if tuple(size) == tuple(pipeline.size):
         return None
     asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))

@@ -19,9 +19,7 @@ from utils.paths import atomic_write, expand
 
 
 class CheckpointInfo(NamedTuple):
-    """Description of a checkpoint: part, network and role from its tensors; None for entries that the file
-    lacks.
-    """
+    """Description of a checkpoint: part, network, role from its tensors; None for entries it lacks."""
 
     part: str  # 'warp' | 'generator' | 'baseline'
     network: str  # name in the registry
@@ -88,9 +86,7 @@ def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout)
 
 
 def _fill_tied(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]:
-    """The state dict with every name of a shared tensor that it has under another one, as
-    `safetensors.load_file` leaves it.
-    """
+    """The state dict with both names of shared tensors; `safetensors.load_file` leaves one."""
     names: dict[str, list[str]] = {}
     for name, first in layout.tied.items():
         names.setdefault(first, [first]).append(name)
@@ -111,9 +107,7 @@ def _drop_unknown(state: dict[str, Tensor], layout: Layout) -> list[str]:
 
 
 def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    """The state dict on the CPU, in the network's order, shared tensors shared, floating-point ones as
-    `dtype`.
-    """
+    """The state dict on the CPU, in the network's order, shared tensors shared, floats as `dtype`."""
     result: dict[str, Tensor] = {}
     for name in layout.tensors:
         if name in layout.tied:
@@ -188,9 +182,7 @@ def read_checkpoint(
 
 
 def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
-    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role that were
-    asked for.
-    """
+    """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role asked for."""
     if info.part != part:
         raise CheckpointError(
             f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the '
@@ -215,8 +207,7 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
 def load_state(
     path: str | Path, *, part: str, network: str | None, role: str, align_corners: bool | None = None
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
-    """Return the state dict of a checkpoint, in float32, that must hold `network` (None: any) as `part` and
-    `role`.
+    """Return a checkpoint's state dict, in float32; it must hold `network` (None: any) as `part` and `role`.
 
     `align_corners` is what a warp network will be used with: its info has a note where the file says
     otherwise. Raises as `load_network`.
@@ -245,8 +236,7 @@ def load_network(
     align_corners: bool | None = None,
     device: str | torch.device = 'cpu',
 ) -> tuple[nn.Module, CheckpointInfo]:
-    """Make the network that a checkpoint holds, load it strictly, and return it in eval mode on `device` in
-    float32.
+    """Make a checkpoint's network, load it strictly, and return it in eval mode on `device` in float32.
 
     `part` is 'warp' or 'generator'; `family` or `network` (names in the registry) say what is expected,
     neither takes what the file has. `align_corners` is a warp network's: the argument, else what the file

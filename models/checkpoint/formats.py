@@ -1,5 +1,4 @@
-"""Checkpoint files of every published format: containers, wrappers and descriptions, read without running
-code.
+"""Checkpoint files of all published formats: containers, wrappers, descriptions, read without running code.
 
 A format is recognised by content, never by file name: plain state dicts (PF-AFN, FS-VTON, RMGN releases),
 dicts with `model` and the training state (DM-VTON release), torch's zip and older pickle container,
@@ -133,9 +132,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _allowed_globals() -> list:
-    """Globals that a training checkpoint may use beside tensors: NumPy scalars (`best_fid`), by NumPy 1's and
-    2's names.
-    """
+    """Globals a training checkpoint may use: NumPy scalars (`best_fid`), by NumPy 1's and 2's names."""
     make_scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     names = [(make_scalar, f'numpy.{package}.multiarray.scalar') for package in ('core', '_core')]
@@ -210,9 +207,7 @@ def unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any],
 
 
 def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Refuse what no network here computes with: tensors without numbers, sparse ones, 8-bit floats and the
-    like.
-    """
+    """Refuse tensors that no network computes with: without numbers, sparse, 8-bit floats and the like."""
     for name, x in state.items():
         if x.is_nested or x.layout != torch.strided:
             found = 'nested' if x.is_nested else name_of(x.layout)
@@ -230,9 +225,7 @@ def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what data parallel and torch.compile put before every name, and the filters that are no
-    weights.
-    """
+    """Strip the prefixes of data parallel and torch.compile, and the filters that are no weights."""
     while state:
         prefix = next(
             (prefix for prefix in WRAPPER_PREFIXES if all(name.startswith(prefix) for name in state)), None

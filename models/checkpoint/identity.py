@@ -32,8 +32,7 @@ class Layout(NamedTuple):
 
 
 class _WithoutDraws(TorchFunctionMode):
-    """Makes networks without drawing weights that a file is about to replace: a tenth of the time for the
-    large ones.
+    """Makes networks without drawing weights that a file will replace: a tenth of the time for large ones.
 
     Everything else that a constructor computes, buffers for instance, is computed.
     """
@@ -64,9 +63,7 @@ def create_blank(part: str, network: str, role: str, align_corners: bool = True)
 
 @contextlib.contextmanager
 def without_draws() -> Iterator[None]:
-    """While the block runs, networks are made without drawing weights, and the caller's random numbers are
-    not touched.
-    """
+    """Make networks without drawing weights, and leave the caller's random numbers untouched."""
     with torch.random.fork_rng(devices=[]), _WithoutDraws():
         yield
 
@@ -105,8 +102,7 @@ def families_of(part: str, network: str, role: str) -> list[str]:
 def identify(
     state_dict: Mapping[str, Tensor], *, source: str | Path = 'the state dict'
 ) -> tuple[str, str, str]:
-    """Tell part ('warp' | 'generator' | 'baseline'), network (registry name) and role of a state dict by
-    names and shapes.
+    """Tell part ('warp' | 'generator' | 'baseline'), registry name and role of a state dict by its tensors.
 
     The network is the one that shares most names, the role the one that more shapes agree with (the first
     convolution takes 45 or 3 channels, 8 or 7), so a damaged state dict is told too, to say what it lacks.
@@ -135,8 +131,7 @@ def identify(
 def match_family(warp_network: str, generator_network: str) -> str:
     """Return the family of a warp network and a generator, by their names in the registry.
 
-    It takes both: `afwm` goes with `res_unet` (pf_afn) and with `rmgn`. Raises `CheckpointError` where no
-    family pairs the two.
+    `afwm` goes with `res_unet` (pf_afn) and with `rmgn`. Raises `CheckpointError` for a pair of no family.
     """
     for name, family in FAMILIES.items():
         if (family.warp, family.generator) == (warp_network, generator_network):

@@ -33,9 +33,7 @@ def separable(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class LiteFPN(nn.Module):
-    """[N, C, H, W] -> four maps of 64 channels, coarse to fine, 1/32 to 1/4, for any sides that 32
-    divides.
-    """
+    """[N, C, H, W] -> four maps of 64 channels, coarse to fine, 1/32 to 1/4; sides multiples of 32."""
 
     def __init__(self, in_channels: int):
         super().__init__()

@@ -60,9 +60,7 @@ class InvertedResidual(nn.Module):
 
 
 def initialise_mobile(module: nn.Module) -> None:
-    """Initialise in place: convs, transposed too, normal with std sqrt(2 / (kh * kw * out_channels)), biases
-    0, BN 1 and 0.
-    """
+    """Initialise in place: convs normal, std sqrt(2 / (kh * kw * out_channels)), biases 0, BN 1 and 0."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(

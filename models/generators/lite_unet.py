@@ -23,9 +23,7 @@ BLOCK = 2  # pixels a side that the end predicts together
 
 
 class LiteUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture before tanh, composite mask and keep mask before
-    sigmoid.
-    """
+    """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture, composite mask and keep mask, all unbounded."""
 
     def __init__(self, in_channels: int):
         super().__init__()

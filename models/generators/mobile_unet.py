@@ -44,8 +44,7 @@ class Backbone(nn.Module):
 
 
 class MobileUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before
-    sigmoid.
+    """[N, 8 or 7, H, W] -> [N, 4, H, W]: rendered picture before tanh, composite mask before sigmoid.
 
     Published weights fix the attribute names.
     """

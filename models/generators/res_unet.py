@@ -1,6 +1,4 @@
-"""The residual U-Net generator of PF-AFN (Ge et al., CVPR 2021) and FS-VTON: 256 x 192 in, five halvings, 64
-base channels.
-"""
+"""The residual U-Net of PF-AFN (Ge et al., CVPR 2021) and FS-VTON: 256 x 192 in, five halvings."""
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +33,9 @@ def residual_pair(channels: int) -> list[nn.Module]:
 
 
 class UnetLevel(nn.Module):
-    """One level around the next inner one: returns cat[its input, its result]. Published weights fix the name
-    `model`.
+    """One level around the next inner one: cat[input, result]. Published weights fix the name `model`.
 
-    The innermost level has no BN after its strided conv (published so); the outer one returns its result
-    alone.
+    The innermost level has no BN after its strided conv (published so); the outer one returns no input.
     """
 
     def __init__(self, outer: int, inner: int, *, inside: nn.Module | None):
@@ -69,8 +65,7 @@ class OuterLevel(nn.Module):
 
 
 class ResUnet(nn.Module):
-    """[N, 8 or 7, H, W] -> [N, 4, H, W]: the rendered picture before tanh and the composite mask before
-    sigmoid.
+    """[N, 8 or 7, H, W] -> [N, 4, H, W]: rendered picture before tanh, composite mask before sigmoid.
 
     Published weights fix the name `model`.
     """

@@ -66,8 +66,7 @@ class AttributeEncoder(nn.Module):
 
 
 class AAD(nn.Module):
-    """Attribute-adaptive denormalisation: person and cloth each modulate the normalised input, a mask M picks
-    between them.
+    """Attribute-adaptive denormalisation: person and cloth modulate the normalised input, a mask M chooses.
 
     Published weights fix the attribute names: a1 is the person, a2 the cloth.
     """
@@ -90,8 +89,7 @@ class AAD(nn.Module):
 
 
 class AADResBlock(nn.Module):
-    """(AAD, ReLU, spectral-norm 3x3 conv) twice, plus the input, which takes a path of its own where the
-    channels change.
+    """(AAD, ReLU, spectral-norm 3x3 conv) twice, plus the input, by a path of its own if channels change.
 
     Published weights fix the attribute names.
     """
@@ -144,8 +142,7 @@ class AADGenerator(nn.Module):
 
 
 class RMGN(nn.Module):
-    """[N, 7, H, W] = person 3 | cloth and edge 4 -> [N, 4, H, W]: rendered picture before tanh, composite
-    mask before sigmoid.
+    """[N, 7, H, W] (person 3, cloth and edge 4) -> [N, 4, H, W]: picture before tanh, mask before sigmoid.
 
     Published weights fix the attribute names.
     """

@@ -1,5 +1,4 @@
-"""The cost volume of the coarse-to-fine warp: the correlation layer of FlowNet and PWC-Net, 7 x 7
-displacements.
+"""The cost volume of the coarse-to-fine warp: correlation as in FlowNet and PWC-Net, 7 x 7 displacements.
 
 `correlation` chooses between two implementations with equal results: plain PyTorch in `correlation_torch.py`
 and CUDA kernels in `correlation_cuda.py`.

@@ -1,5 +1,4 @@
-"""The cost volume as CUDA kernels: `correlation.cu`, compiled by cupy on first use, and PyTorch operators
-around it.
+"""The cost volume as CUDA kernels: `correlation.cu`, compiled by cupy on first use, as PyTorch operators.
 
 Importing this file registers `dm_vton::correlation` and `dm_vton::correlation_gradient` and needs neither
 cupy nor a GPU. `correlation.py` says what they compute.
@@ -44,8 +43,7 @@ def options(dtype: torch.dtype) -> tuple[str, ...]:
 def find_problem(device: str, dtype: torch.dtype, falling_back: bool) -> str | None:
     """Say in a few words why the kernels cannot run on this device and dtype, None if they can.
 
-    Compiles them when first asked. falling_back: the caller uses PyTorch where there is a problem; the log
-    says so once.
+    Compiles them when first asked. falling_back: the caller uses PyTorch instead, and the log says so once.
     """
     problem = _probe(device, dtype)
     if problem is not None and falling_back:
@@ -95,9 +93,7 @@ def _kernels(index: int, dtype: torch.dtype) -> tuple:
 
 
 class _TorchStream:
-    """PyTorch's current stream in the protocol of cupy 14, which PyTorch's own class speaks only in recent
-    versions.
-    """
+    """PyTorch's current stream in the protocol of cupy 14, which older PyTorch does not speak."""
 
     def __init__(self, index: int):
         self.pointer = torch.cuda.current_stream(index).cuda_stream
@@ -117,9 +113,7 @@ def _check_grid(grid: tuple[int, int]) -> None:
 def _launch(
     kernel, tensor: torch.Tensor, grid: tuple[int, int], block: tuple[int, int, int], arguments: tuple
 ) -> None:
-    """Start a kernel on the tensor's device and PyTorch's current stream; integers become 64-bit
-    arguments.
-    """
+    """Start a kernel on the tensor's device and current stream; integers become 64-bit arguments."""
     import cupy
 
     _check_grid(grid)
@@ -166,9 +160,7 @@ def _empty_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected: boo
 
 
 def _register() -> torch.library.Library:
-    """Register the operators: CUDA kernels, the PyTorch twin for the CPU, shapes for compilers, and the
-    gradients.
-    """
+    """Register the operators: CUDA kernels, PyTorch twin for the CPU, shapes for compilers, gradients."""
     library = torch.library.Library('dm_vton', 'DEF')
     library.define('correlation(Tensor first, Tensor second) -> Tensor')
     library.define('correlation_gradient(Tensor cotangent, Tensor other, bool reflected) -> Tensor')

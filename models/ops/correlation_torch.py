@@ -73,9 +73,7 @@ def correlation_gradient(cotangent: torch.Tensor, other: torch.Tensor, reflected
 
 
 def _reflect(cotangent: torch.Tensor) -> torch.Tensor:
-    """Turn the weights that pixels give to their neighbours into those that they receive: [N, 49, H, W] ->
-    the same.
-    """
+    """Turn weights given to neighbours into weights received from them: [N, 49, H, W] -> the same."""
     height, width = cotangent.shape[2:]
     padded = F.pad(cotangent.flip(1), (RADIUS,) * 4).unflatten(1, (SIDE, SIDE))  # [N, -dy, -dx, H + 6, W + 6]
     moved = padded.unfold(3, height, 1).unfold(
@@ -99,9 +97,7 @@ def _band(image: torch.Tensor, left: int, width: int, height: int, *, margin: in
 
 
 def _windows(image: torch.Tensor, left: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """Cut the tiles of one band with their surroundings: [N, C, H, W] -> [N * rows, C, window], a view if N
-    is 1.
-    """
+    """Cut a band's tiles with surroundings: [N, C, H, W] -> [N * rows, C, window], a view if N is 1."""
     rows = -(-image.shape[2] // tile_height)
     pitch = tile_width + 2 * RADIUS
     band = _band(image, left, tile_width, rows * tile_height, margin=RADIUS).flatten(2)
@@ -117,9 +113,7 @@ def _tiles(image: torch.Tensor, left: int, tile_height: int, tile_width: int) ->
 
 
 def _neighbours(products: torch.Tensor, count: int, tile_height: int, tile_width: int) -> torch.Tensor:
-    """View the entries of [N * rows, window, tile] within RADIUS: [N, 7, 7, rows, tile_height,
-    tile_width].
-    """
+    """View the neighbours in [N * rows, window, tile]: [N, 7, 7, rows, tile_height, tile_width]."""
     rows = products.shape[0] // count
     window = (tile_height + 2 * RADIUS, tile_width + 2 * RADIUS)
     places = products.view(count, rows, *window, tile_height, tile_width)
@@ -161,9 +155,7 @@ def volume_rule(gradient: Callable, ctx, cotangent: torch.Tensor) -> tuple:
 
 
 def gradient_rule(volume: Callable, gradient: Callable, ctx, of_result: torch.Tensor) -> tuple:
-    """Differentiate `correlation_gradient`: gradients of the cotangent and of `other`, None where not
-    needed.
-    """
+    """Gradients of `correlation_gradient` for the cotangent and `other`, None where not needed."""
     cotangent, other = ctx.saved_tensors
     of_cotangent, of_other, _ = ctx.needs_input_grad
     pair = (other, of_result) if ctx.reflected else (of_result, other)

@@ -1,8 +1,7 @@
 """Flows and sampling: the only place that samples a picture at a grid.
 
 A *flow* is a sampling grid in normalised (x, y), kept as [N, 2, h, w]; an *offset* is in pixels of its level.
-Appearance flow follows PF-AFN (Ge et al., CVPR 2021, section 3.2), which DM-VTON (Nguyen-Ngoc et al., ISMAR
-2023) inherits.
+Appearance flow follows PF-AFN (Ge et al., CVPR 2021, section 3.2), as does DM-VTON (ISMAR 2023).
 """
 
 import torch
@@ -13,8 +12,7 @@ FARTHEST = 1e4  # in place of an infinite coordinate; a picture ends at 1
 
 
 def sample(picture: Tensor, flow: Tensor, *, align_corners: bool, padding_mode: str = 'border') -> Tensor:
-    """Sample `picture` [N, C, H, W] bilinearly at `flow` [N, 2, h, w]; returns [N, C, h, w] in the picture's
-    dtype.
+    """Sample `picture` [N, C, H, W] bilinearly at `flow` [N, 2, h, w]: [N, C, h, w] in the picture's dtype.
 
     The arithmetic runs in the wider of the two dtypes: a 16-bit coordinate could not tell neighbouring pixels
     apart. Where a backward pass may follow, coordinates that are not finite are replaced by `FARTHEST` and
@@ -31,8 +29,7 @@ def sample(picture: Tensor, flow: Tensor, *, align_corners: bool, padding_mode: 
 
 
 def offset_to_flow(offset: Tensor) -> Tensor:
-    """Turn an offset [N, 2, h, w] in pixels into the flow of the same shape that samples there: float32 or
-    wider.
+    """Turn an offset [N, 2, h, w] in pixels into the flow that samples there, float32 or wider.
 
     The published networks normalise with (size - 1) / 2 whatever `align_corners` says, so the weights expect
     it. A side of one pixel has only one place to sample; it is treated as if it were two pixels long.
@@ -53,8 +50,7 @@ def advance(flow: Tensor | None, offset: Tensor, *, align_corners: bool) -> Tens
 
 
 def rescale(maps: Tensor, factor: float) -> Tensor:
-    """Scale maps [N, C, h, w] bilinearly by a power of two, without antialiasing: [N, C, factor * h, factor *
-    w].
+    """Scale maps [N, C, h, w] bilinearly by a power of two, not antialiased: [N, C, factor * h, factor * w].
 
     `align_corners` is off here whatever the networks' option says: it speaks of sampling at a flow only.
     """
@@ -64,9 +60,8 @@ def rescale(maps: Tensor, factor: float) -> Tensor:
 def second_differences(flow: Tensor) -> Tensor:
     """Second differences (1 -2 1) of a flow [N, 2, h, w] along four directions: [N, 2, 4, h - 2, w - 2].
 
-    Directions: horizontal, vertical, and the two diagonals. Every one is taken on the same interior, so that
-    a border pixel has none. This is the curvature that the second-order smoothness term of PF-AFN (equation
-    4) punishes.
+    Directions: horizontal, vertical, two diagonals, all on the same interior, so that a border pixel has
+    none. This curvature is what the second-order smoothness term of PF-AFN (equation 4) punishes.
     """
     centre = flow[:, :, 1:-1, 1:-1]
     pairs = (
@@ -79,9 +74,7 @@ def second_differences(flow: Tensor) -> Tensor:
 
 
 def sampled_pixels(flow: Tensor, *, align_corners: bool) -> Tensor:
-    """The pixels (x, y) [2, H, W] that a flow [2, H, W] samples in a picture of its size; 0, 0 is the centre
-    of the first.
-    """
+    """Pixels (x, y) [2, H, W] that a flow [2, H, W] samples in a picture of its size; the first is 0, 0."""
     sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[
         :, None, None
     ]  # width, height

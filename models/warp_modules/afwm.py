@@ -1,6 +1,4 @@
-"""AFWM, the appearance flow warping module of PF-AFN (Ge et al., CVPR 2021): residual pyramids, coarse
-offsets by correlation.
-"""
+"""AFWM, the warp network of PF-AFN (Ge et al., CVPR 2021): residual pyramids, offsets by correlation."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,9 +16,7 @@ def compare(aligned: Tensor, condition_feature: Tensor) -> Tensor:
 
 
 class CorrelationFlow(FlowNetwork):
-    """The coarse offset comes from the cost volume of both features. Published weights fix the name
-    `netMain`.
-    """
+    """The coarse offset comes from the cost volume of both features. Published name: `netMain`."""
 
     compare = staticmethod(compare)  # a runtime may put its own in the place of this
 

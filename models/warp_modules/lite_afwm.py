@@ -1,13 +1,11 @@
-"""The narrow warp network of the small model: the published loop on four levels, 1/32 to 1/4, with separable
-estimators.
+"""The narrow warp network of the small model: the published loop on four levels, separable estimators.
 
 Own design after PF-AFN (Ge et al., CVPR 2021) and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023). The coarse offset
 comes from the cost volume, as in both, and sees the person's feature and a global style vector (as in
 FS-VTON, He et al., CVPR 2022) beside it, so that a far displacement needs no search window.
 
 Pictures are looked at when 128 to 255 pixels high: larger ones are halved first. A garment's flow is smooth,
-so it is found on the small picture, at a quarter of the cost, and enlarged; 128 x 96 and 256 x 192 are the
-same to the network.
+so it is found on the small picture, at a quarter of the cost, and enlarged.
 """
 
 import torch
@@ -30,9 +28,7 @@ SMALL_WEIGHT = 1e-3  # of the last conv of an estimator, so that training begins
 
 
 def shrink(picture: Tensor) -> Tensor:
-    """Halve a picture [N, C, H, W] while its half is 128 pixels high or more and has sides that the pyramid
-    can take.
-    """
+    """Halve a picture [N, C, H, W] while the half is 128 or more high with sides the pyramid can take."""
     while picture.shape[2] >= 2 * LOOKED_AT and not any(side % (2 * STRIDE) for side in picture.shape[2:]):
         picture = F.avg_pool2d(picture, 2)
     return picture
@@ -46,9 +42,7 @@ class Shrink(nn.Module):
 
 
 class Estimator(nn.Module):
-    """Maps [N, C, h, w], and a style [N, 64] where it was made for one, to an offset [N, 2, h, w] in
-    pixels.
-    """
+    """Maps [N, C, h, w], and for some a style [N, 64], to an offset [N, 2, h, w] in pixels."""
 
     def __init__(self, in_channels: int, width: int, *, styled: bool):
         super().__init__()

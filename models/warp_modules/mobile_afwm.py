@@ -1,6 +1,4 @@
-"""The mobile warp network of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): MobileNetV2 pyramids, coarse offsets
-by correlation.
-"""
+"""The mobile warp network of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): MobileNetV2 pyramids, correlation."""
 
 from torch import Tensor, nn
 

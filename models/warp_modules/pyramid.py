@@ -20,9 +20,7 @@ STRIDE = 32  # the coarsest level is 1/32 of the picture
 
 
 def offset_convs(in_channels: int) -> nn.Sequential:
-    """3x3 convs in_channels -> 128 -> 64 -> 32 -> 2 with LeakyReLU 0.1 between: maps [N, C, h, w] to an
-    offset [N, 2, h, w].
-    """
+    """3x3 convs C -> 128 -> 64 -> 32 -> 2, LeakyReLU 0.1 between: [N, C, h, w] to an offset [N, 2, h, w]."""
     layers, channels = [], in_channels
     for out_channels in (128, 64, 32):
         layers += [nn.Conv2d(channels, out_channels, 3, padding=1), nn.LeakyReLU(0.1)]
@@ -53,15 +51,11 @@ class FlowNetwork(nn.Module):
     def coarse_offset(
         self, level: int, aligned: Tensor, condition_feature: Tensor, context: Tensor | None
     ) -> Tensor:
-        """Estimate [N, 2, h, w] pixels from the cloth feature aligned so far and the condition feature, [N,
-        256, h, w] each.
-        """
+        """Estimate [N, 2, h, w] pixels from the aligned cloth feature and the condition's, [N, 256, h, w]."""
         raise NotImplementedError
 
     def refine_offset(self, level: int, aligned: Tensor, condition_feature: Tensor) -> Tensor:
-        """Estimate [N, 2, h, w] pixels from the cloth feature aligned with the coarse offset and the
-        condition feature.
-        """
+        """Estimate [N, 2, h, w] pixels from the coarsely aligned cloth feature and the condition's."""
         return self.netRefine[level](torch.cat([aligned, condition_feature], dim=1))
 
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
@@ -103,9 +97,7 @@ class FlowNetwork(nn.Module):
         return WarpOutput(warped_cloth, warped_edge, flow, tuple(levels))
 
     def sample_level(self, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Cloth (border padding) and edge (zero padding), scaled to the size of a level's flow and sampled at
-        it.
-        """
+        """Cloth (border padding) and edge (zeros), scaled to a level's flow and sampled at it."""
         factor = flow.shape[2] / cloth.shape[2]
         if factor != 1:
             cloth, edge = rescale(cloth, factor), None if edge is None else rescale(edge, factor)
@@ -159,11 +151,9 @@ class WarpNetwork(nn.Module):
     def forward(
         self, condition: Tensor, cloth: Tensor, edge: Tensor | None = None, keep_levels: bool = False
     ) -> WarpOutput:
-        """Warp `cloth` [N, 3, H, W] in [-1, 1] and `edge` [N, 1, H, W] in [0, 1] onto the person of
-        `condition` [N, C, H, W].
+        """Warp `cloth` [N, 3, H, W] and `edge` [N, 1, H, W] onto the person of `condition` [N, C, H, W].
 
-        Raises ValueError where the sides do not fit the network or the condition and the cloth do not fit
-        each other.
+        Raises ValueError for sides that do not fit the network, or a condition that does not fit the cloth.
         """
         self.check_size('condition', condition)
         if condition.shape[0] != cloth.shape[0] or condition.shape[2:] != cloth.shape[2:]:

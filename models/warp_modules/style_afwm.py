@@ -1,5 +1,4 @@
-"""The global-style warp network of FS-VTON (He et al., "Style-Based Global Appearance Flow for Virtual
-Try-On", CVPR 2022).
+"""The global-style warp network of FS-VTON (He et al., "Style-Based Global Appearance Flow", CVPR 2022).
 
 A style vector of both pictures modulates the convs that estimate the coarse offset (modulated convs after
 StyleGAN2, Karras et al., CVPR 2020), so that a far displacement needs no search window.
@@ -20,9 +19,7 @@ STYLE_CHANNELS = 256
 
 
 class EqualLinear(nn.Module):
-    """A linear layer that scales its weight by sqrt(2 / in) at run time. Published weights fix the name
-    `weight_orig`.
-    """
+    """A linear layer with its weight scaled by sqrt(2 / in) when run. Published name: `weight_orig`."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -70,9 +67,7 @@ class ModulatedConv(nn.Module):
 
 
 class StyledConvs(nn.Module):
-    """Two modulated convs with a LeakyReLU between, and after both unless `is_last`. Published weights fix
-    the names.
-    """
+    """Two modulated convs, LeakyReLU between, and after both unless `is_last`. Published names."""
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int, *, is_last: bool = False):
         super().__init__()
@@ -91,8 +86,7 @@ class StyledConvs(nn.Module):
 
 
 class StyleFlow(FlowNetwork):
-    """The coarse offset comes from the aligned cloth feature alone, through convs that the global style
-    modulates.
+    """The coarse offset comes from the aligned cloth feature alone, by convs that the style modulates.
 
     Published weights fix the attribute names; "image" is the cloth there.
     """

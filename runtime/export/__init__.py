@@ -1,3 +1,1 @@
-"""Try-ons as files that run without Python: graphs written, read back by other runtimes, and compared with
-the pipeline.
-"""
+"""Try-ons as files that run without Python: graphs written, read by other runtimes, and compared."""

@@ -1,15 +1,12 @@
-"""A pipeline as files that run without Python, in ONNX or in OpenVINO's own format; `runtime.export.runtimes`
-reads them back.
+"""A pipeline as files that run without Python, in ONNX or OpenVINO's format; `.runtimes` reads them back.
 
-A folder holds three graphs for pictures of one size (H, W) and batches of any, and `export.json`, which says
-what they are:
+A folder holds three graphs for pictures of one size (H, W) and any batch, and `export.json` about them:
 
     whole      person, cloth, edge -> tryon, warped_cloth
     garment    cloth, edge -> the garment's code, computed once for any number of persons
     try_on     person and a garment's code -> tryon and the other tensors of `models.outputs.TryOn`
 
-Names, shapes and ranges are those of the pipeline; every input and output is float32, in a float16 export
-too.
+Names, shapes and ranges are the pipeline's; inputs and outputs are float32, in a float16 export too.
 """
 
 import hashlib
@@ -148,9 +145,7 @@ def digest(path: Path) -> str:
 
 
 def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], path: Path, graph: Graph) -> None:
-    """Write one graph of any batch, without what the exporter notes for itself: names of source files, shapes
-    in between.
-    """
+    """Write one graph of any batch, without the exporter's notes: file names, shapes in between."""
     import onnx
 
     batch = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)

@@ -1,7 +1,6 @@
 """ONNX files: parts of a pipeline written, and read into ONNX Runtime and OpenVINO.
 
-Operations that ONNX lacks, or that its runtimes execute slowly, are rewritten here; results differ by
-rounding only.
+Operations that ONNX lacks, or its runtimes execute slowly, are rewritten; results differ by rounding.
 """
 
 import contextlib
@@ -131,9 +130,7 @@ def load_onnx(path: Path) -> Call:
 
 
 def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
-    """Read an ONNX file, or OpenVINO's own format, into OpenVINO on the CPU, with as many threads as PyTorch
-    has.
-    """
+    """Read an ONNX file, or OpenVINO's format, into OpenVINO on the CPU, with PyTorch's thread count."""
     import openvino as ov
 
     core = ov.Core()
@@ -152,11 +149,9 @@ def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
 
 
 def write_onnx(parts: Parts, name: str, inputs: tuple[Tensor, ...], path: Path) -> None:
-    """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` for inputs of
-    these shapes to `path`.
+    """Write the part `name` ('person', 'garment', 'dress' or 'try_on') of portable `parts` to `path`.
 
-    Inputs and outputs are called as `runtime.parts.input_names` and `output_names` say. Needs the packages
-    onnx and onnxscript.
+    Its names are those of `runtime.parts.input_names` and `output_names`. Needs onnx and onnxscript.
     """
     names, results = input_names(parts.levels)[name], output_names(parts.levels)[name]
     write_network(parts.part(name), inputs, path, names=names, output_names=results)
@@ -171,9 +166,7 @@ def write_network(
     output_names: Sequence[str],
     dynamic_shapes: tuple | None = None,
 ) -> None:
-    """Write a network of tensors, whose operations ONNX has, to `path`; `dynamic_shapes` are those of
-    `torch.export`.
-    """
+    """Write a network of tensors and ONNX operations to `path`; `dynamic_shapes` as in `torch.export`."""
     require('onnx', 'onnxscript')
     with torch.no_grad(), _quiet():
         torch.onnx.export(

@@ -62,9 +62,7 @@ class GraphParity(NamedTuple):
 def load_pictures(
     dataroot: str | Path | None, size: tuple[int, int], count: int = PICTURES
 ) -> tuple[Tensor, ...]:
-    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set in the VITON layout; None:
-    synthetic ones.
-    """
+    """Persons and cloths [N, 3, H, W] and edges [N, 1, H, W] of a test set; None: synthetic ones."""
     if dataroot is not None:
         return _first(VITONDataset(dataroot, 'test', size=size), count)
     with tempfile.TemporaryDirectory() as folder:
@@ -118,9 +116,7 @@ def _in_two_batches(network: Callable, pictures: tuple[Tensor, ...]) -> list[Ten
 
 
 def differences(got: Tensor, wanted: Tensor) -> tuple[float, float, float]:
-    """Largest and mean absolute difference of pictures [N, 3, H, W] in [-1, 1], and the least PSNR in dB of
-    one of them.
-    """
+    """Largest and mean difference of pictures [N, 3, H, W] in [-1, 1], and the least PSNR in dB of one."""
     difference = (got - wanted).abs()
     worst = min(psnr(one[None], other[None]) for one, other in zip(got, wanted, strict=True))
     return difference.max().item(), difference.mean().item(), worst

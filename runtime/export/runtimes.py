@@ -66,9 +66,7 @@ def find_export(folder: Path, precision: str) -> Path:
 
 
 def read_manifest(folder: Path) -> dict:
-    """Read the manifest of an export and verify its files by their sums. Raises `CheckpointError` or
-    `MissingFileError`.
-    """
+    """Read an export's manifest, verify its files by sums. Raises `CheckpointError`, `MissingFileError`."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding='utf-8'))

@@ -1,5 +1,4 @@
-"""The networks of the static page: two small ONNX graphs for ONNX Runtime Web, for one picture of a fixed
-size.
+"""The networks of the static page: two small graphs for ONNX Runtime Web, for one picture of a fixed size.
 
     garment    cloth, edge -> the garment's code, computed once for any number of persons
     try_on     person and a garment's code -> image, rendered, mask, warped_edge, flow, keep (if there is one)
@@ -51,8 +50,7 @@ class ShownOutputs(nn.Module):
 
 
 def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, int]) -> dict[str, dict]:
-    """Write garment.onnx and try_on.onnx into `folder`; returns names of inputs and outputs, bytes and sums
-    of each.
+    """Write garment.onnx and try_on.onnx into `folder`; return names of inputs and outputs, bytes and sums.
 
     Raises `UserError` for a size that the networks cannot take, for weights that float16 cannot hold, and
     where a package is missing.
@@ -90,8 +88,7 @@ def _has_keep_mask(outputs: TryOn) -> bool:
 
 
 def halve_weights(path: Path) -> None:
-    """Store the weights of an ONNX file in float16, each widened by a node, and leave out what only the
-    exporter wanted.
+    """Store an ONNX file's weights in float16, each widened by a node, and leave the exporter's notes out.
 
     Raises `UserError` for a weight beyond what float16 holds.
     """
@@ -124,8 +121,7 @@ def halve_weights(path: Path) -> None:
 def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...]) -> float:
     """Return the least PSNR in dB of pictures that the graphs in `folder` make beside those of the pipeline.
 
-    `pictures` are persons, cloths and edges, [N, C, H, W] each. Raises `ParityError` where it is below
-    SMALLEST_PSNR.
+    `pictures` are persons, cloths and edges, [N, C, H, W]. Raises `ParityError` below SMALLEST_PSNR.
     """
     import onnxruntime
 

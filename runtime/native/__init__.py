@@ -1,6 +1,4 @@
-"""Mode `native`: C++ kernels for float32 on a CPU (`kernels.cpp`), built when first wanted, and the modules
-that call them.
-"""
+"""Mode `native`: C++ kernels for float32 on a CPU, built on first use, and the modules that call them."""
 
 from runtime.native.binding import find_problem, load_kernels
 from runtime.native.layers import accelerate

@@ -1,6 +1,4 @@
-"""Builds `kernels.cpp` when it is first wanted, keeps the library, and loads it as
-`torch.ops.dm_vton_cpu`.
-"""
+"""Builds `kernels.cpp` on first use, keeps the library, and loads it as `torch.ops.dm_vton_cpu`."""
 
 import hashlib
 import logging
@@ -55,9 +53,7 @@ def find_problem() -> str | None:
 
 
 def load_kernels() -> None:
-    """Make `torch.ops.dm_vton_cpu`, which takes half a minute the first time on a machine. Raises `UserError`
-    if that fails.
-    """
+    """Load `torch.ops.dm_vton_cpu`; a first build takes half a minute. Raises `UserError` if it fails."""
     with _loading:  # PyTorch aborts the process if operations are defined twice
         if not _is_loaded():
             path = library_path()

@@ -1,6 +1,4 @@
-"""Modules that call the kernels of `kernels.cpp`, each in the place of a module of the networks; float32 on a
-CPU.
-"""
+"""Modules that call the kernels of `kernels.cpp`, each in the place of a network's; float32 on a CPU."""
 
 import functools
 import math
@@ -29,9 +27,7 @@ SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below
 
 
 def panels(matrix: Tensor) -> Tensor:
-    """[..., in, out] -> [..., panels, in, columns], zeros beside what the last panel has of `out`: as the
-    kernels read it.
-    """
+    """[..., in, out] -> [..., panels, in, columns], as the kernels read it; the last panel padded with 0."""
     load_kernels()
     columns = torch.ops.dm_vton_cpu.panel_columns()
     padded = F.pad(matrix, (0, -matrix.shape[-1] % columns))
@@ -44,9 +40,7 @@ def wide(values: Tensor, width: int) -> Tensor:
 
 
 class DoublingConv(nn.Conv2d):
-    """A 3x3 convolution of a map whose sides are doubled first, by repeating pixels. It shares the weights of
-    `conv`.
-    """
+    """A 3x3 convolution, with the weights of `conv`, of a map doubled first by repeating pixels."""
 
     def __init__(self, conv: nn.Conv2d):
         nn.Module.__init__(self)
@@ -76,18 +70,14 @@ class NativeConv(nn.Module):
         self.settings = conv.out_channels, slope, top, isinstance(conv, DoublingConv)
 
     def forward(self, *maps: Tensor, addend: Tensor | None = None) -> Tensor:
-        """One map [N, C, H, W], or several whose channels follow one another; `addend` is added before the
-        activation.
-        """
+        """One map [N, C, H, W], or several to concatenate; `addend` is added before the activation."""
         arranged = [channels_last(x) for x in maps]
         addend = None if addend is None else channels_last(addend)
         return torch.ops.dm_vton_cpu.winograd(arranged, self.kernels, self.bias, addend, *self.settings)
 
 
 def split_pixels(conv: DoublingConv) -> nn.Conv2d:
-    """The convolution of the undoubled map that gives four outputs a channel, which `nn.PixelShuffle(2)` puts
-    in their places.
-    """
+    """The convolution of the undoubled map with four outputs a channel, ready for `nn.PixelShuffle(2)`."""
     low = nn.Conv2d(conv.in_channels, 4 * conv.out_channels, 3, padding=1).requires_grad_(False)
     low.bias = nn.Parameter(bias_of(conv).repeat_interleave(4), requires_grad=False)
     # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the
@@ -126,9 +116,7 @@ class NativeInstanceNorm(nn.Module):
 
 
 class NativeAAD(nn.Module):
-    """`AAD`, and a ReLU after it: map [N, C, H, W] and attributes [N, A, H, W] of person and cloth -> [N, C,
-    H, W].
-    """
+    """`AAD` and a ReLU: map [N, C, H, W], attributes [N, A, H, W] of person and cloth -> [N, C, H, W]."""
 
     def __init__(self, aad: AAD):
         super().__init__()
@@ -209,9 +197,7 @@ class NativeInvertedResidual(nn.Module):
 
 @functools.lru_cache(maxsize=64)
 def upsampling_terms(size: int, doublings: int) -> tuple[Tensor, Tensor]:
-    """The rows of `runtime.smooth.shifted_upsampling` as sums of few terms: which, and their weights, [large,
-    terms] each.
-    """
+    """The rows of `shifted_upsampling` as sums of few terms: indices and weights, [large, terms] each."""
     matrix = shifted_upsampling(size, doublings, torch.float32, torch.device('cpu'))
     terms = int((matrix != 0).sum(dim=1).max())
     index = matrix.abs().topk(terms, dim=1).indices
@@ -226,9 +212,7 @@ class NativeTaps(ChannelsLastTaps):
         return (chain.permute(0, 2, 3, 1) @ self.weight).unflatten(3, (3, 3, PYRAMID_CHANNELS)).contiguous()
 
     def place(self, products: Tensor, lateral: Tensor | None, doublings: int) -> Tensor:
-        """Upsample the products, shift them to their taps' places and add them to `lateral`, in place where
-        it can be.
-        """
+        """Upsample the products, shift them to their taps' places, add to `lateral`, in place if it can."""
         count, height, width = products.shape[:3]
         rows, columns = upsampling_terms(height, doublings), upsampling_terms(width, doublings)
         if lateral is None:
@@ -280,9 +264,7 @@ def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
 
 
 def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
-    """One convolution of a doubling, by repeating pixels, and the convolution after it; None of other
-    layers.
-    """
+    """One convolution for a doubling and the convolution after it; None for other layers."""
     doubles = isinstance(first, nn.Upsample) and (first.scale_factor, first.mode) == (2, 'nearest')
     if doubles and isinstance(second, nn.Conv2d) and fits_winograd(second, SMALLEST_KERNEL // 4):
         return DoublingConv(second)
@@ -290,9 +272,7 @@ def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
 
 
 def accelerate(parts: Parts) -> Parts:
-    """Put the kernels into `parts`, in place, and return them. Raises `UserError` where they cannot be
-    built.
-    """
+    """Put the kernels into `parts` and return them. Raises `UserError` where they cannot be built."""
     load_kernels()
     replace(parts, InvertedResidual, NativeInvertedResidual)
     replace(parts, Residual, lambda residual: NativeResidual(residual.block))

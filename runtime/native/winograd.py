@@ -1,5 +1,4 @@
-"""The weights of a 3x3 convolution for Winograd's algorithm, F(4x4, 3x3): transformed once, when a network is
-prepared.
+"""Weights of a 3x3 convolution for Winograd's algorithm, F(4x4, 3x3), transformed once in preparation.
 
 Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016: 4 x 4 outputs take 36 products
 for each pair of an input and an output channel where a direct convolution takes 144. Their matrices B, G and
@@ -29,9 +28,7 @@ def transform_kernels(weight: Tensor) -> Tensor:
 
 
 def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
-    """Return whether `conv` is 3x3, of stride 1, dense and zero-padded, with at least `smallest` pairs of
-    channels.
-    """
+    """True for a dense zero-padded 3x3 `conv` of stride 1 with at least `smallest` pairs of channels."""
     shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
     return (
         shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros')
