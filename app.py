@@ -35,10 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['viton']:
-        note = (
-            '**For research, non-commercial:** these weights were trained on VITON. `--weights drawn` '
-            'has seen no photograph.'
-        )
+        note = '**For research, non-commercial:** trained on VITON; `--weights drawn` has seen no photograph.'
     model: TryOnModel = pipeline
     if options.backend != EAGER:
         candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None

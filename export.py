@@ -71,8 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         site = write_site(pipeline, out, size=size, about=f'Weights: {weights.about}.')
         print(f'networks: {site.network_megabytes:.1f} MB, {site.psnr_db:.1f} dB beside the pipeline')
         print(
-            f'results: {out}, {site.files} files; a first visit loads {site.visit_megabytes:.1f} MB; see '
-            'it by'
+            f'results: {out}, {site.files} files; a first visit loads {site.visit_megabytes:.1f} MB; see it:'
         )
         print(f'    python -m http.server --directory {out}')
         return
@@ -88,10 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
             parity = [row._asdict() for row in rows[precision]]
             write_manifest(folder, read_manifest(folder) | {'parity': parity})
         about = 'drawn pictures' if options.dataroot is None else f'pictures of {options.dataroot}'
-        print(
-            f'{options.format} beside the pipeline on {len(pictures[0])} {about}, split: garment encoded '
-            'beforehand'
-        )
+        print(f'{options.format} beside the pipeline on {len(pictures[0])} {about}, garment encoded first')
         print(parity_table(rows))
         check(rows)
     print(f'results: {", ".join(str(out / precision) for precision in rows)}')

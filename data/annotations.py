@@ -132,8 +132,7 @@ class AnnotatedDataset(VITONDataset):
     ):
         if tuple(size) != SIZE:
             raise UserError(
-                f'size {size[0]} x {size[1]}: {method} takes inputs of {SIZE[0]} x {SIZE[1]} only; leave '
-                '--size out'
+                f'size {size[0]} x {size[1]}: {method} takes {SIZE[0]} x {SIZE[1]} only; leave --size out'
             )
         super().__init__(root, 'test', size=SIZE, check=check, pairs=pairs)
         self.method, self.needs = method, needs
@@ -175,8 +174,8 @@ def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> Non
     if unknown := sorted(set(np.unique(ids).tolist()) - set(known)):
         some = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
         raise RecordError(
-            f'{path}: ids {some}, expected 0 to {max(known)}; of another parsing? python -m data.convert '
-            'translates them',
+            f'{path}: ids {some}, expected 0 to {max(known)}; '
+            'of another parsing? python -m data.convert translates them',
             kind=records.UNKNOWN_IDS,
         )
 
@@ -193,7 +192,6 @@ def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> No
             for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing])
         )
         raise MissingFileError(
-            f'{root}: no {folders}, but {method} needs {what} of the persons; python -m data.convert '
-            'makes them of a VITON set '
-            'with annotations, python -m synthetic draws a set that has them'
+            f'{root}: no {folders}, but {method} needs {what} of the persons; '
+            'python -m data.convert or python -m synthetic makes them'
         )

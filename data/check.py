@@ -262,13 +262,13 @@ def _whole_set_problems(
     maps = sum(bool(finding.ids) for finding in persons)
     if len(bare) > maps / 2:
         ids = sorted({number for finding in persons for number in finding.ids})
+        cloth = ' and '.join(str(int(number)) for number in CLOTH)
         above = f'; ids up to {ids[-1]} occur' if ids[-1] > max(Parsing) else ''
         problems.append(
             Problem(
                 records.UNKNOWN_IDS,
-                f'{bare[0]}: hardly a pixel of upper clothes (ids '
-                f'{" and ".join(str(int(number)) for number in CLOTH)}), as in '
-                f'{len(bare)} of {maps} maps{above}; ids of another parsing, such as LIP? translate them: '
+                f'{bare[0]}: hardly a pixel of upper clothes (ids {cloth}), as in {len(bare)} of {maps} '
+                f'maps{above}; ids of another parsing, such as LIP? translate them: '
                 '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode',
             )
         )

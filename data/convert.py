@@ -160,7 +160,7 @@ def _check_files(part: Part, settings: Settings) -> None:
         more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
         raise DataError(
             f'{source}: {part.name}: {len(missing)} of {len(wanted)} files are missing: {shown}{more}; '
-            f'add them, take them from the list, or choose another --layout than {settings.layout}'
+            f'add them, shorten the list, or choose another --layout than {settings.layout}'
         )
 
 
@@ -310,7 +310,7 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
     found = layouts.recognise(settings.source)
     if found and not LAYOUTS[settings.layout].recognises(settings.source):
         raise DataError(
-            f'{settings.source}: the layout of {LAYOUTS[found[0]].title}, expected that of '
+            f'{settings.source}: the layout of {LAYOUTS[found[0]].title}, expected '
             f'{LAYOUTS[settings.layout].title}; give {shlex.quote(str(found[1]))} with --layout {found[0]}'
         )
     roots = {target / FOLDERS[part.name]: part for part in read_parts(settings)}

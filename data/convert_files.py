@@ -46,8 +46,7 @@ def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
     present = set(np.unique(label).tolist())
     if unknown := sorted(present - set(ids)):
         raise RecordError(
-            f'{source}: parsing id {unknown[0]}, expected 0 to {max(ids)} as this layout has them; '
-            'choose another --layout, or replace the file',
+            f'{source}: parsing id {unknown[0]}, expected 0 to {max(ids)}; choose another --layout or file',
             kind=records.UNKNOWN_IDS,
         )
     table = np.zeros(max(ids) + 1, np.uint8)

@@ -81,8 +81,8 @@ def valid_size(size: Iterable[int]) -> tuple[int, int]:
     size = tuple(size)
     if len(size) != 2 or any(not _MULTIPLE <= side <= _LONGEST_SIDE or side % _MULTIPLE for side in size):
         raise UserError(
-            f'size {size}: expected height and width, multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, '
-            'like (256, 192)'
+            f'size {size}: expected height and width, '
+            f'multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, like (256, 192)'
         )
     return int(size[0]), int(size[1])
 
@@ -193,8 +193,7 @@ def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
     for person, worn in own.items():
         if worn == garments:
             raise RecordError(
-                f'{root / "train_pairs.txt"}: {len(garments)} distinct garment(s), all of them beside '
-                f'{person}; '
+                f'{root / "train_pairs.txt"}: {len(garments)} distinct garment(s), all beside {person}; '
                 'training needs another one to dress the person in, add pairs',
                 kind=PAIR_LIST,
             )
@@ -327,9 +326,8 @@ def read_key_points(path: Path, *, notes: list[str] | None = None) -> np.ndarray
             raise RecordError(f'{path}: people[0] has no list {" or ".join(POSE_KEYS)}', kind=WRONG_FORMAT)
         if len(values) not in (3 * KEY_POINTS, 3 * _BODY_25_COUNT):
             raise RecordError(
-                f'{path}: {len(values)} numbers, expected x, y and score of {KEY_POINTS} or '
-                f'{_BODY_25_COUNT} key points '
-                f'({3 * KEY_POINTS} or {3 * _BODY_25_COUNT} numbers, the COCO or BODY_25 model of OpenPose)',
+                f'{path}: {len(values)} numbers, expected x, y, score of {KEY_POINTS} or {_BODY_25_COUNT} '
+                "key points (OpenPose's COCO or BODY_25 model)",
                 kind=WRONG_FORMAT,
             )
         if None in values:

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
+from engine.base_stage import Stage
 from engine.settings import TrainSettings
-from engine.stages import Stage
 from models.checkpoint.files import read_checkpoint
 from models.checkpoint.formats import FILTERS_NAME, WRAPPER_PREFIXES, read_file
 from models.checkpoint.identity import layout_of
@@ -101,8 +101,7 @@ def _parameter_order(file: Path, info: Any, optimizer: Mapping[str, Any]) -> lis
         ]  # the constant filters are no parameter in every release
     if numbers != list(range(len(order))):
         raise CheckpointError(
-            f'{file}: its optimiser has {len(numbers)} parameters, its network {len(order)}; start from '
-            'the weights alone'
+            f'{file}: its optimiser has {len(numbers)} parameters, not {len(order)}; start from its weights'
         )
     return order
 

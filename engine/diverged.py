@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from engine.stages import StepResult
+from engine.base_stage import StepResult
 from utils.errors import UserError
 
 
@@ -22,8 +22,8 @@ def diverged_error(where: str, loss: float, result: StepResult, batch: Mapping[s
     names = [f'{name} {" ".join(value)}' for name, value in batch.items() if _is_words(value)]
     return DivergedError(
         f'{where}: the loss is {loss} ({terms}) for {"; ".join(names) or "this batch"}; '
-        'the checkpoint before is untouched; look at these records, try a lower --lr, --grad_clip 1 or '
-        '--amp off'
+        'the checkpoint before is untouched; '
+        'look at these records, try a lower --lr, --grad_clip 1 or --amp off'
     )
 
 

@@ -258,17 +258,13 @@ class Evaluation:
         if 'runtime' in self.metrics:
             scores += self._runtime(pipeline, inputs, size)
             if listed is not None and listed.pictures:
-                how = (
-                    f'published protocol: mean over the list, {listed.pictures} pairs in batches of '
-                    f'{listed.largest}'
-                )
+                how = f'published protocol: mean over {listed.pictures} pairs in batches of {listed.largest}'
                 protocol = f'{how}, {size}, float32, without loading and preprocessing, no warm-up, '
                 protocol += describe_device(self.device)
                 scores.append(Score('runtime, list', listed.milliseconds, 'ms', protocol))
         if 'cost' in self.metrics:
             counted = (
-                'convolutions alone (no linear layers, cost volume or sampling), 2 FLOPs each, '
-                f'batch 1, {size}'
+                f'convolutions alone (no linear layer, cost volume, sampling), 2 FLOPs each, batch 1, {size}'
             )
             for label, unit, protocol, compute in (
                 ('memory', 'MB', 'parameters and buffers, 10^6 bytes', lambda: memory_bytes(pipeline) / MEGA),

@@ -141,8 +141,7 @@ class GroundTruth:
         if problems:
             more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
             raise DataError(
-                f'{folder}: {len(problems)} problem(s): {"; ".join(problems[:SHOWN])}{more}; --no-gt goes '
-                'without truths'
+                f'{folder}: {len(problems)} problem(s): {"; ".join(problems[:SHOWN])}{more}; or use --no-gt'
             )
 
     def __call__(self, person: str, garment: str) -> Truth:
@@ -166,8 +165,7 @@ class GroundTruth:
         for kind, found in sides.items():
             if expected and found != expected:
                 problems.append(
-                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} pixels (height x '
-                    'width), expected '
+                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} (H x W), expected '
                     f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
                 )
         return problems

@@ -273,6 +273,5 @@ def _load_vgg(vgg: nn.Module, state: dict[str, Tensor], source: str) -> None:
     except RuntimeError as error:
         faults = '; '.join(line.strip() for line in str(error).splitlines()[1:])
         raise CheckpointError(
-            f"{source} does not fit torchvision's vgg19 ({faults[:200]}); give its file, for example "
-            f'{VGG19_FILE}'
+            f"{source} does not fit torchvision's vgg19 ({faults[:200]}); give its file, like {VGG19_FILE}"
         ) from error

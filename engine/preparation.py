@@ -5,12 +5,13 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from data.viton import EpochShuffle, VITONDataset, create_loader
+from engine.base_stage import NETWORKS, Stage
 from engine.distributed import Process, Share, seed_everything
 from engine.evaluate import Validation
 from engine.losses import VGGLoss
 from engine.saving import load_weights
 from engine.settings import TrainSettings
-from engine.stages import NETWORKS, Stage, create_stage
+from engine.stages import create_stage
 from models import TryOnPipeline
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from engine.base_stage import NETWORKS, SMALLEST_SIDE, Stage
 from engine.settings import TrainSettings
-from engine.stages import NETWORKS, SMALLEST_SIDE, Stage
 from models.checkpoint import load_state, save_checkpoint
 from models.registry import find_family
 from models.warp_modules.pyramid import WarpNetwork
@@ -73,14 +73,12 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
             remarks += info.notes
         elif not trained:
             raise UserError(
-                f"--{name}_checkpoint is needed: {name} is the trained teacher's, which this stage learns "
-                'from'
+                f"--{name}_checkpoint is needed: {name} is the trained teacher's, "
+                'which this stage learns from'
             )
         elif stage.lr_scale[name] < 1:
             remarks.append(
-                f'no --{name}_checkpoint: {name} starts untrained, though the recipe begins with the one '
-                'that the stage before '
-                'has trained'
+                f'no --{name}_checkpoint: {name} starts untrained; the recipe takes that of the stage before'
             )
     return remarks
 

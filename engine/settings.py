@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from engine.base_stage import NETWORKS, Stage
 from engine.distributed import Process
 from engine.schedule import OPTIMIZERS, SCHEDULES
-from engine.stages import NETWORKS, STAGES, Stage
+from engine.stages import STAGES
 from models.registry import GENERATORS, WARPS, family_of, find_family
 from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
@@ -83,8 +84,7 @@ class TrainSettings:
     pf_gen_checkpoint: str | None = weights_of('pf_gen')
     vgg_weights: str = option(
         'imagenet',
-        "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none, which trains "
-        'without these terms',
+        "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none: without the terms",
         group=DATA,
         metavar='imagenet|PATH|none',
     )
@@ -216,8 +216,8 @@ class TrainSettings:
         """Raise `UserError` for settings that the process's device cannot follow."""
         if self.sync_bn and process.world > 1 and process.device.type != 'cuda':
             raise UserError(
-                '--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on '
-                f'{process.device}; leave it out'
+                f'--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on {process.device}; '
+                'leave it out'
             )
 
 

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from engine.averaging import Average
+from engine.base_stage import Stage, StepResult
 from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
@@ -41,7 +42,6 @@ from engine.saving import (
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
-from engine.stages import Stage, StepResult
 from utils.errors import CheckpointError, UserError
 
 
@@ -134,15 +134,13 @@ class Trainer:
         trained = list(self.stage.lr_scale)
         if list(state['networks']) != trained:
             raise UserError(
-                f'{self.folder} trains {", ".join(state["networks"])}, this stage trains '
-                f'{", ".join(trained)}; '
+                f'{self.folder} trains {", ".join(state["networks"])}, this stage {", ".join(trained)}; '
                 'continue it with the script that began it'
             )
         if state['optimizer_name'] != self.settings.optimizer:
             raise UserError(
-                f'{self.folder} was trained with {state["optimizer_name"]}, asked was '
-                f'{self.settings.optimizer}; '
-                f'continue with --optimizer {state["optimizer_name"]}'
+                f'{self.folder} was trained with {state["optimizer_name"]}, '
+                f'asked was {self.settings.optimizer}; continue with --optimizer {state["optimizer_name"]}'
             )
         try:
             for name, weights in state['networks'].items():
@@ -150,8 +148,8 @@ class Trainer:
             load_optimizer(self.optimizer, state['optimizer'])
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(
-                f'{self.folder}: its state does not fit the networks of this stage; give the families it '
-                'was begun with'
+                f'{self.folder}: its state does not fit the networks of this stage; '
+                'give the families it was begun with'
             ) from error
         if self.scaler.is_enabled() and state['scaler']:
             self.scaler.load_state_dict(state['scaler'])
@@ -186,8 +184,7 @@ class Trainer:
                 raise
             raise CheckpointError(
                 f'{self.folder}: the disk is full ({error.strerror}); the last checkpoint is untouched, '
-                'make room and go on '
-                f'with: {self.command}'
+                f'make room and go on with: {self.command}'
             ) from error
         return 128 + self.stop_signal if self.stop_signal else 0
 
@@ -354,10 +351,8 @@ class Trainer:
         self.best = score if better else self.best
         name = getattr(self.validate, 'name', 'score')
         self.journal.curves('val', {name: score}, self.step)
-        self.journal.say(
-            f'epoch {self.epoch}: {name} '
-            f'{score:.4f}{", the best so far" if better else f" (best {self.best:.4f})"}'
-        )
+        standing = ', the best so far' if better else f' (best {self.best:.4f})'
+        self.journal.say(f'epoch {self.epoch}: {name} {score:.4f}{standing}')
         if better:
             self._save('last', 'best')
 

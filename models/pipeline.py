@@ -86,8 +86,8 @@ def check_inputs(
     """
     if isinstance(person, GarmentCode) or isinstance(cloth, PersonCode):
         raise UserError(
-            'a garment code came as the person, or a person code as the garment; the person is the first '
-            'argument'
+            'a garment code came as the person, or a person code as the garment; '
+            'the person is the first argument'
         )
     has_code = isinstance(person, PersonCode) or isinstance(cloth, GarmentCode)
     if isinstance(person, PersonCode):

@@ -60,8 +60,7 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=whole_number(1),
         metavar=('H', 'W'),
-        help='pictures are resized to this; None: as the checkpoint says, and 256 192 where it says '
-        'nothing (published weights)',
+        help='pictures are resized to this; None: as the checkpoint says, else 256 192 (published weights)',
     )
 
 

@@ -31,8 +31,7 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     parser.add_argument(
         '--family',
         choices=[*FAMILIES, *BASELINES],
-        help='refuse weights of another family; None: recognise it; to be given for a compared method: '
-        f'{", ".join(BASELINES)}',
+        help=f'refuse weights of another family; None: recognise it; needed for {", ".join(BASELINES)}',
     )
     parser.add_argument(
         '--warp', choices=list(WARPS), help='warp network of a pair that is no published family'
@@ -64,15 +63,13 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--gt',
         action=argparse.BooleanOptionalAction,
-        help='compare with the true results in test_gt of the data root, whatever --metrics says; None: '
-        'where there are some',
+        help='compare with the true results in test_gt, whatever --metrics says; None: where there are some',
     )
     parser.add_argument(
         '--real',
         action=argparse.BooleanOptionalAction,
-        help='score on photographs by parsing and own garments (test_label, test_pairs_own.txt in the '
-        'data root), which '
-        'dresses each person up to three times; None: where there are some',
+        help='score by parsing and own garments (test_label, test_pairs_own.txt); dresses each person up to '
+        'three times; None: where there are some',
     )
     parser.add_argument(
         '--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed"
@@ -90,8 +87,7 @@ def _check_files(options: argparse.Namespace) -> None:
         given += [f'--{name}' for name in ('warp', 'gen', 'real') if getattr(options, name)]
         if given:
             raise UserError(
-                f'{", ".join(given)}: for families; {options.family} is none, give --checkpoint FILE ... '
-                'alone'
+                f'{", ".join(given)}: for families; {options.family} is none, give --checkpoint alone'
             )
         if not options.checkpoint:
             way = 'bash scripts/download.sh baselines names them'

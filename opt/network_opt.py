@@ -23,8 +23,7 @@ def add_checkpoint_option(parser: argparse.ArgumentParser, *, weights: str) -> N
         '--weights',
         choices=DEFAULTS,
         default=weights,
-        help='viton: small model trained on photographs; drawn: on drawings alone; published: what '
-        'download.sh brings',
+        help='viton: small model trained on photographs; drawn: on drawings; published: from download.sh',
     )
 
 

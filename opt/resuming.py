@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from engine.base_stage import NETWORKS
 from engine.continuing import is_published, published_files
 from engine.saving import STATE_FILE, has_state
 from engine.settings import options_of
-from engine.stages import NETWORKS, STAGES
+from engine.stages import STAGES
 from models.checkpoint import SUFFIXES
 from opt.base_opt import SETTINGS_FILE
 from utils.cli import run_name
@@ -31,9 +32,8 @@ def add_resume(parser) -> None:
         const=True,
         default=False,
         metavar=f'RUN|{AUTO}',
-        help='continue a run in its own folder, with its options where none are given: RUN, or the newest '
-        'of project/name; '
-        f'{AUTO}: that one if it has saved something, else start anew, in its folder if there is one',
+        help='continue a run in its own folder, with its options where none are given: RUN, or the newest of '
+        f'project/name; {AUTO}: that one, or anew in its folder if nothing was saved, or a first run',
     )
 
 
@@ -111,8 +111,7 @@ def _source_of_run(run: Path, stage: str) -> Source:
     if left:
         raise MissingFileError(
             f'--resume: {run} has lost weights/{STATE_FILE}, and with it epoch and optimiser; go on from '
-            'its weights in a new '
-            f'run: leave --resume out and give {" ".join(left)}'
+            f'its weights in a new run: leave --resume out and give {" ".join(left)}'
         )
     raise MissingFileError(
         f'--resume: {run} has no weights/{STATE_FILE}, so it ended before it saved anything; start anew'
@@ -137,8 +136,7 @@ def _source_of_path(path: Path, stage: str) -> Source:
             f'--resume {path}: holds weights only; start from it by --{names[0]}_checkpoint, or resume {run}'
         )
     raise UserError(
-        f'--resume {path}: expected a run folder, a file in its weights folder, or a published training '
-        'checkpoint'
+        f'--resume {path}: expected a run folder, a file of its weights, or a published training checkpoint'
     )
 
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from engine.base_stage import NETWORKS
 from engine.distributed import Process
 from engine.settings import TrainSettings, options_of
-from engine.stages import NETWORKS, STAGES
+from engine.stages import STAGES
 from models.registry import FAMILIES, find_family
 from opt.base_opt import Obsolete, add_align_corners, write_settings
 from opt.resuming import add_resume, find_source, saved_options
@@ -70,10 +71,7 @@ def _check(settings: TrainSettings) -> None:
             raise UserError(f'--{role}: invalid choice, {error}') from error
     frozen = settings.recipe.frozen
     if missing := [f'--{name}_checkpoint' for name in frozen if not settings.checkpoint(name)]:
-        raise UserError(
-            f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher, whose '
-            'weights stay as they are'
-        )
+        raise UserError(f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher')
     if settings.epochs == 0:
         raise UserError('--niter 0 --niter_decay 0: no epoch to train; give at least one of them')
     if settings.optimizer == 'SGD' and not settings.momentum:

@@ -39,16 +39,14 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         '--background',
         choices=BACKGROUNDS,
         default='auto',
-        help='what the networks see behind people: auto replaces one that is not plain, keep none, the '
-        'others any by that tool; '
-        'the result keeps its own',
+        help='what the networks see behind people: auto replaces one that is not plain, keep none, '
+        'the others any by that tool; the result keeps its own',
     )
     parser.add_argument(
         '--skip_bad',
         action='store_true',
         default=None,
-        help='go on without pictures that cannot be used, and end with status 1; None: where a folder is '
-        'given',
+        help='go on without unusable pictures, and end with status 1; None: where a folder is given',
     )
     parser.add_argument(
         '--no_skip_bad', dest='skip_bad', action='store_false', default=None, help='end at such a picture'
@@ -62,10 +60,7 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         options.skip_bad = any(expand(path).is_dir() for path in (*(options.person or ()), *options.garment))
     options.size = checked_size(options.size)
     if options.size and max(options.size) > LARGEST_SIZE:
-        raise UserError(
-            f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side; the result is '
-            'large anyway'
-        )
+        raise UserError(f'--size {options.size[0]} {options.size[1]}: at most {LARGEST_SIZE} a side')
     return options
 
 
@@ -75,8 +70,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError('the following arguments are required: --person, or --video for a video of a person')
     if options.video is not None and (options.person is not None or options.person_mask is not None):
         raise UserError(
-            '--video: not together with --person or --person_mask; dress photographs and videos one after '
-            'the other'
+            '--video: not together with --person or --person_mask; dress photographs and videos one by one'
         )
     for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []

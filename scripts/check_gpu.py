@@ -153,8 +153,7 @@ def check_optimised() -> bool:
             fine &= mode != 'graph' or check_graph(half, pictures)
             right &= fine
             print(
-                f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, float16 '
-                f'{psnr:5.1f} dB'
+                f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, half {psnr:5.1f} dB'
             )
     torch.backends.cudnn.allow_tf32 = tf32
     return right
@@ -214,8 +213,7 @@ def check_stages() -> bool:
             losses.append(loss.item())
         right &= fine
         print(
-            f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} in float32, {losses[1]:.5g} in '
-            'bfloat16'
+            f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} float32, {losses[1]:.5g} bfloat16'
         )
     return right
 

@@ -64,6 +64,5 @@ class BaselineNetwork(nn.Module):
             raise UserError(f'{name} is {size[0]} x {size[1]}, expected {expected}; give no other --size')
         if any(side % self.multiple or side == 0 for side in size):
             raise UserError(
-                f'{name} is {size[0]} x {size[1]}, expected sides that are multiples of {self.multiple}; '
-                'resize it'
+                f'{name} is {size[0]} x {size[1]}, expected multiples of {self.multiple}; resize it'
             )

@@ -87,8 +87,8 @@ def _convert(options: argparse.Namespace) -> None:
     family = options.family or info.family or (candidates[0] if len(candidates) == 1 else None)
     if options.family and options.family not in candidates:
         raise CheckpointError(
-            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), asked was "
-            f'{options.family}'
+            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), "
+            f'asked was {options.family}'
         )
     kept = {name: value for name, value in info.extra.items() if isinstance(value, bool | int | float | str)}
     left_out = [shown(name) for name in info.extra if name not in kept]
@@ -236,8 +236,7 @@ def _parser() -> OptionParser:
         type=expand,
         nargs='+',
         metavar='FILE',
-        help="a trained teacher's files: a student of the same family begins with all of their weights "
-        'that fit it',
+        help="a trained teacher's files: a student of its family begins with those of their weights that fit",
     )
     init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
     init.add_argument('--out', type=expand, required=True, metavar='DIR')

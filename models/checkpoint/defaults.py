@@ -16,8 +16,7 @@ DEFAULTS = {
     'published': ('dmvton_pf_warp.pt', 'dmvton_pf_gen.pt'),
 }
 ABOUT = {
-    'viton': 'the small model, trained on VITON: for research, non-commercial; --weights drawn has seen '
-    'no photograph',
+    'viton': 'small model trained on VITON: for research, non-commercial; --weights drawn saw no photograph',
     'drawn': 'the small model, trained on drawings alone: free to use, as the code is',
     'published': 'the published weights of DM-VTON: for research, non-commercial',
 }
@@ -54,9 +53,8 @@ def choose_weights(
     warp, gen = (folder / name for name in names)
     if missing := [path for path in (warp, gen) if not path.is_file()]:
         raise MissingFileError(
-            f'{missing[0]}: no such file; run bash scripts/download.sh checkpoints for the published '
-            'weights, git pull for those '
-            'in the box, or give --checkpoint'
+            f'{missing[0]}: no such file; bash scripts/download.sh checkpoints brings the published weights, '
+            'git pull those in the box; or give --checkpoint'
         )
     return Weights(warp, gen, ABOUT[weights])
 
@@ -69,8 +67,7 @@ def _pair_in(folder: Path) -> tuple[Path, Path]:
         )
     if not folder.is_dir():
         raise UserError(
-            f'{folder}: one file, but a try-on needs two; give the warp network and the generator, or '
-            'their folder'
+            f'{folder}: one file, but a try-on needs two; give warp network and generator, or their folder'
         )
     pairs = []
     for warp in sorted(folder.iterdir()):
@@ -94,6 +91,5 @@ def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
         return None
     asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))
     return (
-        f'the weights know pictures of {known} (height x width), not of {asked}; they are at their '
-        'best at their own'
+        f'the weights know pictures of {known} (height x width), not of {asked}; they are best at their own'
     )

@@ -54,9 +54,8 @@ def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: Layout,
         faults.append(f'{len(wrong)} of a wrong shape or type ({first_three(wrong)})')
     if faults:
         raise CheckpointError(
-            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; it is '
-            'damaged or '
-            'of another version'
+            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; '
+            'it is damaged or of another version'
         )
 
 
@@ -80,7 +79,7 @@ def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout)
     if differing:
         first = layout.tied[differing[0]]
         raise CheckpointError(
-            f'{source}: {differing[0]} differs from {first}, though they are one tensor under several names '
+            f'{source}: {differing[0]} differs from {first}, but the two names share one tensor '
             f'({len(differing)} differ); the file was altered or its network does not share them'
         )
 
@@ -156,9 +155,8 @@ def read_checkpoint(
     said = tuple(description.get(key) for key in ('part', 'network', 'role'))
     if description and said != identity:
         raise CheckpointError(
-            f'{path} calls itself {" ".join(map(shown, said))}, but its tensors are those of '
-            f'{" ".join(identity)}; it '
-            'was altered or is of another version'
+            f'{path} calls itself {" ".join(map(shown, said))}, but has the tensors of {" ".join(identity)}; '
+            'it was altered or is of another version'
         )
     layout = layout_of(*identity)
     notes: tuple[str, ...] = ()
@@ -185,8 +183,8 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
     """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role asked for."""
     if info.part != part:
         raise CheckpointError(
-            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; are the '
-            'two files swapped?'
+            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; '
+            'are the two files swapped?'
         )
     if network is not None and info.network != network:
         found, asked = (
@@ -194,8 +192,7 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
         )
         raise CheckpointError(
             f'{path} holds the {PARTS[part]} {info.network} ({found}), asked was {network} ({asked}); '
-            'name the family '
-            'of the file or give the file of the family'
+            'name the family of the file or give the file of the family'
         )
     if info.role != role:
         raise CheckpointError(
@@ -286,8 +283,8 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
             metadata = {'format': 'pt', 'description': json.dumps(description), 'extra': json.dumps(extra)}
         except (TypeError, ValueError, RecursionError) as error:
             raise CheckpointError(
-                f'{path}: safetensors keeps only numbers and words beside the weights (asked to keep '
-                f'{listed(list(extra))}); save as .pt'
+                f'{path}: safetensors keeps only numbers and words beside the weights '
+                f'(asked to keep {listed(list(extra))}); save as .pt'
             ) from error
     try:
         with atomic_write(path) as temporary:

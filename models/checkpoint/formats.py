@@ -71,10 +71,8 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
     text = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
     if text.startswith((b'<!doctype', b'<html', b'<head', b'<?xml')):
         raise CheckpointError(
-            f'{path} is a web page, not weights: Google Drive and others send one when a download is over '
-            'its quota or '
-            'wants a confirmation; delete the file, download it in a browser or later, and check that it '
-            'has megabytes'
+            f'{path} is a web page, not weights: Google Drive sends one for a download over its quota or '
+            'to be confirmed; delete the file, download it in a browser, and check that it has megabytes'
         )
     for foreign_start, kind in FOREIGN_STARTS:
         if start.startswith(foreign_start):
@@ -101,9 +99,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         RuntimeError,
     ) as error:
         raise CheckpointError(
-            f'{path} is no whole safetensors file ({reason_of(error)}): its header is wrong or it was cut '
-            'short; '
-            'download or copy it again'
+            f'{path} is no whole safetensors file ({reason_of(error)}): '
+            'its header is wrong or it was cut short; download or copy it again'
         ) from error
     # A shared tensor is stored once; the metadata has the name kept under each name left out, as `save_model`
     # has it.
@@ -149,9 +146,8 @@ def _read_torch(path: Path) -> Any:
         named = re.search(r'GLOBAL ([\w.]+)', str(error))
         if named:
             raise CheckpointError(
-                f'{path} was refused: it names {shown(named[1])}, and what is no tensor could run code '
-                'when loaded; ask for a '
-                'file made by torch.save(network.state_dict(), path)'
+                f'{path} was refused: it names {shown(named[1])}, which could run code when loaded; '
+                'ask for a file made by torch.save(network.state_dict(), path)'
             ) from error
         reason = (
             'an unreadable pickle' if str(error).startswith('Weights only load failed') else reason_of(error)
@@ -175,8 +171,7 @@ def read_file(path: Path) -> tuple[Any, dict[str, str], str]:
     if start.startswith(PICKLE_START):
         raise CheckpointError(
             f'{path} is a pickle that torch.save did not write; it was not read, since it could run code: '
-            'ask for a '
-            'file made by torch.save(network.state_dict(), path)'
+            'ask for a file made by torch.save(network.state_dict(), path)'
         )
     kind = 'text' if start.isascii() else f'a file that begins with the bytes {start[:4].hex(" ")}'
     raise CheckpointError(f'{path} is not a checkpoint but {kind}; give a .pt, .pth or .safetensors file')
@@ -198,8 +193,7 @@ def unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any],
     if not content or not all(isinstance(name, str) and isinstance(x, Tensor) for name, x in content.items()):
         names = listed(list(content)) or 'nothing'
         raise CheckpointError(
-            f'{path} holds no state dict (found {names}), expected tensors by name, bare or under model '
-            'or state_dict'
+            f'{path} holds no state dict (found {names}), expected tensors by name, under model or state_dict'
         )
     state = {name: x.detach() for name, x in content.items()}
     _check_storage(path, state)
@@ -218,9 +212,8 @@ def _check_storage(path: Path, state: Mapping[str, Tensor]) -> None:
         else:
             continue
         raise CheckpointError(
-            f'{path}: {shown(name)} is {found}, expected dense tensors of '
-            f'{", ".join(map(name_of, FLOATS))} or whole '
-            'numbers; save the weights as float32'
+            f'{path}: {shown(name)} is {found}, expected dense tensors of {", ".join(map(name_of, FLOATS))} '
+            'or whole numbers; save the weights as float32'
         )
 
 
@@ -251,8 +244,7 @@ def read_description(
             description = None
         except (ValueError, RecursionError) as error:
             raise CheckpointError(
-                f'{path}: its metadata cannot be read ({reason_of(error)}); the file was altered, '
-                'download or copy it again'
+                f'{path}: its metadata cannot be read ({reason_of(error)}); altered? download it again'
             ) from error
     extra = dict(extra) if isinstance(extra, Mapping) else {}
     if not isinstance(description, dict) or not {'part', 'network', 'role'} <= description.keys():

@@ -120,10 +120,9 @@ def identify(
             break
     if best is None:
         raise CheckpointError(
-            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; generator: '
-            f'{", ".join(GENERATORS)}; '
-            f'compared methods: {", ".join(BASELINE_PARTS)}): its {len(state_dict)} tensors are '
-            f'{listed(list(state_dict))}'
+            f'{source} is none of the networks here (warp: {", ".join(WARPS)}; '
+            f'generator: {", ".join(GENERATORS)}; compared methods: {", ".join(BASELINE_PARTS)}): '
+            f'its {len(state_dict)} tensors are {listed(list(state_dict))}'
         )
     return best
 
@@ -138,7 +137,7 @@ def match_family(warp_network: str, generator_network: str) -> str:
             return name
     pairs = ', '.join(f'{family.warp} + {family.generator} ({name})' for name, family in FAMILIES.items())
     raise CheckpointError(
-        f'the warp network {warp_network} and the generator {generator_network} make no family; there is '
-        f'{pairs}; '
-        f'a pair of no family has the name {warp_network}+{generator_network} (test.py: --warp and --gen)'
+        f'the warp network {warp_network} and the generator {generator_network} make no family; '
+        f'there is {pairs}; a pair of no family is named {warp_network}+{generator_network} '
+        '(test.py: --warp and --gen)'
     )

@@ -67,8 +67,8 @@ def _probe(device: str, dtype: torch.dtype) -> str | None:
         _kernels(torch.device(device).index, dtype)
     except ImportError as error:
         return (
-            f'cupy cannot be imported ({first_line(error)}), install the cupy-cuda13x or cupy-cuda12x '
-            'that fits PyTorch'
+            f'cupy cannot be imported ({first_line(error)}), '
+            'install the cupy-cuda13x or cupy-cuda12x that fits PyTorch'
         )
     except Exception as error:  # cupy, the compiler and the driver raise all kinds
         return f'cupy cannot compile or load the kernels ({type(error).__name__}: {first_line(error)})'

@@ -144,8 +144,7 @@ class WarpNetwork(nn.Module):
             )
         if height % STRIDE or width % STRIDE or not height or not width:
             raise UserError(
-                f'{name} is {height} x {width} (H x W); both sides must be multiples of {STRIDE}, for '
-                'example 256 x 192'
+                f'{name} is {height} x {width} (H x W); both must be multiples of {STRIDE}, like 256 x 192'
             )
 
     def forward(
@@ -158,8 +157,8 @@ class WarpNetwork(nn.Module):
         self.check_size('condition', condition)
         if condition.shape[0] != cloth.shape[0] or condition.shape[2:] != cloth.shape[2:]:
             raise ValueError(
-                f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; batch, height and '
-                'width must agree'
+                f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; '
+                'batch, height and width must agree'
             )
         condition_features, cloth_features = self.encode_condition(condition), self.encode_cloth(cloth)
         return self.aflow_net(condition_features, cloth_features, cloth, edge, keep_levels)

@@ -152,6 +152,5 @@ def check(rows: Mapping[str, Sequence[GraphParity]]) -> None:
         )
         raise ParityError(
             f'{precision}, {row.graph}: {row.output} is off by up to {row.max_difference:.2g} '
-            f'({row.psnr_db:.1f} dB), {allowed}; '
-            'nothing was written'
+            f'({row.psnr_db:.1f} dB), {allowed}; nothing was written'
         )

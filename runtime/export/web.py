@@ -140,7 +140,6 @@ def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor
         worst = min(worst, differences(torch.from_numpy(image), pipeline(person, cloth, edge).image)[2])
     if not worst >= SMALLEST_PSNR:
         raise ParityError(
-            f'the graphs of the page are off by {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing '
-            'was written'
+            f"the page's graphs are at {worst:.1f} dB, {SMALLEST_PSNR:g} dB are needed; nothing was written"
         )
     return worst

@@ -12,7 +12,8 @@ from torch import nn
 
 import engine.stages
 from data.batch import derive_masks
-from engine.stages import STAGES, Stage, StepResult, create_stage
+from engine.base_stage import Stage, StepResult
+from engine.stages import STAGES, create_stage
 from models import FAMILIES, create_generator, create_warp
 from models.warp_modules import style_afwm
 

@@ -9,9 +9,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from data.viton import EpochShuffle, create_loader
+from engine.base_stage import Stage
 from engine.distributed import Process, Share, seed_everything
 from engine.settings import TrainSettings
-from engine.stages import Stage
 from engine.trainer import Trainer
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.base_stage import Stage
 from engine.losses import VGGLoss
-from engine.stages import Stage, create_stage
+from engine.stages import create_stage
 
 SEED, BATCH_SEED, NITER = 11, 1011, 50
 NUMBERS = json.loads((Path(__file__).parent / 'training_seed11.json').read_text())

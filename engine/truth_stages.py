@@ -1,0 +1,86 @@
+"""The stages that true results teach, beside the published recipe: they need no trained teacher."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from data.batch import derive_keepable
+from engine.augment import augment, own_inputs, truth_inputs
+from engine.base_stage import Stage, StepResult
+from engine.losses import total
+from engine.truth_losses import curvature_term, truth_picture_terms, truth_warp_terms
+from models import compose
+
+
+class PFTruth(Stage):
+    """The student learns from people whose picture in another garment is known, in both directions of a pair.
+
+    It needs a set with truths (see `engine.truth_data`).
+    """
+
+    lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
+    has_perceptual_terms = False
+    augments = True  # False: the pictures as they come, every pair as listed
+
+    def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
+        count = len(batch['image'])
+        reversed_pairs = torch.rand(count, device=batch['image'].device) < 0.5
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments | (batch['is_made'] > 0))
+        if self.augments:
+            inputs = augment(inputs)
+
+        warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+        generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
+        tryon = compose(warped, generated, inputs.person)
+
+        terms = truth_warp_terms(warped, inputs)
+        gen_terms = truth_picture_terms(tryon, generated, inputs)
+        warp, gen = total(terms.values()), total(gen_terms.values())
+
+        panels = {
+            'person': inputs.person,
+            'cloth': inputs.cloth,
+            'warped_cloth': warped.cloth,
+            'rendered': tryon.rendered,
+            'tryon': tryon.image,
+            'truth': inputs.target,
+        }
+        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
+
+
+class PBTruth(Stage):
+    """The teacher learns both its networks from people in their own garments, in one stage.
+
+    Where a set has true flows (drawings), they teach the warp; on
+    photographs the worn garment and the smoothness of the flow do. What the teacher sees of the person, and
+    keeps, includes the background (`data.batch.derive_keepable`).
+    """
+
+    lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
+    has_perceptual_terms = False
+
+    def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
+        inputs = self.prepare(batch)
+        keepable = derive_keepable(batch['label'], inputs.hand)
+        kept = inputs.person * keepable
+        truth = own_inputs(inputs, keepable, batch.get('own_flow'))
+
+        warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
+        bare_arms = inputs.arms * (1 - warped.edge)
+        generated = self.modules['pb_gen'](torch.cat([kept, warped.cloth, warped.edge, bare_arms], dim=1))
+        tryon = compose(warped, generated, kept)
+
+        terms = truth_warp_terms(warped, truth) | {'curvature': curvature_term(warped)}
+        gen_terms = truth_picture_terms(tryon, generated, truth)
+        warp, gen = total(terms.values()), total(gen_terms.values())
+
+        panels = {
+            'person': inputs.person,
+            'cloth': inputs.cloth,
+            'kept': kept,
+            'warped_cloth': warped.cloth,
+            'rendered': tryon.rendered,
+            'tryon': tryon.image,
+        }
+        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
