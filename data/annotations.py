@@ -28,6 +28,7 @@ from data.labels import (
     Parsing,
     is_one_of,
 )
+from data.phases import find_phases
 from data.records import RecordError
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
@@ -184,7 +185,7 @@ def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> No
     """Raise `MissingFileError` unless the test set `root` has `test_<kind>` of all kinds."""
     root = expand(root)
     if not os.path.isdir(root):
-        records.find_phases(root, 'test')  # which says what is wrong with it
+        find_phases(root, 'test')  # which says what is wrong with it
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
         folders, what = (

@@ -15,6 +15,7 @@ from data import records
 from data.check_memory import Memory, signature
 from data.labels import CLOTH, DensePosePart, Parsing
 from data.masks import BLACK, INVERTED, WHITE, judge_edge
+from data.phases import PHASES, find_phases
 from data.records import RecordError
 from utils.cli import OptionParser
 from utils.errors import DataError, UserError, exit_cleanly
@@ -125,7 +126,7 @@ def check_dataset(
     size = records.valid_size(size)
     report = Report(expand(root))
     try:
-        phases = (phase,) if pairs and phase else records.find_phases(report.root, phase)
+        phases = (phase,) if pairs and phase else find_phases(report.root, phase)
     except UserError as error:
         report.error = error
         return report
@@ -334,7 +335,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
     parser.add_argument(
-        '--phase', choices=records.PHASES, help='check this list only (default: those that are there)'
+        '--phase', choices=PHASES, help='check this list only (default: those that are there)'
     )
     parser.add_argument(
         '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at'

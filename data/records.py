@@ -4,7 +4,6 @@ Pictures are taken as a viewer shows them: an EXIF orientation is applied (the p
 since the tools that make parsing, DensePose and key points look at the upright picture as well.
 """
 
-import glob
 import json
 import math
 import os
@@ -17,11 +16,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from data.labels import BODY_25, KEY_POINTS
-from data.layouts import conversion_hint, suggest_names
-from utils.errors import DataError, MissingFileError, UserError, first_line
+from data.layouts import suggest_names
+from utils.errors import DataError, UserError, first_line
 from utils.paths import kind_of
 
-PHASES = ('train', 'test')
 FOLDERS = {
     'train': ('img', 'color', 'edge', 'label', 'densepose', 'pose'),
     'test': ('img', 'color', 'edge'),
@@ -49,13 +47,9 @@ _BODY_25_COUNT = 25
 _LARGEST_ID = 2**31
 _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
-_ORIENTATION, _FIRST_TURNED = (
-    0x0112,
-    5,
-)  # EXIF's tag, and the first of its values for a picture that lies on its side
+_ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF's tag, and its first value for a picture on its side
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
-# Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run an external
-# program.
+# Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run a program.
 _PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
 
@@ -75,9 +69,7 @@ class Pair(NamedTuple):
 
 
 def valid_size(size: Iterable[int]) -> tuple[int, int]:
-    """Return (height, width) as it was given, or raise `UserError` unless both are multiples of 32 up to
-    8192.
-    """
+    """Return (height, width) as given; raise `UserError` unless both are multiples of 32 up to 8192."""
     size = tuple(size)
     if len(size) != 2 or any(not _MULTIPLE <= side <= _LONGEST_SIDE or side % _MULTIPLE for side in size):
         raise UserError(
@@ -85,61 +77,6 @@ def valid_size(size: Iterable[int]) -> tuple[int, int]:
             f'multiples of {_MULTIPLE} up to {_LONGEST_SIDE}, like (256, 192)'
         )
     return int(size[0]), int(size[1])
-
-
-def find_phases(root: Path, phase: str | None = None) -> tuple[str, ...]:
-    """Return the phases whose list `<phase>_pairs.txt` lies in the folder `root`, or `phase` if it is given.
-
-    Raises `UserError` (`MissingFileError`, `DataError`), with a hint where the data set lies if it can be
-    seen.
-    """
-    if phase is not None and phase not in PHASES:
-        raise UserError(f'phase {phase!r}: expected one of {", ".join(PHASES)}')
-    lists = [f'{phase}_pairs.txt'] if phase else [f'{name}_pairs.txt' for name in PHASES]
-    wanted = ' or '.join(lists)
-    if not any(os.path.isdir(root / f'{name}_img') for name in PHASES) and (hint := conversion_hint(root)):
-        raise DataError(f'{root}: {hint}')
-    try:
-        kind = kind_of(root)
-    except FileNotFoundError:
-        raise MissingFileError(f'{root}: no such folder; give the folder that holds {wanted}') from None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f'{root}: cannot be read ({_reason(error)}); give the folder that holds {wanted}'
-        ) from error
-    if kind != 'folder':
-        folder = (
-            f'its folder {root.parent}'
-            if root.name.endswith('_pairs.txt')
-            else f'the folder that holds {wanted}'
-        )
-        raise UserError(f'{root}: a file, expected the folder of a data set; give {folder}')
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise UserError(
-            f'{root}: cannot be read (Permission denied); give yourself the right to read the folder'
-        )
-    found = tuple(
-        name for name in PHASES if f'{name}_pairs.txt' in lists and os.path.exists(root / f'{name}_pairs.txt')
-    )
-    if found:
-        return found
-    deeper = [
-        os.path.dirname(path)
-        for name in lists
-        for path in sorted(glob.glob(f'{glob.escape(str(root))}/*/{name}'))
-    ]
-    if deeper:
-        raise DataError(f'{root}: {wanted} lies one level deeper; give {deeper[0]}')
-    if any(os.path.exists(root.parent / name) for name in lists):
-        raise DataError(f'{root}: {wanted} lies one level higher; give {root.parent}')
-    for other in PHASES:
-        if os.path.exists(root / f'{other}_pairs.txt'):
-            raise DataError(
-                f'{root}: {wanted} is missing, only {other}_pairs.txt is here; give a {phase} set'
-            )
-    raise DataError(
-        f'{root}: {wanted} is missing; give the folder that holds it beside {phase or "train"}_img/'
-    )
 
 
 def parse_list(path: Path) -> tuple[list[Pair], list[RecordError]]:
@@ -174,11 +111,6 @@ def read_list(path: Path) -> list[Pair]:
     if errors:
         raise errors[0]
     return pairs
-
-
-def read_pairs(root: Path, phase: str) -> list[Pair]:
-    """Return the pairs of `<phase>_pairs.txt` in `root`, or raise the first error of `parse_list`."""
-    return read_list(root / f'{phase}_pairs.txt')
 
 
 def require_other_garments(root: Path, pairs: Iterable[Pair]) -> None:
@@ -377,9 +309,7 @@ def _wrong_names(names: list[str]) -> str | None:
         return f'{len(names)} name(s), expected two: `person.jpg garment.jpg` (no spaces within a name)'
     for name in names:
         if '/' in name or '\\' in name or ':' in name or name in ('.', '..') or not name.isprintable():
-            return (
-                f'{name[:_LONGEST_NAME]!r} is no plain file name; write the name alone, the folder is known'
-            )
+            return f'{name[:_LONGEST_NAME]!r} is no plain file name; write the name without its folder'
     return None
 
 
@@ -397,13 +327,10 @@ def reading(path: Path) -> Iterator[None]:
         hint = f'; {others[0]} lies there: rename it, or write that name in the list' if others else ''
         raise RecordError(f'{path}: no such file{hint}', kind=MISSING) from None
     except Image.UnidentifiedImageError:
-        text = (
-            'an empty file' if path.stat().st_size == 0 else f'not a picture ({", ".join(_PICTURE_FORMATS)})'
-        )
+        text = f'not a picture ({", ".join(_PICTURE_FORMATS)})' if path.stat().st_size else 'an empty file'
         raise RecordError(f'{path}: {text}, replace the file') from None
     except Exception as error:
-        # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error,
-        # tokenize.TokenError.
+        # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error, ...
         of_the_system = isinstance(error, OSError) and error.strerror
         fix = 'check its name, its permissions and the disk' if of_the_system else 'replace the file'
         raise RecordError(f'{path}: cannot be read ({_reason(error)}), {fix}') from error

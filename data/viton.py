@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data import records
 from data.check import check_dataset
+from data.phases import find_phases
 from data.transforms import edge_tensor, ids_tensor, picture_tensor, pose_maps
 from utils.errors import DataError, UserError
 from utils.paths import expand
@@ -54,7 +55,7 @@ class VITONDataset(Dataset):
         self.seed = seed
         self.annotated = annotated or phase == 'train'
         if pairs is None:
-            records.find_phases(self.root, phase)
+            find_phases(self.root, phase)
         self.list = self.root / f'{phase}_pairs.txt' if pairs is None else expand(pairs)
         if check:
             check_dataset(

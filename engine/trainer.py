@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -42,6 +42,7 @@ from engine.saving import (
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
+from utils.device import move_batch
 from utils.errors import CheckpointError, UserError
 
 
@@ -198,10 +199,8 @@ class Trainer:
             if self.settings.verbose:
                 self.journal.say(str(network))
         if self.step:
-            self.journal.say(
-                f'continuing after step {self.step}, in epoch {min(self.epoch + 1, self.epochs)} of '
-                f'{self.epochs}'
-            )
+            epoch = min(self.epoch + 1, self.epochs)
+            self.journal.say(f'continuing after step {self.step}, in epoch {epoch} of {self.epochs}')
         self._validate()
         while self.epoch < self.epochs and not self._is_over():
             if self._train_epoch():
@@ -211,9 +210,8 @@ class Trainer:
         self.journal.say(self._farewell())
 
     def _is_over(self) -> bool:
-        return bool(self.stop_signal) or (
-            self.settings.max_steps is not None and self.step >= self.settings.max_steps
-        )
+        limit = self.settings.max_steps
+        return bool(self.stop_signal) or (limit is not None and self.step >= limit)
 
     def _train_epoch(self) -> bool:
         """Train on what is left of an epoch; returns whether it is complete."""
@@ -223,11 +221,10 @@ class Trainer:
         left = len(self.loader)
         self.stage.train()
         self.journal.lap()
-        steps, done = (
-            math.ceil(count / self.settings.accumulate) for count in (self.batches, self.batches - left)
-        )
+        accumulate = self.settings.accumulate
+        steps, done = (math.ceil(count / accumulate) for count in (self.batches, self.batches - left))
         with self.journal.progress(f'epoch {epoch}/{self.epochs}', total=steps, done=done) as progress:
-            for batches in _groups(self.loader, self.settings.accumulate):
+            for batches in _groups(self.loader, accumulate):
                 rates = self._set_learning_rates(self.batches - left)
                 result = self._step(batches, epoch)
                 left -= len(batches)
@@ -266,7 +263,7 @@ class Trainer:
         return result
 
     def backward(self, batches: list[Mapping[str, Any]], epoch: int) -> StepResult:
-        """Leave the mean gradient of batches and processes in the parameters; return the last batch's result.
+        """Leave the mean gradient of batches and processes in the parameters; return the last result.
 
         With fp16 the gradients are scaled. Raises `DivergedError` in all processes for one loss not finite.
         """
@@ -277,7 +274,7 @@ class Trainer:
                 for network in self.parallel if len(losses) < len(batches) - 1 else ():
                     stack.enter_context(network.no_sync())  # gradients are averaged once a step
                 with torch.autocast(self.device.type, dtype=self.amp, enabled=self.amp is not None):
-                    result = self.stage.step(self._to_device(batch), epoch)
+                    result = self.stage.step(move_batch(batch, self.device, self.memory_format), epoch)
                 losses.append(result.loss.item())
                 # Before the backward pass: that of a sampling at NaN reads anywhere in memory on a CPU.
                 diverged, self.stop_signal = self.process.highest(
@@ -292,15 +289,6 @@ class Trainer:
                 means.add({'loss': result.loss, **result.terms})
         self.loss = sum(losses) / len(losses)
         return result
-
-    def _to_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        moved = {}
-        for name, value in batch.items():
-            if isinstance(value, Tensor):
-                memory_format = self.memory_format if value.ndim == 4 else torch.preserve_format
-                value = value.to(self.device, non_blocking=True, memory_format=memory_format)
-            moved[name] = value
-        return moved
 
     def _report(self, result: StepResult, rates: Mapping[str, float], epoch: int, left: int) -> None:
         sample_step, print_step = self.settings.sample_step, self.settings.print_step
@@ -380,16 +368,14 @@ class Trainer:
         folder = self.folder / 'weights'
         writers: dict[Path, Writer] = {}
         for name, ending in itertools.product(trained, endings):
-            writers[folder / f'{name}_{ending}.pt'] = partial(self._write_network, name, numbers)
+            file = folder / f'{name}_{ending}.pt'
+            writers[file] = lambda path, name=name: self.save_network(path, name, numbers)
             if self.average is not None:
                 writers[folder / f'{name}_ema_{ending}.pt'] = partial(self._write_average, name, numbers)
         if self.average is not None:
             state['average'] = self.average.state_dict()
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
-
-    def _write_network(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
-        self.save_network(path, name, extra)
 
     def _write_average(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
         assert self.average is not None, 'only called with --ema'
@@ -406,9 +392,6 @@ class Trainer:
     def _farewell(self) -> str:
         if self.epoch >= self.epochs:
             return f'all {self.epochs} epochs are done: {self.folder / "weights"}'
-        why = (
-            signal.Signals(self.stop_signal).name
-            if self.stop_signal
-            else f'--max_steps {self.settings.max_steps}'
-        )
+        limit = f'--max_steps {self.settings.max_steps}'
+        why = signal.Signals(self.stop_signal).name if self.stop_signal else limit
         return f'stopped after step {self.step} ({why}), all is saved; go on with: {self.command}'

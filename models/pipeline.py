@@ -1,7 +1,4 @@
-"""From person, cloth and edge to the try-on: the composition, and the pipeline of warp network and generator.
-
-The composition follows PF-AFN (Ge et al., CVPR 2021), section 3.3.
-"""
+"""From person, cloth and edge to the try-on: the pipeline of a warp network and a generator."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,44 +8,14 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
 from models.checks import check_agreement, check_picture
-from models.outputs import GarmentCode, PersonCode, TryOn, WarpOutput
+from models.composition import blend as blend  # photo.steady finds it here
+from models.composition import compose
+from models.outputs import GarmentCode, PersonCode, TryOn
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.pyramid import WarpNetwork
 from utils.errors import UserError
 
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on
-
-
-def compose(warped: WarpOutput, generated: Tensor, kept: Tensor) -> TryOn:
-    """Merge the warped cloth, the picture `kept` [N, 3, H, W] and the generator's output [N, 4 or 5, H, W].
-
-    The composite mask may show the cloth only inside its warped edge. `kept` is the person for a student, the
-    preserved picture for a teacher; only generators with a keep mask show it.
-    """
-    assert warped.edge is not None, 'the garment came without an edge'
-    rendered, mask, keep = activate(generated, kept)
-    mask = mask * warped.edge
-    return TryOn(
-        blend(warped.cloth, rendered, mask), rendered, mask, warped.cloth, warped.edge, warped.flow, keep
-    )
-
-
-def activate(generated: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Generator's output [N, 4 or 5, H, W] -> rendered picture in [-1, 1], composite and keep mask in [0, 1].
-
-    The first three channels become the rendered picture (tanh), the fourth the composite mask (sigmoid), a
-    fifth the keep mask (sigmoid): pixels where the rendered picture shows `kept`. Without it the mask is 0.
-    """
-    rendered, mask = torch.tanh(generated[:, :3]), torch.sigmoid(generated[:, 3:4])
-    if generated.shape[1] == 4:
-        return rendered, mask, torch.zeros_like(mask)
-    keep = torch.sigmoid(generated[:, 4:5])
-    return rendered + keep * (kept - rendered), mask, keep
-
-
-def blend(cloth: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
-    """The warped cloth where `mask` is 1, the rendered picture where it is 0: [N, 3, H, W] in [-1, 1]."""
-    return cloth * mask + rendered * (1 - mask)
 
 
 def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
@@ -243,9 +210,7 @@ class TryOnPipeline(nn.Module):
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render encoded persons and garments of equal batch sizes."""
         warped = self.warp.aflow_net(person.features, garment.features, garment.cloth, garment.edge)
-        generated = self.generator(
-            torch.cat([person.person, warped.cloth, warped.edge], dim=1)
-        )  # [N, 4 or 5, H, W]
+        generated = self.generator(torch.cat([person.person, warped.cloth, warped.edge], dim=1))
         return compose(warped, generated, person.person)
 
     @property

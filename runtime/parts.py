@@ -9,9 +9,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from models.composition import compose
 from models.extractors.mobile_fpn import MobileFPN
 from models.outputs import TryOn
-from models.pipeline import TryOnPipeline, clean_garment, compose
+from models.pipeline import TryOnPipeline, clean_garment
 from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork
 from runtime.fold import folded, replace
 from runtime.smooth import SmoothedPyramid

@@ -27,7 +27,7 @@ from models import WarpOutput, compose
 from models.checkpoint import load_network
 from models.outputs import TryOn
 from utils.cli import OptionParser
-from utils.device import select_device
+from utils.device import move_batch, select_device
 from utils.errors import UserError, exit_cleanly
 from utils.visual import to_picture
 
@@ -70,7 +70,7 @@ def dress_set(
     folder.mkdir(exist_ok=True)
     (folder / MADE).write_text(json.dumps({'size': list(dataset.size)}))
     for batch in tqdm(create_loader(dataset, batch_size=batch_size, workers=0), unit='batch'):
-        on_device = {name: x.to(device) if isinstance(x, Tensor) else x for name, x in batch.items()}
+        on_device = move_batch(batch, device)
         result, same, own = dress(warp, generator, on_device)
         worn = derive_masks(on_device).person_cloth_mask > 0
         shown = (result.mask > 0.5) & (result.warped_edge > 0.5)

@@ -1,6 +1,10 @@
-"""Devices: selection by name, synchronisation, description."""
+"""Devices: selection by name, moving batches there, synchronisation, description."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from utils.errors import UserError
 
@@ -40,6 +44,20 @@ def _cuda_numbers(name: str) -> list[int]:
             f'device {name} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs (from 0)'
         )
     return numbers
+
+
+def move_batch(
+    batch: Mapping[str, Any],
+    device: torch.device,
+    memory_format: torch.memory_format = torch.preserve_format,
+) -> dict[str, Any]:
+    """Return a loader's batch with its tensors on `device`, maps [N, C, H, W] in `memory_format`."""
+    moved = dict(batch)
+    for name, value in batch.items():
+        if isinstance(value, Tensor):
+            layout = memory_format if value.ndim == 4 else torch.preserve_format
+            moved[name] = value.to(device, non_blocking=True, memory_format=layout)
+    return moved
 
 
 def synchronise(device: torch.device) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
-from data.records import list_kind, read_pairs
+from data.records import list_kind, read_list
 from data.viton import VITONDataset
 from synthetic import command, people
 from synthetic import dataset as synthetic
@@ -307,8 +307,8 @@ def test_the_folder_holds_every_part_of_every_record(dataset):
 
 
 def test_the_lists_pair_training_people_with_their_own_garment_and_test_people_with_another(dataset):
-    assert list_kind(read_pairs(dataset / 'VITON_traindata', 'train')) == 'paired'
-    assert list_kind(read_pairs(dataset / 'VITON_test', 'test')) == 'unpaired'
+    assert list_kind(read_list(dataset / 'VITON_traindata' / 'train_pairs.txt')) == 'paired'
+    assert list_kind(read_list(dataset / 'VITON_test' / 'test_pairs.txt')) == 'unpaired'
     assert (dataset / 'VITON_test/test_pairs.txt').read_text().splitlines()[2] == '000002_0.jpg 000003_1.jpg'
 
 
@@ -519,7 +519,7 @@ def test_a_disk_that_fills_up_ends_in_one_line_and_the_run_can_be_repeated(tmp_p
     with pytest.raises(UserError, match='--root .*No space left on device.*space on its disk'):
         write_dataset(tmp_path / 'set', **asked)
     monkeypatch.setattr(synthetic, '_write', write)
-    assert read_pairs(write_dataset(tmp_path / 'set', **asked) / 'VITON_traindata', 'train')
+    assert read_list(write_dataset(tmp_path / 'set', **asked) / 'VITON_traindata' / 'train_pairs.txt')
 
 
 def test_a_file_without_bytes_is_drawn_again(tmp_path):
@@ -553,7 +553,7 @@ def test_training_records_with_truths_have_all_that_both_directions_of_a_pair_ne
         ['000001_0.jpg', '000002_1.jpg'],
         ['000002_0.jpg', '000000_1.jpg'],
     ]
-    assert [tuple(pair) for pair in read_pairs(folder, 'train')] == [
+    assert [tuple(pair) for pair in read_list(folder / 'train_pairs.txt')] == [
         (f'{i:06d}_0.jpg', f'{i:06d}_1.jpg') for i in range(3)
     ]
     record = render_record(5, 'train', 1, size=SMALL, other=2)
