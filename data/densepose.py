@@ -120,9 +120,7 @@ def parts_of_colours(pixels: np.ndarray, *, lossy: bool = False) -> tuple[np.nda
     mean distance of the colours, in levels.
     """
     levels = np.floor(np.arange(len(Part)) * (255 / max(Part))).astype(np.uint8)
-    colours = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].astype(
-        np.float64
-    )  # [25, 3] RGB
+    colours = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_PARULA)[:, 0, ::-1].astype(np.float64)  # RGB
     colours[Part.BACKGROUND] = 0
     fits = [cKDTree(colours * strength).query(pixels.astype(np.float64)) for strength in (1.0, 0.7)]
     distances, parts = min(fits, key=lambda fit: fit[0].mean())  # [H, W] both

@@ -96,9 +96,8 @@ def _parameter_order(file: Path, info: Any, optimizer: Mapping[str, Any]) -> lis
             order.append(name)
     numbers = sorted(_numbers(optimizer['param_groups']))
     if len(numbers) != len(order):
-        order = [
-            name for name in order if name != FILTERS_NAME
-        ]  # the constant filters are no parameter in every release
+        # The constant filters are no parameter in some releases.
+        order = [name for name in order if name != FILTERS_NAME]
     if numbers != list(range(len(order))):
         raise CheckpointError(
             f'{file}: its optimiser has {len(numbers)} parameters, not {len(order)}; start from its weights'

@@ -15,9 +15,8 @@ from torch.utils.data import Sampler
 from utils.device import select_device
 from utils.errors import UserError
 
-PATIENCE = timedelta(
-    hours=2
-)  # how long processes wait for one another: the first one checks data and computes scores alone
+# How long processes wait for one another: the first one checks data and computes scores alone.
+PATIENCE = timedelta(hours=2)
 
 
 class Process(NamedTuple):

@@ -112,12 +112,9 @@ def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Old and new coordinates differ by half a pixel, since pictures are resized by their borders and
     align_corners counts from centre to centre.
     """
-    old, new = (
-        np.array(sides[::-1], np.float32)[:, None, None] for sides in (flow.shape[1:], size)
-    )  # width, height
-    rows, columns = (
-        ((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, flow.shape[1:], strict=True)
-    )
+    sides = flow.shape[1:]
+    old, new = (np.array([width, height], np.float32)[:, None, None] for height, width in (sides, size))
+    rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, sides, strict=True))
     pixels = (flow[:, rows][:, :, columns] + 1) / 2 * (old - 1)
     return ((pixels + 0.5) * new / old - 0.5) / (new - 1) * 2 - 1
 

@@ -138,10 +138,8 @@ def distillation_terms(
             feature_terms.append((len(teacher) - n) * FEATURE_DISTILLATION * gated_mean(squares, gate))
         if n >= FIRST_DISTILLED_FLOW:
             # Where the flows agree, vector_norm has a gradient of zero; a square root would have none.
-            distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1).mean(
-                dim=(1, 2)
-            )  # [N]
-            flow_terms.append((n + 1) * gated_mean(distances, gate))
+            distances = torch.linalg.vector_norm(widen(wanted.flow) - widen(level.flow), dim=1)  # [N, h, w]
+            flow_terms.append((n + 1) * gated_mean(distances.mean(dim=(1, 2)), gate))
     return {'distil_feature': total(feature_terms), 'distil_flow': total(flow_terms)}
 
 

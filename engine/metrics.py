@@ -25,10 +25,7 @@ from utils.paths import expand
 FID_DIMENSIONS = 2048
 FID_BATCH = 50  # the batch size of the published test script; no number depends on it in eval mode
 KEPT_FOLDERS = 2  # whose features are kept: photographs and try-ons
-KID_SUBSETS, KID_SUBSET_SIZE = (
-    100,
-    1000,
-)  # those of the paper; a subset is smaller where there are fewer pictures
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # those of the paper; fewer pictures make smaller subsets
 PSNR_CEILING = 100.0  # dB; rounding to 8 bits alone leaves 59
 
 
@@ -106,9 +103,7 @@ class Inception:
     def __init__(self, network: nn.Module, *, device: torch.device):
         self.network = network.eval()
         self.device = device
-        self._known: dict[
-            tuple, np.ndarray
-        ] = {}  # features of the folders seen last, by their files' sizes and times
+        self._known: dict[tuple, np.ndarray] = {}  # features of the last folders, by file sizes and times
 
     def features(self, folder: Path) -> np.ndarray:
         """Features [N, 2048] of the pictures of a folder, by the library's own loading and its own pass.
@@ -221,27 +216,23 @@ def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> 
 
     path = None if weights is None else check_file(weights, '--lpips_weights')
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            'ignore', module='torchvision'
-        )  # lpips says `pretrained=False` in torchvision's old words
+        # lpips says `pretrained=False` in torchvision's old words.
+        warnings.filterwarnings('ignore', module='torchvision')
         network = lpips.LPIPS(net='vgg', version='0.1', pnet_rand=True, verbose=False)
     with _fetching('--lpips_weights', path):
         if path is None:
             trunk = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True)
         else:
             trunk = torch.load(path, map_location='cpu', weights_only=True)
-        state = (
-            network.net.state_dict()
-        )  # the same layers under 'slice1.0.weight' instead of 'features.0.weight'
-        network.net.load_state_dict({key: trunk['features.' + key.split('.', 1)[1]] for key in state})
+        # The same layers are called 'slice1.0.weight' instead of 'features.0.weight'.
+        names = {key: 'features.' + key.split('.', 1)[1] for key in network.net.state_dict()}
+        network.net.load_state_dict({key: trunk[name] for key, name in names.items()})
     network = network.to(device).eval()
 
     def distance(first: Tensor, second: Tensor, region: Tensor | None = None) -> float:
         network.spatial = region is not None  # the library reads it at each call
         with torch.no_grad():
-            distances = network(
-                first.to(device), second.to(device)
-            )  # [1, 1, 1, 1]; with a region [1, 1, H, W]
+            distances = network(first.to(device), second.to(device))  # [1, 1, 1, 1]; or [1, 1, H, W]
         return (distances if region is None else distances[region.to(device)]).mean().item()
 
     return distance

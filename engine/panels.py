@@ -2,7 +2,6 @@
 
 import colorsys
 
-import torch
 from torch import Tensor
 
 from data.batch import TrainingInputs
@@ -20,9 +19,7 @@ def mask_panel(mask: Tensor) -> Tensor:
 def densepose_panel(condition: Tensor) -> Tensor:
     """Return the DensePose parts of a teacher's condition [N, 45, H, W] as a picture, one hue a part."""
     hues = [colorsys.hsv_to_rgb((part * 7 % PARTS) / PARTS, 0.75, 0.95) for part in range(1, PARTS)]
-    colours = (
-        torch.tensor([(0.0, 0.0, 0.0), *hues], device=condition.device, dtype=condition.dtype) * 2 - 1
-    )  # [25, 3]
+    colours = condition.new_tensor([(0.0, 0.0, 0.0), *hues]) * 2 - 1  # [25, 3]
     parts = condition[:, FIRST_PART : FIRST_PART + PARTS].argmax(dim=1)  # [N, H, W]
     return colours[parts].permute(0, 3, 1, 2)
 

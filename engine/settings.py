@@ -7,6 +7,7 @@ trainer and its helpers get.
 import dataclasses
 import shlex
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
 
 AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-DATA, OPTIMISATION, RUN = 'data and networks', 'optimisation', 'run'
 
 
 def option(default: Any, effect: str, *, group: str | None = None, **parsing: Any) -> Any:
@@ -29,11 +29,16 @@ def option(default: Any, effect: str, *, group: str | None = None, **parsing: An
     return field(default=default, metadata={'help': effect, 'group': group, **parsing})
 
 
+of_data = partial(option, group='data and networks')
+of_optimisation = partial(option, group='optimisation')
+of_run = partial(option, group='run')
+
+
 def weights_of(name: str) -> Any:
     """The option that gives one of a stage's networks its weights."""
     role, part = NETWORKS[name]
     what = {'warp': 'warp network', 'generator': 'generator'}[part]
-    return option(None, f"weights of the {role}'s {what} to start with", group=DATA, metavar='PATH')
+    return of_data(None, f"weights of the {role}'s {what} to start with", metavar='PATH')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +48,7 @@ class TrainSettings:
     stage: str  # key of `engine.stages.STAGES`
     run: str | None = None  # folder of the run to be continued
     place: str | None = None  # folder of a run that ended before it saved anything, to start anew in
-    begun: dict[str, str] = field(
-        default_factory=dict
-    )  # checkpoints of the published code to be continued, by network
+    begun: dict[str, str] = field(default_factory=dict)  # published checkpoints to be continued, by network
 
     project: str = option('runs/train', 'folder in which run folders are made')
     name: str = option('exp', 'run folder: project/name, or name-1, name-2 if it exists', type=run_name)
@@ -53,122 +56,76 @@ class TrainSettings:
     batch_size: int = option(32, 'records a step', type=whole_number(1))
     workers: int = option(8, 'processes that load records', type=whole_number(0))
 
-    dataroot: str | None = option(
-        None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)', group=DATA
+    dataroot: str | None = of_data(None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)')
+    valroot: str | None = of_data(None, 'test set in the VITON layout; measures FID after each epoch')
+    size: tuple[int, int] = of_data(
+        (256, 192), 'pictures are resized to this', nargs=2, type=whole_number(1), metavar=('H', 'W')
     )
-    valroot: str | None = option(
-        None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA
+    teacher: str = of_data('fs_vton', 'family of the parser-based networks, or WARP+GEN')
+    student: str = of_data('dm_vton', 'family of the parser-free networks, or WARP+GEN')
+    warp: str | None = of_data(
+        None, "warp network of the trained role in place of its family's", choices=list(WARPS)
     )
-    size: tuple[int, int] = option(
-        (256, 192),
-        'pictures are resized to this',
-        group=DATA,
-        nargs=2,
-        type=whole_number(1),
-        metavar=('H', 'W'),
+    gen: str | None = of_data(
+        None, "generator of the trained role in place of its family's", choices=list(GENERATORS)
     )
-    teacher: str = option('fs_vton', 'family of the parser-based networks, or WARP+GEN', group=DATA)
-    student: str = option('dm_vton', 'family of the parser-free networks, or WARP+GEN', group=DATA)
-    warp: str | None = option(
-        None, "warp network of the trained role in place of its family's", group=DATA, choices=list(WARPS)
-    )
-    gen: str | None = option(
-        None, "generator of the trained role in place of its family's", group=DATA, choices=list(GENERATORS)
-    )
-    align_corners: bool = option(
-        False, 'how flows sample; published weights were trained with it', group=DATA, switch=True
+    align_corners: bool = of_data(
+        False, 'how flows sample; published weights were trained with it', switch=True
     )
     pb_warp_checkpoint: str | None = weights_of('pb_warp')
     pb_gen_checkpoint: str | None = weights_of('pb_gen')
     pf_warp_checkpoint: str | None = weights_of('pf_warp')
     pf_gen_checkpoint: str | None = weights_of('pf_gen')
-    vgg_weights: str = option(
+    vgg_weights: str = of_data(
         'imagenet',
         "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none: without the terms",
-        group=DATA,
         metavar='imagenet|PATH|none',
     )
-    fid_weights: str | None = option(
-        None, "pytorch-fid's Inception file; None: downloaded when first needed", group=DATA, metavar='PATH'
+    fid_weights: str | None = of_data(
+        None, "pytorch-fid's Inception file; None: downloaded when first needed", metavar='PATH'
     )
 
-    optimizer: str = option(
-        'Adam', 'AdamW has no weight decay, SGD is Nesterov', group=OPTIMISATION, choices=list(OPTIMIZERS)
+    optimizer: str = of_optimisation(
+        'Adam', 'AdamW has no weight decay, SGD is Nesterov', choices=list(OPTIMIZERS)
     )
-    lr: float = option(
-        5e-5,
-        'learning rate; a fine-tuned warp network gets a fifth',
-        group=OPTIMISATION,
-        type=positive_number,
+    lr: float = of_optimisation(
+        5e-5, 'learning rate; a fine-tuned warp network gets a fifth', type=positive_number
     )
-    momentum: float = option(0.5, 'beta1 of Adam and AdamW, momentum of SGD', group=OPTIMISATION, type=share)
-    niter: int = option(50, 'epochs at the full learning rate', group=OPTIMISATION, type=whole_number(0))
-    niter_decay: int = option(
-        50, 'epochs after them, while it decays towards 0', group=OPTIMISATION, type=whole_number(0)
+    momentum: float = of_optimisation(0.5, 'beta1 of Adam and AdamW, momentum of SGD', type=share)
+    niter: int = of_optimisation(50, 'epochs at the full learning rate', type=whole_number(0))
+    niter_decay: int = of_optimisation(50, 'epochs after them, while it decays', type=whole_number(0))
+    schedule: str = of_optimisation(
+        'linear', 'shape of the decay: linear changes by epoch, cosine by step', choices=list(SCHEDULES)
     )
-    schedule: str = option(
-        'linear',
-        'shape of the decay: linear changes by epoch, cosine by step',
-        group=OPTIMISATION,
-        choices=list(SCHEDULES),
+    warm_up: int = of_optimisation(
+        0, 'steps in which the learning rate rises to its full value', type=whole_number(0), metavar='N'
     )
-    warm_up: int = option(
-        0,
-        'steps in which the learning rate rises to its full value',
-        group=OPTIMISATION,
-        type=whole_number(0),
-        metavar='N',
+    ema: float | None = of_optimisation(
+        None, 'also keep an exponential average of the weights; None: none', type=share, metavar='DECAY'
     )
-    ema: float | None = option(
-        None,
-        'also keep the exponential average of the weights; None: no average',
-        group=OPTIMISATION,
-        type=share,
-        metavar='DECAY',
+    accumulate: int = of_optimisation(
+        1, 'average gradients of K batches a step', type=whole_number(1), metavar='K'
     )
-    accumulate: int = option(
-        1, 'average gradients of K batches a step', group=OPTIMISATION, type=whole_number(1), metavar='K'
+    grad_clip: float | None = of_optimisation(
+        None, "cut the gradient's norm to this; None: never", type=positive_number, metavar='NORM'
     )
-    grad_clip: float | None = option(
-        None,
-        "cut the gradient's norm to this; None: never",
-        group=OPTIMISATION,
-        type=positive_number,
-        metavar='NORM',
+    max_steps: int | None = of_optimisation(
+        None, 'save and stop after N optimiser steps in all', type=whole_number(1), metavar='N'
     )
-    max_steps: int | None = option(
-        None,
-        'save and stop after N optimiser steps in all',
-        group=OPTIMISATION,
-        type=whole_number(1),
-        metavar='N',
+    seed: int = of_optimisation(0, 'of new weights, order, drawn garments', type=whole_number(0))
+    amp: str = of_optimisation('off', 'mixed precision; fp16 scales the loss', choices=list(AMP))
+    compile: bool = of_optimisation(False, 'run the trained networks through torch.compile', switch=True)
+    channels_last: bool = of_optimisation(
+        False, 'keep channels last in memory, which suits tensor cores', switch=True
     )
-    seed: int = option(
-        0, 'of new weights, the order of records, drawn garments', group=OPTIMISATION, type=whole_number(0)
-    )
-    amp: str = option('off', 'mixed precision; fp16 scales the loss', group=OPTIMISATION, choices=list(AMP))
-    compile: bool = option(
-        False, 'run the trained networks through torch.compile', group=OPTIMISATION, switch=True
-    )
-    channels_last: bool = option(
-        False, 'keep channels last in memory, which suits tensor cores', group=OPTIMISATION, switch=True
-    )
-    sync_bn: bool = option(
-        False, 'share batch norm statistics among processes (CUDA, torchrun)', group=OPTIMISATION, switch=True
+    sync_bn: bool = of_optimisation(
+        False, 'share batch norm statistics among processes (CUDA, torchrun)', switch=True
     )
 
-    print_step: int = option(
-        100, 'log every N steps; 0: epochs only', group=RUN, type=whole_number(0), metavar='N'
-    )
-    sample_step: int = option(
-        100, 'pictures every N steps; 0: never', group=RUN, type=whole_number(0), metavar='N'
-    )
-    save_period: int = option(
-        20, 'keep weights of every Nth epoch', group=RUN, type=whole_number(1), metavar='N'
-    )
-    verbose: bool = option(
-        False, 'also log all options and the layers of the networks', group=RUN, action='store_true'
-    )
+    print_step: int = of_run(100, 'log every N steps; 0: epochs only', type=whole_number(0), metavar='N')
+    sample_step: int = of_run(100, 'pictures every N steps; 0: never', type=whole_number(0), metavar='N')
+    save_period: int = of_run(20, 'keep weights of every Nth epoch', type=whole_number(1), metavar='N')
+    verbose: bool = of_run(False, 'also log all options and the layers of the networks', action='store_true')
 
     def __post_init__(self):
         object.__setattr__(self, 'size', tuple(self.size))  # a list where it comes from a parser or a file

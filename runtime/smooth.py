@@ -33,9 +33,8 @@ def shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: to
 
 
 def _shifted_upsampling(size: int, doublings: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    matrix = torch.eye(size, dtype=dtype, device=device)[
-        None
-    ]  # [1, size, size]: the upsampled unit vectors are its rows
+    # [1, size, size]: the upsampled unit vectors are its rows.
+    matrix = torch.eye(size, dtype=dtype, device=device)[None]
     for _ in range(doublings):
         matrix = F.interpolate(matrix, scale_factor=2.0, mode='linear', align_corners=False)
     padded = F.pad(matrix[0].t(), (0, 0, 1, 1))  # [large + 2, size]
@@ -103,9 +102,8 @@ class ChannelsLastTaps(Taps):
         down, across = (
             shifted_upsampling(n // 3, doublings, products.dtype, products.device) for n in (rows, columns)
         )
-        wide = (
-            across.expand(count * rows, -1, -1).bmm(products.flatten(0, 1)).view(count, rows, -1)
-        )  # [N, 3 * h, w' * 256]
+        wide = across.expand(count * rows, -1, -1).bmm(products.flatten(0, 1))  # [N * 3 * h, w', 256]
+        wide = wide.view(count, rows, -1)
         if lateral is None:
             base = self.bias.repeat(wide.shape[2] // channels).expand(count, down.shape[0], -1)
         else:

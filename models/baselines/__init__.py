@@ -23,12 +23,8 @@ class Baseline(NamedTuple):
     name: str
     title: str
     network: Callable[..., BaselineNetwork]
-    needs: tuple[
-        str, ...
-    ]  # of 'label' (parsing), 'pose' (key points), 'densepose' (body parts), as folders are called
-    files: tuple[
-        tuple[str, ...], ...
-    ]  # sets of files that make it whole, the usual one first, by name in `PARTS`
+    needs: tuple[str, ...]  # annotations by their folders: 'label', 'pose', 'densepose'
+    files: tuple[tuple[str, ...], ...]  # complete sets of files, by name in `PARTS`, the usual one first
 
 
 class Part(NamedTuple):

@@ -238,10 +238,8 @@ class ACGPN(BaselineNetwork):
         refined, warped = self.dress_region(mask, region, cloth)
         kept, final_layout = self.preserve(person, parsing, layout, region)
         skin = self.skin_colour(person, parsing).expand_as(person)
-        content = torch.cat(
-            [kept, one_hot(final_layout, kept.dtype), refined, skin, noise[:, 2:]], dim=1
-        )  # [N, 24, H, W]
-        return BaselineTryOn(torch.tanh(self.G(content)), warped.cloth, warped.flow)
+        content = [kept, one_hot(final_layout, kept.dtype), refined, skin, noise[:, 2:]]  # 24 channels
+        return BaselineTryOn(torch.tanh(self.G(torch.cat(content, dim=1))), warped.cloth, warped.flow)
 
     def predict_layout(self, garment: Tensor, parsing: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
         """Layout after the try-on: ids [N, 1, H, W]; arms, dress and upper clothes were one."""
@@ -283,9 +281,8 @@ class ACGPN(BaselineNetwork):
     def skin_colour(person: Tensor, parsing: Tensor) -> Tensor:
         """The mean colour of the arms [N, 3, 1, 1], 0 where there are too few pixels of them."""
         arms = (parsing == LEFT_ARM) | (parsing == RIGHT_ARM)
-        wide = person.to(
-            torch.promote_types(person.dtype, torch.float32)
-        )  # a sum over the picture is too large for 16 bits
+        # A sum over the picture is too large for 16 bits.
+        wide = person.to(torch.promote_types(person.dtype, torch.float32))
         count = arms.sum(dim=(2, 3), keepdim=True)
         mean = (wide * arms).sum(dim=(2, 3), keepdim=True) / count.clamp(min=1)
         return torch.where(count < LEAST_SKIN, 0, mean).to(person.dtype)

@@ -16,9 +16,7 @@ class BaselineTryOn(NamedTuple):
 
     image: Tensor  # [N, 3, H, W] in [-1, 1], the person wearing the garment
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1], the garment brought onto the person
-    flow: (
-        Tensor | None
-    )  # [N, 2, H, W], sampling grid in normalised (x, y); None where a method has no single one
+    flow: Tensor | None  # [N, 2, H, W], sampling grid in normalised (x, y); None: there is no single one
 
     @property
     def warped_on_white(self) -> Tensor:

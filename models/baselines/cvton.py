@@ -180,9 +180,8 @@ class ContextGenerator(nn.Module):
         self.conv_img = nn.Conv2d(channels[-1] + PICTURE_CHANNELS, 3, 3, padding=1)
 
     def forward(self, parts: Tensor, pictures: Tensor) -> Tensor:
-        x = self.fc(
-            torch.cat([pictures, parts], dim=1)[:, :, ::COARSEST, ::COARSEST]
-        )  # pictures first, here alone
+        pictures_first = torch.cat([pictures, parts], dim=1)  # here alone
+        x = self.fc(pictures_first[:, :, ::COARSEST, ::COARSEST])
         context = torch.cat([parts, pictures], dim=1)
         for number, block in enumerate(self.body):
             scale = COARSEST >> number

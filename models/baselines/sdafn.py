@@ -120,9 +120,8 @@ class DeformableAttentionFlow(nn.Module):
 
         raw = refine(garment_warped, person_warped)
         cross_offsets, own_offsets, logits = raw.split([2 * FLOWS, 2 * FLOWS, 2 * FLOWS], dim=1)
-        own_attention, cross_attention = logits.softmax(1).chunk(
-            2, dim=1
-        )  # from here on all twelve sum to one
+        # From here on all twelve sum to one.
+        own_attention, cross_attention = logits.softmax(1).chunk(2, dim=1)
         cross = double(Flows(advance_all(cross_middle, cross_offsets), cross_attention))
         own = double(Flows(advance_all(own_middle, own_offsets), own_attention))
         return FlowLevel(cross, own, cross_middle, own_middle)

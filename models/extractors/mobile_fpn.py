@@ -10,15 +10,8 @@ from torch import Tensor, nn
 
 PYRAMID_CHANNELS = 256
 STEM_CHANNELS = 32
-BLOCKS = (
-    (1, 16, 1),
-    (6, 24, 2),
-    (6, 32, 2),
-    (6, 64, 2),
-    (6, 96, 2),
-    (6, 160, 2),
-    (6, 320, 1),
-)  # expansion, channels, stride
+# Expansion, channels, stride.
+BLOCKS = ((1, 16, 1), (6, 24, 2), (6, 32, 2), (6, 64, 2), (6, 96, 2), (6, 160, 2), (6, 320, 1))
 
 
 def conv_norm_relu6(

@@ -7,15 +7,8 @@ from torch import Tensor, nn
 from models.extractors.mobile_fpn import InvertedResidual, conv_norm_relu6, initialise_mobile
 
 STEM_CHANNELS = 32
-BLOCKS = (
-    (1, 16, 1),
-    (6, 24, 2),
-    (6, 32, 2),
-    (6, 64, 2),
-    (6, 96, 1),
-    (6, 160, 2),
-    (6, 320, 1),
-)  # expansion, channels, stride
+# Expansion, channels, stride.
+BLOCKS = ((1, 16, 1), (6, 24, 2), (6, 32, 2), (6, 64, 2), (6, 96, 1), (6, 160, 2), (6, 320, 1))
 HEAD_CHANNELS = 512
 SKIPS = (1, 2, 3, 5)  # the features that the decoder sees again, fine to coarse
 

@@ -31,9 +31,7 @@ def cost_volume(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
             window = _windows(second, left, tile_height, tile_width)  # [N * rows, C, window]
             tile = _tiles(first, left, tile_height, tile_width)  # [N * rows, C, tile]
             products = torch.bmm(window.transpose(1, 2), tile)  # [N * rows, window, tile]
-            near = _neighbours(
-                products, count, tile_height, tile_width
-            )  # [N, 7, 7, rows, tile_height, tile_width]
+            near = _neighbours(products, count, tile_height, tile_width)
             bands.append(near.reshape(count, SIDE * SIDE, -1, tile_width))
         volume = torch.cat(bands, dim=3)[:, :, :height, :width]
         return (volume / channels).to(first.dtype)
@@ -76,9 +74,8 @@ def _reflect(cotangent: torch.Tensor) -> torch.Tensor:
     """Turn weights given to neighbours into weights received from them: [N, 49, H, W] -> the same."""
     height, width = cotangent.shape[2:]
     padded = F.pad(cotangent.flip(1), (RADIUS,) * 4).unflatten(1, (SIDE, SIDE))  # [N, -dy, -dx, H + 6, W + 6]
-    moved = padded.unfold(3, height, 1).unfold(
-        4, width, 1
-    )  # [N, -dy, -dx, y, x, H, W]: seen from all 7 x 7 places
+    # Seen from all 7 x 7 places: [N, -dy, -dx, y, x, H, W].
+    moved = padded.unfold(3, height, 1).unfold(4, width, 1)
     return moved.diagonal(0, 1, 3).diagonal(0, 1, 2).permute(0, 3, 4, 1, 2).flatten(1, 2)
 
 

@@ -75,7 +75,5 @@ def second_differences(flow: Tensor) -> Tensor:
 
 def sampled_pixels(flow: Tensor, *, align_corners: bool) -> Tensor:
     """Pixels (x, y) [2, H, W] that a flow [2, H, W] samples in a picture of its size; the first is 0, 0."""
-    sides = torch.tensor(flow.shape[:0:-1], dtype=flow.dtype, device=flow.device)[
-        :, None, None
-    ]  # width, height
+    sides = flow.new_tensor(flow.shape[:0:-1])[:, None, None]  # width, height
     return (flow + 1) / 2 * (sides - 1) if align_corners else ((flow + 1) * sides - 1) / 2

@@ -16,12 +16,7 @@ from models.extractors.lite_fpn import PYRAMID_CHANNELS, LiteFPN, separable
 from models.warp_modules.afwm import COST_CHANNELS, compare
 from models.warp_modules.pyramid import STRIDE, FlowNetwork, WarpNetwork
 
-WIDTHS = (
-    128,
-    112,
-    80,
-    48,
-)  # channels of the estimators, coarse to fine: a channel of a coarse level costs little
+WIDTHS = (128, 112, 80, 48)  # of the estimators, coarse to fine: a coarse channel costs little
 STYLE_CHANNELS = 64
 LOOKED_AT = 128  # height of the pictures that are not halved any more
 SMALL_WEIGHT = 1e-3  # of the last conv of an estimator, so that training begins at the identity

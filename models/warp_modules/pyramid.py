@@ -84,9 +84,8 @@ class FlowNetwork(nn.Module):
             refine = self.refine_offset(n, self.align(cloth_feature, flow), condition_feature)
             flow = advance(flow, refine, **options)
             is_last = n == len(self.netRefine) - 1
-            flow = rescale(
-                flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0
-            )  # [N, 2, 2h, 2w], at last [N, 2, H, W]
+            # To [N, 2, 2h, 2w], at last to [N, 2, H, W].
+            flow = rescale(flow, cloth.shape[2] / flow.shape[2] if is_last else 2.0)
             if keep_levels:
                 cloth_n, edge_n = self.sample_level(cloth, edge, flow)
                 levels.append(

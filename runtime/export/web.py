@@ -22,14 +22,8 @@ from runtime.export.parity import ParityError, differences
 from runtime.parts import Parts, split
 from utils.errors import UserError
 
-SHOWN = (
-    'image',
-    'rendered',
-    'mask',
-    'warped_edge',
-    'flow',
-    'keep',
-)  # of TryOn: what the page makes its picture of
+# Of TryOn: what the page makes its picture of.
+SHOWN = ('image', 'rendered', 'mask', 'warped_edge', 'flow', 'keep')
 LEAST_WEIGHTS = 16  # numbers of a tensor from which halving it is worth a node
 LARGEST_HALF = float(np.finfo(np.float16).max)
 NEEDED = 'onnx', 'onnxscript', 'onnxruntime'

@@ -59,9 +59,8 @@ class NativeConv(nn.Module):
     def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None):
         super().__init__()
         kernels = panels(transform_kernels(conv.weight.detach()))  # [36, panels, in, columns]
-        self.register_buffer(
-            'kernels', kernels.flatten(0, 1)
-        )  # of three dimensions: `to(memory_format=...)` would reorder four
+        # Of three dimensions: `to(memory_format=...)` would reorder four.
+        self.register_buffer('kernels', kernels.flatten(0, 1))
         self.register_buffer('bias', wide(bias_of(conv), kernels.shape[1] * kernels.shape[3]))
         slope = (
             activation.negative_slope if isinstance(activation, nn.LeakyReLU) else SLOPES[type(activation)]
@@ -124,9 +123,8 @@ class NativeAAD(nn.Module):
             ('person', aad.conv_a1_gamma, aad.conv_a1_beta),
             ('cloth', aad.conv_a2_gamma, aad.conv_a2_beta),
         ):
-            weights = [
-                panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)
-            ]  # [panels, A, columns]
+            # [panels, A, columns] each.
+            weights = [panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)]
             width = weights[0].shape[0] * weights[0].shape[2]
             biases = [wide(bias, width) for bias in (1 + bias_of(gamma), bias_of(beta))]
             self.register_buffer(f'{name}_weights', torch.cat(weights))
@@ -163,20 +161,13 @@ class NativeInvertedResidual(nn.Module):
     def __init__(self, block: InvertedResidual):
         super().__init__()
         *expansion, depthwise, projection = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
-        first = (
-            panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None
-        )  # [panels, in, columns]
-        hidden = (
-            panels(torch.zeros(1, depthwise.in_channels)).numel()
-            if first is None
-            else first.shape[0] * first.shape[2]
-        )
+        # [panels, in, columns]
+        first = panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None
+        hidden = panels(torch.zeros(1, depthwise.in_channels)).numel()
         last = panels(wide(projection.weight.detach().flatten(1), hidden).t())
         self.register_buffer('expansion', first)
         self.register_buffer('expansion_bias', wide(bias_of(expansion[0]), hidden) if expansion else None)
-        self.register_buffer(
-            'depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden)
-        )  # [9, hidden]
+        self.register_buffer('depthwise', wide(depthwise.weight.detach().flatten(1).t(), hidden))
         self.register_buffer('depthwise_bias', wide(bias_of(depthwise), hidden))
         self.register_buffer('projection', last)
         self.register_buffer('projection_bias', wide(bias_of(projection), last.shape[0] * last.shape[2]))
