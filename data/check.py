@@ -334,15 +334,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Check the data set that the command line names, print the report, return 0 if it is good, else 1."""
     parser = OptionParser('Check each file of a data set in the VITON layout.', prog='python -m data.check')
     parser.add_argument('root', help='folder that holds train_pairs.txt or test_pairs.txt')
+    parser.add_argument('--phase', choices=PHASES, help='check this list only (default: all that exist)')
     parser.add_argument(
-        '--phase', choices=PHASES, help='check this list only (default: those that are there)'
+        '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='training size'
     )
-    parser.add_argument(
-        '--size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'), help='size to train at'
-    )
-    parser.add_argument(
-        '--anew', action='store_true', help='open files again that have not changed since the last check'
-    )
+    parser.add_argument('--anew', action='store_true', help='open unchanged files again, too')
     options = parser.parse_args(arguments)
     report = check_dataset(options.root, options.phase, size=options.size, anew=options.anew)
     if report.error:

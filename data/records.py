@@ -20,10 +20,7 @@ from data.layouts import suggest_names
 from utils.errors import DataError, UserError, first_line
 from utils.paths import kind_of
 
-FOLDERS = {
-    'train': ('img', 'color', 'edge', 'label', 'densepose', 'pose'),
-    'test': ('img', 'color', 'edge'),
-}
+FOLDERS = {'train': ('img', 'color', 'edge', 'label', 'densepose', 'pose'), 'test': ('img', 'color', 'edge')}
 LABEL_SUFFIXES = ('.jpg', '.png')  # the published loader takes the JPEG where both are there
 POSE_KEYS = ('pose_keypoints', 'pose_keypoints_2d')
 

@@ -16,9 +16,7 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = OptionParser(
         'Serve a page on which people try garments on: their photographs, or themselves before the camera.'
     )
-    parser.add_argument(
-        '--host', default='127.0.0.1', help='address to listen on; 0.0.0.0 is every one this machine has'
-    )
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen on; 0.0.0.0: all of them')
     parser.add_argument('--port', type=whole_number(1, PORTS), default=7860, help='port to listen on')
     parser.add_argument(
         '--share', action='store_true', help="also give the page a public address, through Gradio's servers"
@@ -31,7 +29,7 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend='auto')
     parser.add_argument(
-        '--max_upload', type=whole_number(1), default=20, metavar='MB', help='largest file that is taken'
+        '--max_upload', type=whole_number(1), default=20, metavar='MB', help='largest file taken'
     )
     parser.add_argument(
         '--max_megapixels',

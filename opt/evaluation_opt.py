@@ -12,33 +12,25 @@ from utils.errors import UserError
 
 def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of test.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser(
-        'Dress the persons of a test list with a student or a compared method, and measure the result.'
-    )
+    parser = OptionParser('Dress a test list with a student or a compared method, and measure the result.')
     add_base_options(parser, project='runs/test')
-    parser.add_argument(
-        '--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, test_color, test_edge)'
-    )
+    parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, ...)')
     parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
     parser.add_argument(
-        '--pairs', help='list of pairs, such as test_pairs_own.txt; None: test_pairs.txt of the data root'
+        '--pairs', help='list such as test_pairs_own.txt; None: test_pairs.txt in the data root'
     )
     parser.add_argument('--pf_warp_checkpoint', help="the student's warp network, published or own")
     parser.add_argument('--pf_gen_checkpoint', help="the student's generator, published or own")
     parser.add_argument(
-        '--checkpoint', nargs='+', metavar='FILE', help='all files of a compared method, in any order'
+        '--checkpoint', nargs='+', metavar='FILE', help='files of a compared method, any order'
     )
     parser.add_argument(
         '--family',
         choices=[*FAMILIES, *BASELINES],
         help=f'refuse weights of another family; None: recognise it; needed for {", ".join(BASELINES)}',
     )
-    parser.add_argument(
-        '--warp', choices=list(WARPS), help='warp network of a pair that is no published family'
-    )
-    parser.add_argument(
-        '--gen', choices=list(GENERATORS), help='generator of a pair that is no published family'
-    )
+    parser.add_argument('--warp', choices=list(WARPS), help='warp network of a pair that is no family')
+    parser.add_argument('--gen', choices=list(GENERATORS), help='generator of a pair that is no family')
     samples = (
         'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
     )
@@ -71,12 +63,8 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
         help='score by parsing and own garments (test_label, test_pairs_own.txt); dresses each person up to '
         'three times; None: where there are some',
     )
-    parser.add_argument(
-        '--fid_weights', help="pytorch-fid's Inception file; None: downloaded when first needed"
-    )
-    parser.add_argument(
-        '--lpips_weights', help="torchvision's VGG16 file; None: downloaded when first needed"
-    )
+    parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when needed")
+    parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when needed")
 
 
 def _check_files(options: argparse.Namespace) -> None:

@@ -14,9 +14,7 @@ WEB = 'web'
 
 def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of export.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser(
-        'Write a try-on as files that run without Python, and compare them with the pipeline.'
-    )
+    parser = OptionParser('Write a try-on as files that run without Python; compare them with the pipeline.')
     parser.add_argument(
         '--format',
         choices=(*FORMATS, WEB),
@@ -33,9 +31,7 @@ def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespa
         '--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write'
     )
     add_size_option(parser)
-    parser.add_argument(
-        '--dataroot', help='compare on this test set in the VITON layout; None: on drawn pictures'
-    )
+    parser.add_argument('--dataroot', help='test set in the VITON layout to compare on; None: drawn pictures')
     options = parser.parse_args(arguments)
     if not options.out.strip():
         raise UserError('--out: an empty name; give a folder')

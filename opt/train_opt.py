@@ -93,19 +93,13 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     if settings.begun:
         texts.append(f'continuing a run of the published code: {", ".join(settings.begun.values())}')
     if settings.recipe.has_perceptual_terms and settings.vgg_weights == 'none':
-        texts.append(
-            '--vgg_weights none: training without the perceptual terms, which is not the published recipe'
-        )
+        texts.append('--vgg_weights none: training without perceptual terms, unlike the published recipe')
     if settings.amp == 'fp16' and process.device.type == 'cpu':
-        texts.append(
-            '--amp fp16: a CPU computes in 16 bits many times slower than in 32; --amp off is faster there'
-        )
+        texts.append('--amp fp16: a CPU is many times slower in 16 bits than in 32; --amp off is faster')
     if process.world == 1 and settings.sync_bn:
         texts.append('--sync_bn changes nothing: there is one process')
     if process.world == 1 and ',' in settings.device:
-        texts.append(
-            f'--device {settings.device}: one process uses one GPU; torchrun --nproc_per_node=N uses N'
-        )
+        texts.append(f'--device {settings.device}: one process uses one; torchrun --nproc_per_node=N uses N')
     if process.world > 1:
         texts.append(f'{process.world} processes with {settings.batch_size} records a step each')
     return texts

@@ -26,9 +26,7 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
         help='photographs of garments on a plain background, or folders',
         **several,
     )
-    parser.add_argument(
-        '--out', required=True, help='the result, a picture or video file; for several a folder'
-    )
+    parser.add_argument('--out', required=True, help='the result, a picture or video; for several a folder')
     parser.add_argument(
         '--person_mask', help='a mask for each person, or their folder; None: as --background says', **several
     )

@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw a clip, or put clips side by side."""
     parser = OptionParser('Draw a clip of a person who moves, or make an animation of clips.')
     parser.add_argument(
-        '--out', required=True, help='the clip (.mp4, ...), or with --dressed an animation (.webp, .gif)'
+        '--out', required=True, help='the clip (.mp4), or with --dressed an animation (.webp)'
     )
     parser.add_argument(
         '--dressed',

@@ -101,12 +101,10 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = OptionParser(__doc__.splitlines()[0], prog='python -m scripts.dress_training_set')
     parser.add_argument('--dataroot', required=True, help='training set in the VITON layout')
-    parser.add_argument(
-        '--pb_warp_checkpoint', required=True, metavar='PATH', help="the teacher's warp network"
-    )
+    parser.add_argument('--pb_warp_checkpoint', required=True, metavar='PATH', help='the warp network')
     parser.add_argument('--pb_gen_checkpoint', required=True, metavar='PATH', help="the teacher's generator")
     parser.add_argument(
-        '--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the pictures made'
+        '--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the result'
     )
     parser.add_argument('--batch_size', type=int, default=16, help='pictures a step')
     parser.add_argument('--seed', type=int, default=0, help='another seed, other garments')

@@ -25,9 +25,7 @@ def select_device(name: str = '') -> torch.device:
         return torch.device('cpu')
     if name == 'mps':
         if not torch.backends.mps.is_available():
-            raise UserError(
-                'device mps is not available: it needs a Mac with Apple silicon; try --device cpu'
-            )
+            raise UserError('device mps is not available: it needs Apple silicon; try --device cpu')
         return torch.device('mps')
     return torch.device('cuda', _cuda_numbers(name)[0])
 
@@ -40,16 +38,12 @@ def _cuda_numbers(name: str) -> list[int]:
     if not torch.cuda.is_available():
         raise UserError(f'device {name} was asked for, but PyTorch finds no CUDA GPU here; try --device cpu')
     if max(numbers) >= torch.cuda.device_count():
-        raise UserError(
-            f'device {name} was asked for, but there are only {torch.cuda.device_count()} CUDA GPUs (from 0)'
-        )
+        raise UserError(f'device {name} was asked for, but there are only {torch.cuda.device_count()} GPUs')
     return numbers
 
 
 def move_batch(
-    batch: Mapping[str, Any],
-    device: torch.device,
-    memory_format: torch.memory_format = torch.preserve_format,
+    batch: Mapping[str, Any], device: torch.device, memory_format: torch.memory_format = torch.preserve_format
 ) -> dict[str, Any]:
     """Return a loader's batch with its tensors on `device`, maps [N, C, H, W] in `memory_format`."""
     moved = dict(batch)

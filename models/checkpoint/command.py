@@ -212,9 +212,7 @@ def _parser() -> OptionParser:
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
     inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
-    inspect.add_argument(
-        '--family', choices=BASELINES, help='an error unless the files are all of this compared method'
-    )
+    inspect.add_argument('--family', choices=BASELINES, help='expect files of this compared method')
     inspect.set_defaults(run=_inspect)
     convert = commands.add_parser('convert', help='rewrite any known file so that it describes itself')
     convert.add_argument('source', type=expand, metavar='IN')
@@ -225,7 +223,7 @@ def _parser() -> OptionParser:
         '--family', choices=(*FAMILIES, *BASELINES), help='what the file says, where its network fits several'
     )
     convert.add_argument(
-        '--dtype', choices=DTYPES, help='store floating-point weights as this; default: as they are'
+        '--dtype', choices=DTYPES, help='type of floating-point weights; default: as they are'
     )
     convert.set_defaults(run=_convert)
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
