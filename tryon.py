@@ -98,8 +98,8 @@ def choose_backend(
     if options.backend != EAGER:
         runner = runtime.optimize(pipeline, options.backend, size=size)
     print(
-        f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on '
-        f'{pipeline.device})'
+        f'weights: {weights.about} '
+        f'({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device})'
     )
     return runner
 
