@@ -22,8 +22,7 @@ class Layout:
     """Layout of one published data set.
 
     `lists` and `files` hold path patterns below the source folder; the first that exists counts. `{part}` is
-    train or test, `{stem}` a picture's name without its suffix, `{number}` that without its last two
-    characters.
+    train or test, `{stem}` a picture's name without suffix, `{number}` that without its last two characters.
     """
 
     title: str

@@ -184,9 +184,8 @@ def create_loader(
     """Return a loader of batches: tensors [N, C, H, W] and lists of file names, named as in the records.
 
     shuffle orders the records by seed and epoch (`VITONDataset.set_epoch`), so that a resumed run goes on
-    like an uninterrupted one; a sampler orders them itself, and excludes it. Workers persist over epochs,
-    each with its own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave no
-    batch.
+    like an uninterrupted one; a sampler orders them itself, and excludes it. Workers persist, each with its
+    own seeds for torch, NumPy and random. Raises `UserError` where drop_last would leave no batch.
     """
     if shuffle and sampler is not None:
         raise ValueError('shuffle and sampler exclude each other: give one')

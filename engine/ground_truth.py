@@ -123,8 +123,7 @@ class GroundTruth:
     """The truths of `pairs` in `folder`: `img`, `flow` and `mask`, named `<person stem>__<garment stem>`.
 
     They come at `size` (height, width), resized like the pictures where necessary. With `check` every file is
-    read once now. Raises `DataError` for a missing or damaged file, and for parts of a truth that differ in
-    size.
+    read now. Raises `DataError` for missing and damaged files, and for parts of a truth that differ in size.
     """
 
     def __init__(
@@ -162,8 +161,8 @@ class GroundTruth:
         for kind, found in sides.items():
             if expected and found != expected:
                 problems.append(
-                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} (H x W), expected '
-                    f'{expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
+                    f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} (H x W), '
+                    f'expected {expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
                 )
         return problems
 

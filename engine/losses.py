@@ -3,8 +3,7 @@
 PF-AFN (Ge et al., "Parser-Free Virtual Try-on via Distilling Appearance Flows", CVPR 2021): warp, generator
 and adjustable knowledge distillation; DM-VTON (Nguyen-Ngoc et al., ISMAR 2023): skin; perceptual distance
 after Johnson et al. (ECCV 2016). Each `..._terms` function returns weighted terms by name, whose sum is the
-loss. All compute in float32 or wider even under mixed precision: squares and long means do not fit into 16
-bits.
+loss. All compute in float32 or wider: squares and long means do not fit into 16 bits.
 """
 
 import functools

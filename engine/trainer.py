@@ -57,12 +57,11 @@ class Trainer:
 
     `loader` yields the stage's batches; its data set has `set_epoch`, its sampler is a
     `engine.distributed.Share`. `save_network(path, name, extra)` writes one of the stage's networks. The
-    run's state, and with it everything that continuing needs, is one file, `weights/state_last.pt`; the
-    networks' own files beside it are for everyone else. With `settings.run` training continues from the state
-    in `folder`, with `settings.begun` from published checkpoints. `validate(folder)` returns the score of the
-    networks as they are, the lower the better, or None, and may leave files in its folder; its `name`, if it
-    has one, names the score, its `reason` says why there is none. Raises `UserError` for settings that do not
-    fit the state.
+    run's state, with all that continuing needs, is one file, `weights/state_last.pt`; the networks' files
+    beside it are for everyone else. With `settings.run` training continues from the state in `folder`, with
+    `settings.begun` from published checkpoints. `validate(folder)` returns the score of the networks, the
+    lower the better, or None, and may leave files in its folder; its `name`, if any, names the score, its
+    `reason` says why there is none. Raises `UserError` for settings that do not fit the state.
     """
 
     def __init__(

@@ -148,8 +148,7 @@ class TryOnPipeline(nn.Module):
         `family` is recognised from the files where it is not given; a pair that is no published family is
         asked for as `warp+generator`, such as mobile_afwm+res_unet. `align_corners` None takes what the file
         says, and True where it says nothing, as published weights want. `size` is what the warp network's
-        file says, else 256 x 192. Raises `CheckpointError` or `MissingFileError` of `utils.errors` with one
-        line.
+        file says, else 256 x 192. Raises `CheckpointError` or `MissingFileError` of `utils.errors`.
         """
         warp_network, warp_info = load_network(
             warp, part='warp', family=family, role='student', align_corners=align_corners, device=device

@@ -60,8 +60,8 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--real',
         action=argparse.BooleanOptionalAction,
-        help='score by parsing and own garments (test_label, test_pairs_own.txt); dresses each person up to '
-        'three times; None: where there are some',
+        help='score by parsing and own garments (test_label, test_pairs_own.txt), '
+        'which dresses each person up to three times; None: where there are some',
     )
     parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when needed")
     parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when needed")

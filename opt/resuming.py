@@ -32,8 +32,9 @@ def add_resume(parser) -> None:
         const=True,
         default=False,
         metavar=f'RUN|{AUTO}',
-        help='continue a run in its own folder, with its options where none are given: RUN, or the newest of '
-        f'project/name; {AUTO}: that one, or anew in its folder if nothing was saved, or a first run',
+        help='continue a run in its own folder, with its options where none are given: '
+        'RUN, or the newest of project/name; '
+        f'{AUTO}: the newest if it has saved something, else start anew, in its folder if there is one',
     )
 
 

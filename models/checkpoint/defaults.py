@@ -36,8 +36,7 @@ def choose_weights(
 ) -> Weights:
     """Return a student's files: `given` as two files (warp, generator) or a folder with both, else `weights`.
 
-    `weights` is a key of `DEFAULTS`, whose files lie in `folder`. Raises `UserError` unless there is one
-    pair.
+    `weights` is a key of `DEFAULTS`, with files in `folder`. Raises `UserError` unless there is one pair.
     """
     paths = [expand(path) for path in given]
     if len(paths) == 2:
