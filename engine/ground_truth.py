@@ -162,7 +162,7 @@ class GroundTruth:
             if expected and found != expected:
                 problems.append(
                     f'{self._path(kind, person, garment)}: {found[0]} x {found[1]} (H x W), '
-                    f'expected {expected[0]} x {expected[1]} like the other parts of this truth; replace the file'
+                    f'expected {expected[0]} x {expected[1]} like its other parts; replace the file'
                 )
         return problems
 
