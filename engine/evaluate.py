@@ -106,9 +106,8 @@ class Guarded:
 
     def scores(self) -> list[Score]:
         """The observer's scores, or the reason why there are none."""
-        return (
-            self.observe.scores() if self.reason is None else [Score(self.label, None, '', '', self.reason)]
-        )
+        failed = [Score(self.label, None, '', '', self.reason)]
+        return self.observe.scores() if self.reason is None else failed
 
 
 def student_inputs(batch: dict[str, Any]) -> tuple:
@@ -215,23 +214,21 @@ class Evaluation:
         for name, library in (('fid', 'pytorch-fid'), ('kid', 'torchmetrics, cubic kernel')):
             if name in self.metrics:
                 protocol = f'{library}, Inception 2048, all of {real.name} against {PUBLISHED_FORMAT}, {what}'
-                scores.append(
-                    self._score(name.upper(), name, protocol, partial(self._distance, name, real, made))
-                )
+                distance = partial(self._distance, name, real, made)
+                scores.append(self._score(name.upper(), name, protocol, distance))
         if 'lpips' in self.metrics:
             caution = '' if list_kind == 'paired' else ': not a reconstruction error, the garment is another'
             protocol = f"lpips, VGG, v0.1, person's picture against {PUBLISHED_FORMAT}, {what}{caution}"
             files = [(real / pair.person, made / pair.file) for pair in dressed]
-            scores.append(
-                self._score('LPIPS', 'lpips', protocol, lambda: mean_over(files, cast(Callable, self.lpips)))
-            )
+            lpips = cast(Callable, self.lpips)
+            scores.append(self._score('LPIPS', 'lpips', protocol, partial(mean_over, files, lpips)))
         if 'ssim' in self.metrics:
             if list_kind != 'paired':
                 why = f"the list is {list_kind}, so the person's picture does not show what should come out"
                 self.reasons['ssim'] = f'not applicable: {why}'
             protocol = f"torchmetrics, person's picture against try-on, {what}"
             files = [(real / pair.person, results / 'tryon' / pair.file) for pair in dressed]
-            scores.append(self._score('SSIM', 'ssim', protocol, lambda: mean_over(files, ssim)))
+            scores.append(self._score('SSIM', 'ssim', protocol, partial(mean_over, files, ssim)))
         return scores
 
     def _distance(self, name: str, real: Path, made: Path) -> float:
@@ -263,9 +260,8 @@ class Evaluation:
                 protocol += describe_device(self.device)
                 scores.append(Score('runtime, list', listed.milliseconds, 'ms', protocol))
         if 'cost' in self.metrics:
-            counted = (
-                f'convolutions alone (no linear layer, cost volume, sampling), 2 FLOPs each, batch 1, {size}'
-            )
+            counted = 'convolutions alone (no linear layers, cost volume or sampling), 2 FLOPs each, '
+            counted += f'batch 1, {size}'
             for label, unit, protocol, compute in (
                 ('memory', 'MB', 'parameters and buffers, 10^6 bytes', lambda: memory_bytes(pipeline) / MEGA),
                 ('parameters', 'M', 'shared ones once', lambda: count_parameters(pipeline) / MEGA),
@@ -344,9 +340,7 @@ class Validation:
                 self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine
             )
             dress_all(self.pipeline.eval(), loader, pairs, folder, names=names)
-        except (
-            UserError
-        ) as error:  # weights that have diverged, a picture that has gone: no reason to stop training
+        except UserError as error:  # diverged weights, a lost picture: no reason to stop training
             return first_line(error)
         return None
 
@@ -361,14 +355,12 @@ def write_report(path: Path, scores: Sequence[Score], **about: Any) -> str:
     report = {**about, 'metrics': {score.label: score._asdict() for score in scores}}
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
-    rows = [
-        [score.label, _shown(score.value, score.unit), score.protocol]
-        for score in scores
-        if score.value is not None
-    ]
+    rows: list[list[str]] = []
     missing: dict[str, list[str]] = {}
     for score in scores:
         if score.value is None:
             missing.setdefault(score.reason or 'no reason known', []).append(score.label)
+        else:
+            rows.append([score.label, _shown(score.value, score.unit), score.protocol])
     lines = [f'no {", ".join(labels)}: {reason}' for reason, labels in missing.items()]
     return '\n'.join([format_table(['metric', 'value', 'protocol'], rows), *lines])

@@ -236,13 +236,9 @@ def _imagenet_weights() -> tuple[dict[str, Tensor], str]:
     published = VGG19_Weights.IMAGENET1K_V1
     try:
         state = published.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (
-        Exception
-    ) as error:  # network, proxy, disk, checksum, damaged cache: each has its own kind of error
-        reason = first_line(error)
-        raise UserError(
-            f"VGG19's weights could not be fetched from {published.url} ({reason}); {VGG_WAY_OUT}"
-        ) from error
+    except Exception as error:  # network, proxy, disk, checksum, cache: each has its own kind of error
+        reason = f"VGG19's weights could not be fetched from {published.url} ({first_line(error)})"
+        raise UserError(f'{reason}; {VGG_WAY_OUT}') from error
     return state, published.url
 
 

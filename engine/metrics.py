@@ -123,13 +123,9 @@ class Inception:
         if features is None:
             # Pictures of several sizes do not fit in one batch.
             batch_size = min(FID_BATCH, len(files)) if len({_size_of(file) for file in files}) == 1 else 1
-            settings = {
-                'batch_size': batch_size,
-                'dims': FID_DIMENSIONS,
-                'device': self.device,
-                'num_workers': 0,
-            }
-            features = fid_score.get_activations(files, self.network, **settings)
+            features = fid_score.get_activations(
+                files, self.network, batch_size, FID_DIMENSIONS, self.device, num_workers=0
+            )
             if len(self._known) >= KEPT_FOLDERS:
                 self._known.pop(next(iter(self._known)))  # the one that was not asked for the longest
         self._known[key] = features
@@ -204,8 +200,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def create_lpips(*, weights: str | Path | None = None, device: torch.device) -> Callable[..., float]:
-    """Return a function of two pictures [1, 3, H, W] in [-1, 1]: their LPIPS distance, VGG trunk, version
-    0.1.
+    """Return the LPIPS distance (VGG trunk, version 0.1) of two pictures [1, 3, H, W] in [-1, 1].
 
     The function takes a region, bool [1, 1, H, W], as an optional third: then it returns the mean over it of
     the library's map of distances, in which each pixel still sees its surroundings. `weights` is

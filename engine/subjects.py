@@ -46,55 +46,20 @@ def create_subject(
 ) -> Subject:
     """The method called `family` (None: the student in the files), with its test set.
 
-    `files` are warp network and generator, or all files of a compared method.
+    `files` are warp network and generator, or all files of a compared method, whose test set comes with the
+    annotations it needs. `size` (H, W) is by default that of the weights. Raises `UserError`.
     """
-    settings: dict[str, Any] = {
-        'family': family,
-        'align_corners': align_corners,
-        'device': device,
-        'size': size,
-        'pairs': pairs,
-    }
     if family in BASELINES:
-        return baseline_subject(dataroot, files=files, **settings)
+        needs = BASELINES[family].needs
+        require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
+        method = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
+        annotated = AnnotatedDataset(dataroot, family, needs, size=_pair(size or method.size), pairs=pairs)
+        about = {'noise_seed': NOISE_SEED} if 'noise' in method.network.inputs else {}
+        return Subject(method, annotated, method.inputs_of, about)
     warp, gen = files
-    return student_subject(dataroot, warp=warp, gen=gen, **settings)
-
-
-def student_subject(
-    dataroot: str | Path,
-    *,
-    warp: str | Path,
-    gen: str | Path,
-    family: str | None,
-    align_corners: bool | None,
-    device: torch.device,
-    size: Sequence[int] | None,
-    pairs: str | Path | None = None,
-) -> Subject:
-    """A student of two files, and the test set at `size` (H, W), by default its own. Raises `UserError`."""
     pipeline = TryOnPipeline.from_checkpoints(
         warp=warp, gen=gen, family=family, align_corners=align_corners, device=device
     )
     dataset = VITONDataset(dataroot, 'test', size=_pair(size or pipeline.size), pairs=pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     return Subject(pipeline, dataset, student_inputs, {})
-
-
-def baseline_subject(
-    dataroot: str | Path,
-    *,
-    files: Sequence[str | Path],
-    family: str,
-    align_corners: bool | None,
-    device: torch.device,
-    size: Sequence[int] | None,
-    pairs: str | Path | None = None,
-) -> Subject:
-    """A compared method of its files, and the test set with the annotations it needs. Raises `UserError`."""
-    needs = BASELINES[family].needs
-    require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
-    pipeline = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
-    dataset = AnnotatedDataset(dataroot, family, needs, size=_pair(size or pipeline.size), pairs=pairs)
-    about = {'noise_seed': NOISE_SEED} if 'noise' in pipeline.network.inputs else {}
-    return Subject(pipeline, dataset, pipeline.inputs_of, about)
