@@ -62,7 +62,7 @@ class _Recorded(NamedTuple):
 
 
 class GraphedCall:
-    """`call(*inputs)` through one graph for each shapes and dtypes; results are the caller's own."""
+    """`call(*inputs)` through one graph for each set of shapes and dtypes; results are the caller's own."""
 
     def __init__(self, call: Callable[..., tuple[Tensor, ...]], engine: CudaEngine):
         self.call = call
@@ -73,9 +73,7 @@ class GraphedCall:
     @torch.no_grad()
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         key = tuple((tuple(x.shape), x.dtype) for x in inputs)
-        with (
-            self.lock
-        ):  # the operations below are asynchronous, but must be queued without others between them
+        with self.lock:  # the asynchronous operations below must be queued without others between them
             if key not in self.recorded:
                 self._record(key, inputs)
             self.recorded.move_to_end(key)

@@ -289,9 +289,7 @@ def _write(path: Path, state: dict[str, Tensor], layout: Layout, description: di
     try:
         with atomic_write(path) as temporary:
             with open(temporary, 'wb') as file:
-                if (
-                    metadata
-                ):  # through memory, since `save_file` makes files that nobody but their owner may read
+                if metadata:  # through memory: `save_file` makes files that only their owner may read
                     stored = {name: x for name, x in state.items() if name not in layout.tied}
                     file.write(safetensors.torch.save(stored, metadata | layout.tied))
                 else:

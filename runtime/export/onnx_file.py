@@ -58,16 +58,11 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
         .permute(0, 2, 4, 1, 3, 5)
         .reshape(-1, channels, window**2)
     )
-    places = (
-        torch.arange(window**2, device=first.device)
-        .view(window, window)
-        .unfold(0, SIDE, 1)
-        .unfold(1, SIDE, 1)
-    )
+    places = torch.arange(window**2, device=first.device).view(window, window)
+    places = places.unfold(0, SIDE, 1).unfold(1, SIDE, 1)
     offsets = torch.arange(TILE**2, device=first.device) * window**2
-    index = (
-        places.flatten(0, 1).flatten(1) + offsets[:, None]
-    ).flatten()  # of [tile, window], 49 for each pixel of the tile
+    # Of [tile, window], 49 for each pixel of the tile.
+    index = (places.flatten(0, 1).flatten(1) + offsets[:, None]).flatten()
     volume = (
         torch.bmm(tiles, near)
         .flatten(1)
