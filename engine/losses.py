@@ -100,9 +100,7 @@ def warp_terms(
 
 
 def is_closer(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
-    """For each sample 1.0 where `first` [N, C, H, W] is strictly closer to `target` than `second` is, else
-    0.0: [N].
-    """
+    """[N]: 1 for samples where `first` [N, C, H, W] is strictly closer to `target` than `second`, else 0."""
     first_distance, second_distance = (
         (widen(x) - widen(target)).abs().mean(dim=(1, 2, 3)) for x in (first, second)
     )
@@ -155,11 +153,9 @@ def generator_terms(tryon: TryOn, person: Tensor, perceptual: Perceptual | None)
 def skin_terms(
     rendered: Tensor, person: Tensor, skin_mask: Tensor, perceptual: Perceptual | None, *, late: bool
 ) -> dict[str, Tensor]:
-    """The skin loss: the rendered picture against the real one [N, 3, H, W] where `skin_mask` [N, 1, H, W] is
-    1.
+    """The skin loss: the rendered picture against the real one where `skin_mask` [N, 1, H, W] is 1.
 
-    That is skin which the garment of the fake person hides. `late`, after the epochs of constant learning
-    rate, it weighs twice.
+    Skin that the fake person's garment hides. `late`, while the learning rate decays, it weighs twice.
     """
     factor = LATE_SKIN if late else 1.0
     rendered_skin, skin = rendered * skin_mask, person * skin_mask

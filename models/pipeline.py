@@ -93,9 +93,9 @@ class TryOnPipeline(nn.Module):
     pipeline.encode_garment(cloth, edge)`, then `pipeline(person, code)` for every frame of a video.
     `runtime.optimize` makes the same pipeline fast.
 
-    Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. The pipeline
-    is a plain module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile` and channels_last work on
-    it. Flows stay float32.
+    Give networks in eval mode and of the student's role; `from_checkpoints` and `untrained` do. It is a
+    plain module: `.to('cuda')`, `.half()`, `torch.autocast`, `torch.compile`, channels_last work. Flows stay
+    float32 in all of them.
     """
 
     mode = 'torch'

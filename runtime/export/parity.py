@@ -39,9 +39,7 @@ class ParityError(UserError):
 
 
 class GraphParity(NamedTuple):
-    """One output of exported graphs beside the pipeline's, over all pictures, and the time of a call at batch
-    1.
-    """
+    """One output of exported graphs beside the pipeline's, over all pictures, and the time at batch 1."""
 
     graph: str  # 'whole', or 'split' with the garment encoded beforehand
     output: str
