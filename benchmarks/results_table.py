@@ -94,7 +94,8 @@ def as_markdown(results: Sequence[Result], about: Mapping[str, Any]) -> str:
     calls = max(result.calls for result in results)
     notes = [
         f'{about["processor"]}, {about["device"]}, torch {about["torch"]}, batch 1, 256 x 192, float32.',
-        f'Runtime: networks alone, median of {calls} calls in turns; in brackets the paper, on a T4 GPU.',
+        f'Runtime: networks alone, median of {calls} calls, all methods in turns; in brackets the paper, '
+        'on a T4 GPU.',
         'Memory: size of the checkpoint files, 10^6 bytes. Multiply-adds: of the convolutions.',
     ]
     if about.get('dataroot'):
@@ -149,8 +150,8 @@ def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
     measured = any('FID' in result.quality for result in results)
     how = 'filled: FID measured in this run, hollow: FID of the paper' if measured else 'FID of the paper'
     title = (
-        f'{about["processor"]}, {about["device"]}, batch 1\n'
-        f'disk: this run, area = memory; {how}; cross: the paper, T4'
+        f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; '
+        'cross: the paper, T4'
     )
     axes.set_title(title, fontsize=9)
     return figure
