@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -145,10 +145,23 @@ class VITONDataset(Dataset):
         return maps | {'pose': pose_maps(points, source, self.size)}
 
 
+class EpochDataset(Protocol):
+    """A data set whose draws depend on an epoch."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
+
+
 class EpochShuffle(Sampler[int]):
     """All records of a data set in an order that depends on the seed and on the data set's epoch alone."""
 
-    def __init__(self, dataset: VITONDataset, *, seed: int = 0):
+    def __init__(self, dataset: EpochDataset, *, seed: int = 0):
         self.dataset = dataset
         self.seed = seed
 
@@ -170,7 +183,7 @@ class RecordLoader(DataLoader):
 
 
 def create_loader(
-    dataset: VITONDataset,
+    dataset: EpochDataset,
     *,
     batch_size: int,
     workers: int,

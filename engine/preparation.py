@@ -4,7 +4,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from data.viton import EpochShuffle, VITONDataset, create_loader
+from data.viton import EpochDataset, EpochShuffle, VITONDataset, create_loader
 from engine.base_stage import NETWORKS, Stage
 from engine.distributed import Process, Share, seed_everything
 from engine.evaluate import Validation
@@ -46,7 +46,7 @@ def create_training_loader(settings: TrainSettings, process: Process) -> DataLoa
     )
 
 
-def loader_of(dataset: VITONDataset, settings: TrainSettings, process: Process) -> DataLoader:
+def loader_of(dataset: EpochDataset, settings: TrainSettings, process: Process) -> DataLoader:
     """Return the loader of this process's share of `dataset`, ordered by seed and epoch alone."""
     return create_loader(
         dataset,

@@ -56,6 +56,12 @@ class TrainSettings:
     dataroot: str | None = option(
         None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)', group=DATA
     )
+    mix_dataroot: str | None = option(
+        None, 'train_pf_truth, train_pb_truth: a second training set, whose records are mixed in', group=DATA
+    )
+    mix_share: float = option(
+        0.3, 'share of the records that come from --mix_dataroot', group=DATA, type=share
+    )
     valroot: str | None = option(
         None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA
     )

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from data.labels import KEPT, Parsing
-from data.viton import create_loader
+from data.viton import VITONDataset, create_loader
 from engine import augment as changes
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
 from engine.schedule import create_optimizer
 from engine.stages import create_stage
-from engine.truth_data import TruthDataset
+from engine.truth_data import MixedDataset, TruthDataset
 from engine.truth_losses import flow_distance, hidden_region, truth_picture_terms, truth_warp_terms
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpLevel, WarpOutput
@@ -308,3 +308,27 @@ def test_changes_leave_a_batch_that_the_stage_can_take(batch):
         same
     ].mean() < 0.03  # JPEG of blocks that reach into what differs
     assert KEPT == 0 and (batch['truth_mask'] == KEPT).float().mean() > 0.3
+
+
+def test_a_second_set_is_mixed_in_and_goes_on_where_the_epoch_before_stopped(root, tmp_path):
+    other = write_dataset(tmp_path / 'other', train=6, test=0, seed=9, size=SIZE, truths=True, progress=False)
+    first, second = (TruthDataset(x / 'VITON_traindata', size=SIZE) for x in (root, other))
+    mixed = MixedDataset(first, second, share=0.5)
+    assert len(mixed) == 8
+    for epoch, places in ((1, (0, 1, 2, 3)), (2, (4, 5, 0, 1))):
+        mixed.set_epoch(epoch)
+        assert [
+            torch.equal(mixed[4 + i]['image'], second[place]['image']) for i, place in enumerate(places)
+        ] == [True] * 4
+        assert torch.equal(mixed[1]['truth'], first[1]['truth'])
+    batch = next(iter(create_loader(mixed, batch_size=8, workers=0)))
+    assert truth_inputs(batch, reversed_pairs=torch.zeros(8, dtype=torch.bool)).person.shape == (8, 3, *SIZE)
+
+
+def test_photographs_without_truths_are_mixed_with_flows_that_nobody_knows(root, tmp_path):
+    plain = write_dataset(tmp_path / 'plain', train=2, test=0, seed=1, size=SIZE, progress=False)
+    photographs = VITONDataset(plain / 'VITON_traindata', 'train', size=SIZE)
+    mixed = MixedDataset(photographs, TruthDataset(root / 'VITON_traindata', size=SIZE), share=0.5)
+    batch = next(iter(create_loader(mixed, batch_size=4, workers=0)))
+    known = batch['own_flow'].isfinite().flatten(1).any(dim=1)
+    assert known.tolist() == [False, False, True, True] and 'truth' not in batch
