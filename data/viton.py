@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,23 @@ from utils.errors import DataError, UserError
 from utils.paths import expand
 
 
-class VITONDataset(Dataset):
+class EpochDataset(Dataset[dict[str, Any]]):
+    """A data set of a known length whose draws depend on an epoch."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the draws belong to."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw as that epoch does from now on."""
+        raise NotImplementedError
+
+
+class VITONDataset(EpochDataset):
     """Persons, each beside a garment: the pairs of `<phase>_pairs.txt` in `root`, or of the list `pairs`.
 
     A record is a dict of float32 tensors [C, H, W] and of file names:
@@ -143,19 +159,6 @@ class VITONDataset(Dataset):
             maps[kind] = ids_tensor(ids, self.size)
         points = records.read_pose(self._file('pose', person))
         return maps | {'pose': pose_maps(points, source, self.size)}
-
-
-class EpochDataset(Protocol):
-    """A data set whose draws depend on an epoch."""
-
-    @property
-    def epoch(self) -> int: ...
-
-    def set_epoch(self, epoch: int) -> None: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> dict[str, Any]: ...
 
 
 class EpochShuffle(Sampler[int]):

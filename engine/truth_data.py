@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from data.records import Pair, read_label
 from data.transforms import ids_tensor
-from data.viton import VITONDataset
+from data.viton import EpochDataset, VITONDataset
 from engine.distributed import Process
 from engine.ground_truth import GroundTruth, read_flow, resize_flow
 from engine.preparation import loader_of
@@ -82,7 +82,7 @@ class TruthDataset(VITONDataset):
         }
 
 
-class MixedDataset(Dataset[dict[str, Any]]):
+class MixedDataset(EpochDataset):
     """A training set with records of a second one among its own, such as drawings among photographs.
 
     An epoch has every record of `first`, and as many of `second` as make `share` (0 to 1, both excluded) of
