@@ -12,6 +12,7 @@ from engine.losses import VGGLoss
 from engine.saving import load_weights
 from engine.settings import TrainSettings
 from engine.stages import create_stage
+from engine.truth_stages import PFTruth
 from models import TryOnPipeline
 
 
@@ -32,7 +33,10 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
         niter=settings.niter,
         perceptual=perceptual,
     )
-    return stage, load_weights(stage, settings)
+    notes = load_weights(stage, settings)
+    if isinstance(stage, PFTruth) and settings.part != 'both':
+        stage.learn_alone(settings.part)
+    return stage, notes
 
 
 def create_training_loader(settings: TrainSettings, process: Process) -> DataLoader:

@@ -21,6 +21,7 @@ from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
 
 AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PARTS = ('both', 'warp', 'generator')
 DATA, OPTIMISATION, RUN = 'data and networks', 'optimisation', 'run'
 
 
@@ -61,6 +62,12 @@ class TrainSettings:
     )
     mix_share: float = option(
         0.3, 'share of the records that come from --mix_dataroot', group=DATA, type=share
+    )
+    part: str = option(
+        'both',
+        'train_pf_truth: the networks that learn; the other one stays as its checkpoint is',
+        group=DATA,
+        choices=list(PARTS),
     )
     valroot: str | None = option(
         None, 'test set in the VITON layout; FID is measured on it after each epoch', group=DATA

@@ -332,3 +332,41 @@ def test_photographs_without_truths_are_mixed_with_flows_that_nobody_knows(root,
     batch = next(iter(create_loader(mixed, batch_size=4, workers=0)))
     known = batch['own_flow'].isfinite().flatten(1).any(dim=1)
     assert known.tolist() == [False, False, True, True] and 'truth' not in batch
+
+
+@pytest.mark.parametrize(
+    ('part', 'learns', 'rests'), [('warp', 'pf_warp', 'pf_gen'), ('generator', 'pf_gen', 'pf_warp')]
+)
+def test_a_part_learns_alone_and_the_other_stays_to_the_bit(batch, part, learns, rests):
+    torch.manual_seed(2)
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    stage.learn_alone(part)
+    stage.train()
+    before = {
+        name: {key: x.clone() for key, x in network.state_dict().items()}
+        for name, network in stage.networks.items()
+    }
+    optimizer = create_optimizer('AdamW', stage.networks, lr=1e-3, momentum=0.9, lr_scale=stage.lr_scale)
+    result = stage.step(batch | {'is_made': torch.tensor([1.0, 0, 0, 0])}, 1)
+    result.loss.backward()
+    optimizer.step()
+    changed = {
+        name: [key for key, x in network.state_dict().items() if not torch.equal(x, before[name][key])]
+        for name, network in stage.networks.items()
+    }
+    assert changed[rests] == []
+    assert any('running_mean' in key for key in changed[learns])
+    assert any(key.endswith('weight') for key in changed[learns])
+    assert ('gen' in result.terms) == (part == 'generator')
+
+
+def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):
+    inputs = as_listed(batch)
+    tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.cloth, inputs.edge, inputs.flow)
+    said = torch.zeros(4, 5, *SIZE)
+    kept, changed = said.clone(), said.clone()
+    kept[:, 4:], changed[:, 4:] = 2.0, -2.0
+    wrong = {'kept': kept, 'changed': changed}
+    half = inputs._replace(kept=(torch.arange(SIZE[1]) % 2).float().expand(4, 1, *SIZE))
+    terms = {name: truth_picture_terms(tryon, x, half)['keep_mask'] for name, x in wrong.items()}
+    assert terms['kept'] > 1.5 * terms['changed']
