@@ -14,10 +14,10 @@ lets the teacher make the pictures that teach a student.
 import sys
 
 from engine.distributed import join_processes
-from engine.preparation import create_training_loader, prepare_stage
+from engine.preparation import prepare_stage
 from engine.saving import network_writer
 from engine.trainer import Trainer
-from engine.truth_data import create_truth_loader, has_truths
+from engine.truth_data import create_truth_loader
 from opt.train_opt import open_run, parse_train_options
 from utils.errors import exit_cleanly
 
@@ -28,8 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = parse_train_options('pb_truth', arguments)
     with join_processes(settings.device) as process:
         stage, notes = prepare_stage(settings, process)
-        create_loader = create_truth_loader if has_truths(settings.dataroot or '') else create_training_loader
-        loader = create_loader(settings, process)
+        loader = create_truth_loader(settings, process, needed=False)
 
         folder = open_run(settings, process, notes)
         save = network_writer(stage, settings)

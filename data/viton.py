@@ -17,7 +17,23 @@ from utils.errors import DataError, UserError
 from utils.paths import expand
 
 
-class VITONDataset(Dataset):
+class EpochDataset(Dataset[dict[str, Any]]):
+    """A data set of a known length whose draws depend on an epoch."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the draws belong to."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw as that epoch does from now on."""
+        raise NotImplementedError
+
+
+class VITONDataset(EpochDataset):
     """Persons, each beside a garment: the pairs of `<phase>_pairs.txt` in `root`, or of the list `pairs`.
 
     A record is a dict of float32 tensors [C, H, W] and of file names:
@@ -149,7 +165,7 @@ class VITONDataset(Dataset):
 class EpochShuffle(Sampler[int]):
     """All records of a data set in an order that depends on the seed and on the data set's epoch alone."""
 
-    def __init__(self, dataset: VITONDataset, *, seed: int = 0):
+    def __init__(self, dataset: EpochDataset, *, seed: int = 0):
         self.dataset = dataset
         self.seed = seed
 
@@ -171,7 +187,7 @@ class RecordLoader(DataLoader):
 
 
 def create_loader(
-    dataset: VITONDataset,
+    dataset: EpochDataset,
     *,
     batch_size: int,
     workers: int,

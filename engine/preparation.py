@@ -4,7 +4,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from data.viton import EpochShuffle, VITONDataset, create_loader
+from data.viton import EpochDataset, EpochShuffle, VITONDataset, create_loader
 from engine.base_stage import NETWORKS, Stage
 from engine.distributed import Process, Share, seed_everything
 from engine.evaluate import Validation
@@ -12,6 +12,7 @@ from engine.losses import VGGLoss
 from engine.saving import load_weights
 from engine.settings import TrainSettings
 from engine.stages import create_stage
+from engine.truth_stages import PFTruth
 from models import TryOnPipeline
 
 
@@ -32,7 +33,10 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
         niter=settings.niter,
         perceptual=perceptual,
     )
-    return stage, load_weights(stage, settings)
+    notes = load_weights(stage, settings)
+    if isinstance(stage, PFTruth) and settings.part != 'both':
+        stage.learn_alone(settings.part)
+    return stage, notes
 
 
 def create_training_loader(settings: TrainSettings, process: Process) -> DataLoader:
@@ -46,7 +50,7 @@ def create_training_loader(settings: TrainSettings, process: Process) -> DataLoa
     )
 
 
-def loader_of(dataset: VITONDataset, settings: TrainSettings, process: Process) -> DataLoader:
+def loader_of(dataset: EpochDataset, settings: TrainSettings, process: Process) -> DataLoader:
     """Return the loader of this process's share of `dataset`, ordered by seed and epoch alone."""
     return create_loader(
         dataset,

@@ -22,6 +22,7 @@ from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
 
 AMP = {'off': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+PARTS = ('both', 'warp', 'generator')
 
 
 def option(default: Any, effect: str, *, group: str | None = None, **parsing: Any) -> Any:
@@ -57,6 +58,15 @@ class TrainSettings:
     workers: int = option(8, 'processes that load records', type=whole_number(0))
 
     dataroot: str | None = of_data(None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)')
+    mix_dataroot: str | None = of_data(
+        None, 'train_pf_truth, train_pb_truth: a second training set, whose records are mixed in'
+    )
+    mix_share: float = of_data(0.3, 'share of the records that come from --mix_dataroot', type=share)
+    part: str = of_data(
+        'both',
+        'train_pf_truth: the networks that learn; the other one stays as its checkpoint is',
+        choices=list(PARTS),
+    )
     valroot: str | None = of_data(None, 'test set in the VITON layout; measures FID after each epoch')
     size: tuple[int, int] = of_data(
         (256, 192), 'pictures are resized to this', nargs=2, type=whole_number(1), metavar=('H', 'W')

@@ -121,7 +121,8 @@ class Trainer:
         """Let steps go through data parallelism and compiled code; returns what averages gradients."""
         parallel: list[DistributedDataParallel] = []
         for name in self.stage.lr_scale:
-            if self.process.world > 1:
+            learns = any(parameter.requires_grad for parameter in self.stage.networks[name].parameters())
+            if self.process.world > 1 and learns:
                 devices = [self.device] if self.device.type == 'cuda' else None
                 self.stage.wrap(name, partial(DistributedDataParallel, device_ids=devices))
                 parallel.append(cast(DistributedDataParallel, self.stage.modules[name]))

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from data.records import Pair, read_label
 from data.transforms import ids_tensor
-from data.viton import VITONDataset
+from data.viton import EpochDataset, VITONDataset
 from engine.distributed import Process
 from engine.ground_truth import GroundTruth, read_flow, resize_flow
 from engine.preparation import loader_of
@@ -22,6 +22,7 @@ from utils.errors import DataError, MissingFileError
 from utils.paths import expand
 
 LIST, FOLDER = 'train_truths.txt', 'train_gt'
+TRUTH_PARTS = ('truth', 'truth_flow', 'truth_mask', 'truth_label', 'is_made')
 MADE = 'made.json'  # in the folder where a teacher made the truths: only photographs are targets then
 
 
@@ -81,18 +82,65 @@ class TruthDataset(VITONDataset):
         }
 
 
+class MixedDataset(EpochDataset):
+    """A training set with records of a second one among its own, such as drawings among photographs.
+
+    An epoch has every record of `first`, and as many of `second` as make `share` (0 to 1, both excluded) of
+    all; the next epoch goes on where that one stopped. Records have what both sets give, and `own_flow`, NaN
+    where a set has none: a photograph's flow is unknown.
+    """
+
+    def __init__(self, first: VITONDataset, second: VITONDataset, *, share: float):
+        self.first, self.second = first, second
+        self.added = max(1, round(len(first) * share / (1 - share)))
+        complete = isinstance(first, TruthDataset) and isinstance(second, TruthDataset)
+        self.lacking = () if complete else TRUTH_PARTS
+
+    def __len__(self) -> int:
+        return len(self.first) + self.added
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the draws belong to."""
+        return self.first.epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch's records of the second set, and the garments that either set draws."""
+        self.first.set_epoch(epoch)
+        self.second.set_epoch(epoch)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if index < len(self.first):
+            record = self.first[index]
+        else:
+            place = (self.epoch - 1) * self.added + index - len(self.first)
+            record = self.second[place % len(self.second)]
+        if 'own_flow' not in record:
+            record['own_flow'] = torch.full_like(record['image'][:2], torch.nan)
+        return {name: value for name, value in record.items() if name not in self.lacking}
+
+
 def has_truths(dataroot: str | Path) -> bool:
     """Whether a training set has truths."""
     return (expand(dataroot) / LIST).is_file()
 
 
-def create_truth_loader(settings: TrainSettings, process: Process) -> DataLoader:
-    """Return the loader of this process's share of the records with truths, in an order that depends on seed
-    and epoch alone.
+def create_truth_loader(settings: TrainSettings, process: Process, *, needed: bool = True) -> DataLoader:
+    """Return the loader of this process's share of the training set and of what `mix_dataroot` adds to it, in
+    an order that depends on seed and epoch alone.
 
-    Raises `UserError` for a data set that cannot be used; the first process looks at all of its files.
+    Both sets must have truths where these are `needed`; else a set may be without. Raises `UserError` for a
+    set that cannot be used; the first process looks at all of its files.
     """
-    root, check = settings.dataroot or '', process.is_first
-    return loader_of(
-        TruthDataset(root, size=settings.size, seed=settings.seed, check=check), settings, process
-    )
+
+    def open_set(root: str) -> VITONDataset:
+        options: dict[str, Any] = {'size': settings.size, 'seed': settings.seed, 'check': process.is_first}
+        if needed or has_truths(root):
+            return TruthDataset(root, **options)
+        return VITONDataset(root, 'train', **options)
+
+    dataset = open_set(settings.dataroot or '')
+    if settings.mix_dataroot is None:
+        return loader_of(dataset, settings, process)
+    mixed = MixedDataset(dataset, open_set(settings.mix_dataroot), share=settings.mix_share)
+    return loader_of(mixed, settings, process)

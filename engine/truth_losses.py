@@ -22,6 +22,7 @@ IN_KEPT, IN_GARMENT, REPAINTED = (
     5.0,
 )  # of the rendered picture, where it is hidden, half hidden, and shown
 MASK, MASK_PULL = 0.5, 0.1
+KEPT_WRONGLY = 3.0  # weight of a pixel that must change: what is left of the old garment is seen at once
 CURVATURE, CURVATURE_EPSILON = 0.01, 1e-4
 # half the width, in pixels of that height, of what may hide a part of the garment: an arm, a lock of hair
 REACH = 8
@@ -104,7 +105,10 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
         * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
     }
     if generated.shape[1] > 4:
-        terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(generated[:, 4:5], inputs.kept)
+        weight = 1 + (KEPT_WRONGLY - 1) * (1 - inputs.kept)
+        terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(
+            generated[:, 4:5], inputs.kept, weight=weight
+        )
     return terms
 
 

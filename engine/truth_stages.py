@@ -6,11 +6,18 @@ from typing import Any
 import torch
 
 from data.batch import derive_keepable
-from engine.augment import augment, own_inputs, truth_inputs
+from engine.augment import TruthInputs, augment, chance, own_inputs, truth_inputs
 from engine.base_stage import Stage, StepResult
 from engine.losses import total
 from engine.truth_losses import curvature_term, truth_picture_terms, truth_warp_terms
 from models import compose
+
+RESTS = {'warp': 'pf_gen', 'generator': 'pf_warp'}
+"""Which network rests while a part learns alone."""
+SELF_DRESSED = 0.3
+"""Share of photographs that start from themselves where the warp network learns alone."""
+AS_THEY_COME = 0.4
+"""Share of the records that `augment` leaves alone."""
 
 
 class PFTruth(Stage):
@@ -22,30 +29,57 @@ class PFTruth(Stage):
     lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
     has_perceptual_terms = False
     augments = True  # False: the pictures as they come, every pair as listed
+    part = 'both'  # the networks that learn
+
+    def learn_alone(self, part: str) -> None:
+        """Let only the 'warp' network or the 'generator' learn: the other one stays as it is, in eval mode.
+
+        Without the generator a step takes half the time. It has no picture of its own to keep then, so some
+        photographs are dressed in the garment that they show: nobody knows their flow, but what it must lead
+        to is seen exactly.
+        """
+        self.part = part
+        self._modules[RESTS[part]].requires_grad_(False)
+        self.train()
+
+    def train(self, mode: bool = True) -> 'PFTruth':
+        """Put the networks that learn into training mode (or eval mode)."""
+        super().train(mode)
+        if self.part in RESTS:
+            self._modules[RESTS[self.part]].eval()
+        return self
+
+    def _inputs(self, batch: Mapping[str, Any]) -> TruthInputs:
+        made, count = batch['is_made'] > 0, len(batch['image'])
+        reversed_pairs = torch.rand(count, device=made.device) < 0.5
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments | made)
+        if self.part == 'warp':
+            own = chance(inputs.person, SELF_DRESSED) & made[:, None, None, None]
+            inputs = inputs._replace(person=torch.where(own, inputs.target, inputs.person))
+        if self.augments:
+            changed, listed = augment(inputs), chance(inputs.person, AS_THEY_COME)
+            pairs = zip(inputs, changed, strict=True)
+            inputs = TruthInputs(*(torch.where(listed, before, after) for before, after in pairs))
+        return inputs
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
-        count = len(batch['image'])
-        reversed_pairs = torch.rand(count, device=batch['image'].device) < 0.5
-        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments | (batch['is_made'] > 0))
-        if self.augments:
-            inputs = augment(inputs)
+        inputs = self._inputs(batch)
 
-        warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+        with torch.set_grad_enabled(self.part != 'generator'):
+            warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+            terms = truth_warp_terms(warped, inputs)
+            if batch['is_made'].any():  # photographs, whose flow is the teacher's guess or unknown
+                terms['curvature'] = curvature_term(warped)
+            warp = total(terms.values())
+        panels = {'person': inputs.person, 'cloth': inputs.cloth, 'warped_cloth': warped.cloth}
+        if self.part == 'warp':
+            return self.result(warp, {'warp': warp, **terms}, panels | {'truth': inputs.target})
+
         generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
         tryon = compose(warped, generated, inputs.person)
-
-        terms = truth_warp_terms(warped, inputs)
         gen_terms = truth_picture_terms(tryon, generated, inputs)
-        warp, gen = total(terms.values()), total(gen_terms.values())
-
-        panels = {
-            'person': inputs.person,
-            'cloth': inputs.cloth,
-            'warped_cloth': warped.cloth,
-            'rendered': tryon.rendered,
-            'tryon': tryon.image,
-            'truth': inputs.target,
-        }
+        gen = total(gen_terms.values())
+        panels |= {'rendered': tryon.rendered, 'tryon': tryon.image, 'truth': inputs.target}
         return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
 
 

@@ -19,6 +19,8 @@ from utils.errors import UserError
 from utils.log import create_logger
 from utils.paths import increment_path
 
+MIXED_STAGES = ('pb_truth', 'pf_truth')
+
 
 def create_parser(stage: str) -> OptionParser:
     """The parser of `train_<stage>.py`: an option for each field with a help text, in its group."""
@@ -72,6 +74,13 @@ def _check(settings: TrainSettings) -> None:
     frozen = settings.recipe.frozen
     if missing := [f'--{name}_checkpoint' for name in frozen if not settings.checkpoint(name)]:
         raise UserError(f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher')
+    if settings.mix_dataroot and not 0 < settings.mix_share < 1:
+        raise UserError(f'--mix_share {settings.mix_share:g}: expected a share between 0 and 1')
+    if settings.stage == 'pf_truth' and settings.part == 'generator' and not settings.continues:
+        if not settings.checkpoint('pf_warp'):
+            raise UserError(
+                '--part generator: needs --pf_warp_checkpoint, the trained network that it follows'
+            )
     if settings.epochs == 0:
         raise UserError('--niter 0 --niter_decay 0: no epoch to train; give at least one of them')
     if settings.optimizer == 'SGD' and not settings.momentum:
@@ -87,6 +96,10 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     if settings.valroot and not settings.recipe.validated:
         validated = ' and '.join(name for name, recipe in STAGES.items() if recipe.validated)
         texts.append(f'--valroot changes nothing: only {validated} is validated')
+    if settings.mix_dataroot and settings.stage not in MIXED_STAGES:
+        texts.append(f'--mix_dataroot changes nothing: only {" and ".join(MIXED_STAGES)} mix sets')
+    if settings.part != 'both' and settings.stage != 'pf_truth':
+        texts.append(f'--part {settings.part} changes nothing: only pf_truth trains a part alone')
     for role in {NETWORKS[name].role for name in used}:
         if settings.families[role] not in FAMILIES:
             texts.append(f'{role} {settings.families[role]}: this pair of networks is no published method')

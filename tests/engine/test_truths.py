@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from data.labels import KEPT, Parsing
-from data.viton import create_loader
+from data.viton import VITONDataset, create_loader
 from engine import augment as changes
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
 from engine.schedule import create_optimizer
 from engine.stages import create_stage
-from engine.truth_data import TruthDataset
+from engine.truth_data import MixedDataset, TruthDataset
 from engine.truth_losses import flow_distance, hidden_region, truth_picture_terms, truth_warp_terms
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpLevel, WarpOutput
@@ -308,3 +308,65 @@ def test_changes_leave_a_batch_that_the_stage_can_take(batch):
         same
     ].mean() < 0.03  # JPEG of blocks that reach into what differs
     assert KEPT == 0 and (batch['truth_mask'] == KEPT).float().mean() > 0.3
+
+
+def test_a_second_set_is_mixed_in_and_goes_on_where_the_epoch_before_stopped(root, tmp_path):
+    other = write_dataset(tmp_path / 'other', train=6, test=0, seed=9, size=SIZE, truths=True, progress=False)
+    first, second = (TruthDataset(x / 'VITON_traindata', size=SIZE) for x in (root, other))
+    mixed = MixedDataset(first, second, share=0.5)
+    assert len(mixed) == 8
+    for epoch, places in ((1, (0, 1, 2, 3)), (2, (4, 5, 0, 1))):
+        mixed.set_epoch(epoch)
+        assert [
+            torch.equal(mixed[4 + i]['image'], second[place]['image']) for i, place in enumerate(places)
+        ] == [True] * 4
+        assert torch.equal(mixed[1]['truth'], first[1]['truth'])
+    batch = next(iter(create_loader(mixed, batch_size=8, workers=0)))
+    assert truth_inputs(batch, reversed_pairs=torch.zeros(8, dtype=torch.bool)).person.shape == (8, 3, *SIZE)
+
+
+def test_photographs_without_truths_are_mixed_with_flows_that_nobody_knows(root, tmp_path):
+    plain = write_dataset(tmp_path / 'plain', train=2, test=0, seed=1, size=SIZE, progress=False)
+    photographs = VITONDataset(plain / 'VITON_traindata', 'train', size=SIZE)
+    mixed = MixedDataset(photographs, TruthDataset(root / 'VITON_traindata', size=SIZE), share=0.5)
+    batch = next(iter(create_loader(mixed, batch_size=4, workers=0)))
+    known = batch['own_flow'].isfinite().flatten(1).any(dim=1)
+    assert known.tolist() == [False, False, True, True] and 'truth' not in batch
+
+
+@pytest.mark.parametrize(
+    ('part', 'learns', 'rests'), [('warp', 'pf_warp', 'pf_gen'), ('generator', 'pf_gen', 'pf_warp')]
+)
+def test_a_part_learns_alone_and_the_other_stays_to_the_bit(batch, part, learns, rests):
+    torch.manual_seed(2)
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    stage.learn_alone(part)
+    stage.train()
+    before = {
+        name: {key: x.clone() for key, x in network.state_dict().items()}
+        for name, network in stage.networks.items()
+    }
+    optimizer = create_optimizer('AdamW', stage.networks, lr=1e-3, momentum=0.9, lr_scale=stage.lr_scale)
+    result = stage.step(batch | {'is_made': torch.tensor([1.0, 0, 0, 0])}, 1)
+    result.loss.backward()
+    optimizer.step()
+    changed = {
+        name: [key for key, x in network.state_dict().items() if not torch.equal(x, before[name][key])]
+        for name, network in stage.networks.items()
+    }
+    assert changed[rests] == []
+    assert any('running_mean' in key for key in changed[learns])
+    assert any(key.endswith('weight') for key in changed[learns])
+    assert ('gen' in result.terms) == (part == 'generator')
+
+
+def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):
+    inputs = as_listed(batch)
+    tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.cloth, inputs.edge, inputs.flow)
+    said = torch.zeros(4, 5, *SIZE)
+    kept, changed = said.clone(), said.clone()
+    kept[:, 4:], changed[:, 4:] = 2.0, -2.0
+    wrong = {'kept': kept, 'changed': changed}
+    half = inputs._replace(kept=(torch.arange(SIZE[1]) % 2).float().expand(4, 1, *SIZE))
+    terms = {name: truth_picture_terms(tryon, x, half)['keep_mask'] for name, x in wrong.items()}
+    assert terms['kept'] > 1.5 * terms['changed']
