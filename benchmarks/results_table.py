@@ -3,6 +3,7 @@ published.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,8 @@ from utils.errors import UserError
 from utils.paths import atomic_write
 
 QUALITY = ('FID', 'KID', 'LPIPS', 'SSIM')
+# A method's name goes below its disk where another one lies so near above it.
+CROWDED_FID, CROWDED_TIMES = 3.0, 1.4
 
 
 class Published(NamedTuple):
@@ -108,7 +111,7 @@ def as_markdown(results: Sequence[Result], about: Mapping[str, Any]) -> str:
 
 def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
     """Runtime, as a multiple of DM-VTON's, against FID: a matplotlib figure. Disks are as large as the
-    memory.
+    memory; a method whose FID nobody knows is a line at its runtime.
     """
     try:
         from matplotlib.figure import Figure
@@ -116,45 +119,79 @@ def draw_table(results: Sequence[Result], about: Mapping[str, Any]):
         raise UserError(
             'matplotlib is missing, which draws the picture: pip install matplotlib, or leave --out out'
         ) from None
-    figure = Figure(figsize=(9, 6), layout='constrained')
+    figure = Figure(figsize=(12, 7), layout='constrained')
     axes = figure.add_subplot()
+    shown = {number: _fid(result) for number, result in enumerate(results)}
     for number, result in enumerate(results):
-        known = PUBLISHED.get(result.method)
-        fid = result.quality.get('FID', known and known.fid)
-        colour = f'C{number}'
+        known, fid, colour = PUBLISHED.get(result.method), shown[number], f'C{number}'
         if known:
             axes.scatter(known.runtime_ms / PUBLISHED_REFERENCE, known.fid, marker='x', s=60, color=colour)
-        if fid is None or result.ratio is None:
+        if result.ratio is None:
             continue
+        if fid is None:
+            _draw_line(axes, result, colour)
+            continue
+        area = 3 * result.memory_mb  # points^2
         filled = colour if 'FID' in result.quality else 'none'
-        axes.scatter(
-            result.ratio,
-            fid,
-            s=3 * result.memory_mb,
-            facecolors=filled,
-            edgecolors=colour,
-            linewidths=1.5,
-            alpha=0.8,
-        )
-        label = f'{result.method}\n{result.median_ms:.0f} ms, {result.memory_mb:.0f} MB'
+        style: dict[str, Any] = {'facecolors': filled, 'edgecolors': colour, 'linewidths': 1.5, 'alpha': 0.8}
+        axes.scatter(result.ratio, fid, s=area, **style)
+        higher = [
+            other.ratio
+            for place, other in enumerate(results)
+            if other.ratio and place != number and fid < (shown[place] or 0) < fid + CROWDED_FID
+        ]
+        below = any(1 / CROWDED_TIMES < ratio / result.ratio < CROWDED_TIMES for ratio in higher)
+        away = (area / math.pi) ** 0.5 + 4
         axes.annotate(
-            label, (result.ratio, fid), xytext=(0, 22), textcoords='offset points', ha='center', fontsize=9
+            _caption(result, '\n'),
+            (result.ratio, fid),
+            xytext=(0, -away if below else away),
+            textcoords='offset points',
+            ha='center',
+            va='top' if below else 'bottom',
+            fontsize=9,
+            bbox={'facecolor': 'white', 'edgecolor': 'none', 'alpha': 0.8, 'pad': 1},
         )
     axes.set(
         xscale='log', xlabel="runtime, as a multiple of DM-VTON's (log scale)", ylabel='FID (lower is better)'
     )
-    axes.set_xticks([0.5, 1, 2, 4, 8, 16, 32], labels=['0.5', '1', '2', '4', '8', '16', '32'])
+    ticks = [2.0**power for power in range(-5, 6)]
+    axes.set_xticks(ticks, labels=[f'1/{1 / tick:g}' if tick < 1 else f'{tick:g}' for tick in ticks])
     axes.minorticks_off()
-    axes.margins(0.15, 0.2)
+    axes.margins(0.1, 0.25)
     axes.grid(alpha=0.3)
     measured = any('FID' in result.quality for result in results)
     how = 'filled: FID measured in this run, hollow: FID of the paper' if measured else 'FID of the paper'
     title = (
         f'{about["processor"]}, {about["device"]}, batch 1\ndisk: this run, area = memory; {how}; '
-        'cross: the paper, T4'
+        'dashed: no FID known; cross: the paper, T4'
     )
     axes.set_title(title, fontsize=9)
     return figure
+
+
+def _fid(result: Result) -> float | None:
+    known = PUBLISHED.get(result.method)
+    return result.quality.get('FID', known and known.fid)
+
+
+def _caption(result: Result, between: str) -> str:
+    return f'{result.method}{between}{result.median_ms:.0f} ms, {result.memory_mb:.0f} MB'
+
+
+def _draw_line(axes: Any, result: Result, colour: str) -> None:
+    axes.axvline(result.ratio, color=colour, linestyle='--', linewidth=1)
+    axes.annotate(
+        _caption(result, ', '),
+        (result.ratio, 0.98),
+        xycoords=('data', 'axes fraction'),
+        xytext=(-4, 0),
+        textcoords='offset points',
+        rotation=90,
+        ha='right',
+        va='top',
+        fontsize=9,
+    )
 
 
 def write_table(prefix: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:

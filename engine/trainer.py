@@ -25,6 +25,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from engine.averaging import Average
 from engine.base_stage import Stage, StepResult
+from engine.claim import claim, release
 from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
@@ -61,7 +62,8 @@ class Trainer:
     beside it are for everyone else. With `settings.run` training continues from the state in `folder`, with
     `settings.begun` from published checkpoints. `validate(folder)` returns the score of the networks, the
     lower the better, or None, and may leave files in its folder; its `name`, if any, names the score, its
-    `reason` says why there is none. Raises `UserError` for settings that do not fit the state.
+    `reason` says why there is none. Raises `UserError` for settings that do not fit the state, and where
+    another process trains in the folder.
     """
 
     def __init__(
@@ -87,6 +89,8 @@ class Trainer:
         self.means, self.epoch_means = Means(), Means()
         self.signals = StopSignals(impatient=self.process.world == 1)
 
+        self.lock = claim(self.folder) if self.process.is_first else None
+        self.process.wait()  # nobody reads a state that another training may still replace
         self._place_networks()
         trained = {name: stage.networks[name] for name in stage.lr_scale}
         self.optimizer = create_optimizer(
@@ -172,6 +176,7 @@ class Trainer:
         """
         try:
             with contextlib.ExitStack() as stack:
+                stack.callback(release, self.lock)
                 self.journal = Journal(self.folder, step=self.step, active=self.process.is_first)
                 stack.callback(self.journal.close)
                 stack.enter_context(logging_redirect_tqdm([self.journal.logger]))

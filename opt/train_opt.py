@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.base_stage import NETWORKS
+from engine.claim import claim, release
 from engine.distributed import Process
 from engine.settings import TrainSettings, options_of
 from engine.stages import STAGES
@@ -121,12 +122,14 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
 def open_run(settings: TrainSettings, process: Process, notes: Iterable[str] = ()) -> Path:
     """Make the run folder, or take the continued run's, with log.txt and options; same in all processes.
 
-    `notes` are logged together with the `remarks` on the options.
+    `notes` are logged together with the `remarks` on the options. Raises `UserError` where another process
+    trains in the folder.
     """
     folder = None
     if process.is_first:
         known = settings.run or settings.place
         folder = increment_path(settings.project, settings.name) if known is None else Path(known)
+        lock = claim(folder)  # before the options and the log of a training in it are touched
         logger = create_logger(folder)
         stored = dataclasses.asdict(settings)
         write_settings(folder, stored)
@@ -135,6 +138,7 @@ def open_run(settings: TrainSettings, process: Process, notes: Iterable[str] = (
             logger.info(f'note: {text}')
         if settings.verbose:
             logger.info('\n'.join(f'--{name} {value}' for name, value in stored.items()))
+        release(lock)
     else:
         create_logger().setLevel(logging.WARNING)
     return process.from_first(folder)

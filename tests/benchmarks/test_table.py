@@ -1,12 +1,13 @@
 """The results table: sizes against the paper's, weights by method, and what is written."""
 
+import itertools
 import json
 
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.results_table import PUBLISHED, Result, as_markdown, write_table
+from benchmarks.results_table import PUBLISHED, Result, as_markdown, draw_table, write_table
 from benchmarks.table import METHODS, file_bytes, inputs_of, main, parse_weights, published_files, untrained
 from engine.profiling import MEGA, memory_bytes
 from models import FAMILIES
@@ -17,7 +18,7 @@ from utils.errors import UserError
 ABOUT = {'processor': 'a processor', 'device': 'CPU, 1 thread', 'torch': '2', 'dataroot': None}
 
 
-def result(method, **changes):
+def result(method, ratio=1.0, **changes):
     values = {
         'method': method,
         'inputs': inputs_of(method),
@@ -26,7 +27,7 @@ def result(method, **changes):
         'multiply_adds_g': 3.3,
         'median_ms': 120.0,
         'p95_ms': 130.0,
-        'ratio': 1.0,
+        'ratio': ratio,
         'calls': 3,
         'weights': (),
         'quality': {},
@@ -97,6 +98,17 @@ def test_the_table_has_the_paper_beside_what_was_measured(tmp_path):
     assert report['published']['sdafn']['fid'] == 30.2
     with Image.open(tmp_path / 'new' / 'table.png') as picture:
         assert picture.width > 800 and len(picture.convert('RGB').getcolors(1 << 20)) > 100
+
+
+def test_the_picture_names_every_method_and_no_name_covers_another():
+    ratios = (4.7, 1.26, 2.5, 1.69, 1.67, 2.2, 1.0, 0.07)
+    figure = draw_table([result(*row) for row in zip(METHODS, ratios, strict=True)], ABOUT)
+    figure.draw_without_rendering()
+    texts = figure.axes[0].texts
+    assert [text.get_text().replace('\n', ', ').split(', ')[0] for text in texts] == list(METHODS)
+    boxes = [text.get_window_extent() for text in texts]
+    covered = [(a, b) for a, b in itertools.combinations(range(len(boxes)), 2) if boxes[a].overlaps(boxes[b])]
+    assert not covered, [(METHODS[a], METHODS[b]) for a, b in covered]
 
 
 def test_one_command_measures_and_writes(tmp_path, capsys):
