@@ -31,15 +31,7 @@ from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
-from engine.saving import (
-    STATE_FILE,
-    Writer,
-    is_disk_full,
-    read_state,
-    remove_leftovers,
-    write_state,
-    write_together,
-)
+from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings
 from engine.signals import StopSignals, outlive_signals
@@ -371,7 +363,7 @@ class Trainer:
             'random': states,
         }
         folder = self.folder / 'weights'
-        writers: dict[Path, Writer] = {}
+        writers: dict[Path, Callable[[Path], None]] = {}
         for name, ending in itertools.product(trained, endings):
             file = folder / f'{name}_{ending}.pt'
             writers[file] = lambda path, name=name: self.save_network(path, name, numbers)
