@@ -1,5 +1,4 @@
-"""Ways to compute the cost volume: time forward and with gradients, and memory, at the five levels of the
-warp.
+"""Ways to compute the cost volume: time forward and with gradients, and memory, at the warp's five levels.
 
 python -m benchmarks.correlation [--device cuda] [--dtype float16] [--batch 4] [--threads 1]
 """

@@ -4,8 +4,7 @@
         [--out FOLDER/NAME]
 
 The protocol is that of DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), table 1: networks only, ten calls to warm
-up, the device waited for before and after each call. All modes take turns, and a speed-up is a ratio of two
-medians of one run.
+up, the device waited for before and after each call. All modes take turns; a speed-up is a ratio of medians.
 """
 
 import argparse
@@ -165,9 +164,7 @@ def chart(rows: Sequence[dict], about: dict) -> Any:
 
 
 def choose_modes(asked: Sequence[str] | None, device: torch.device, dtype: torch.dtype) -> list[str]:
-    """The modes that were asked for, or those that this machine has; a reason is printed for each that is
-    left out.
-    """
+    """The modes asked for, or those that this machine has; prints a reason for each one left out."""
     if asked is None:
         reasons = {mode: find_problem(mode, device, dtype) for mode in CANDIDATES[device.type]}
         for mode, reason in reasons.items():

@@ -1,6 +1,4 @@
-"""Measurements, the options that all benchmarks share, and what a benchmark writes: JSON, a table, a bar
-chart.
-"""
+"""Measurements, the options all benchmarks share, and what a benchmark writes: JSON, table, bar chart."""
 
 import argparse
 import json
@@ -33,8 +31,7 @@ def measure(
     repeats: int,
     warm_up: int,
 ) -> list[Measurement]:
-    """Time calls in turns, so that other work on the machine slows all of them: one measurement each, in
-    their order.
+    """Time calls in turns, so that other work slows all of them: one measurement each, in their order.
 
     `label` names the table and `column` the column that `torch.utils.benchmark.Compare` puts them in.
     """
@@ -120,9 +117,7 @@ def report(
     draw: Callable[[Sequence[dict], dict], Any] | None = None,
     **constants: Any,
 ) -> None:
-    """Print the table of all rows. With `out`, write them after each part too: a run cut short leaves what it
-    has.
-    """
+    """Print the table of all rows. With `out`, write them after each part: a run cut short leaves some."""
     rows: list[NamedTuple] = []
     text = ', '.join(f'{key} {value}' for key, value in about.items())
     for some in measured:

@@ -91,9 +91,7 @@ def garment_region(dresser: FrameDresser, frame: np.ndarray, result: TryOn) -> n
 
 
 def flicker(frames: list[np.ndarray], dressed: list[np.ndarray], regions: list[np.ndarray]) -> float:
-    """Mean difference of successive dressed frames in levels, the person's motion taken out, inside both
-    garment regions.
-    """
+    """Mean difference of successive dressed frames, motion taken out, in both garment regions, levels."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in grey[0].shape[::-1]))
@@ -109,9 +107,7 @@ def flicker(frames: list[np.ndarray], dressed: list[np.ndarray], regions: list[n
 
 
 def lag(pipeline: Recorded, garment: PreparedGarment, start: np.ndarray, end: np.ndarray) -> int:
-    """Frames after which `end`, shown again and again after `start`, is dressed as from the start; LONGEST if
-    never.
-    """
+    """Frames until `end`, repeated after `start`, is dressed as from the start; LONGEST if never."""
     dresser, fresh = FrameDresser(pipeline), FrameDresser(pipeline, steady=False)
     wanted = fresh(end, garment).astype(np.float32)
     region = garment_region(fresh, end, pipeline(fresh.look(end).code, garment.code))

@@ -66,9 +66,7 @@ class CountingFile:
 
 
 def file_bytes(*networks: nn.Module) -> int:
-    """Size of the checkpoint files of networks, one file each, as `torch.save(network.state_dict(), file)`
-    writes them.
-    """
+    """Size of networks' checkpoint files, one each, as `torch.save(network.state_dict(), file)` writes."""
     total = 0
     for network in networks:
         file = CountingFile()

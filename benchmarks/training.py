@@ -1,5 +1,4 @@
-"""Speed of the training stages: records a second and peak memory of a step, plain and with the options that
-speed it up.
+"""Speed of the training stages: records a second and peak memory of a step, plain and with fast options.
 
 python -m benchmarks.training [--stages pf_e2e] [--batch 4] [--amp bf16] [--channels_last] [--compile]
 """

@@ -3,8 +3,8 @@
     python -m data.convert SOURCE TARGET --layout cp_vton
 
 Writes TARGET/VITON_traindata and TARGET/VITON_test, with annotations and an own-garment list for the test
-part too, and conversion.json in both, which says where everything comes from. Can be interrupted; the same
-command goes on.
+part, and conversion.json in both, which says where everything comes from. The same command goes on after an
+interruption.
 """
 
 import json
@@ -83,9 +83,8 @@ class Part:
 def read_parts(settings: Settings) -> list[Part]:
     """Return the parts of a source with their lists, cleaned if that is asked for.
 
-    Training takes the garment that each person wears, whatever stands beside it in the list. Raises
-    `UserError` (`MissingFileError`, `DataError`) for a folder of another layout, and for lists that cannot be
-    used.
+    Training takes the garment that each person wears, whatever the list says. Raises `UserError`
+    (`MissingFileError`, `DataError`) for a folder of another layout, and for unusable lists.
     """
     source, layout = settings.source, LAYOUTS[settings.layout]
     parts = []
@@ -214,9 +213,7 @@ def _convert_garment(
 
 
 def _kinds_of(part: Part, settings: Settings) -> list[str]:
-    """The kinds of files that the converted part has; a test part has those annotations that the source
-    has.
-    """
+    """The kinds of files of the converted part; a test part has those annotations the source has."""
     if part.name == 'train':
         return list(records.FOLDERS['train'])
     has = partial(LAYOUTS[settings.layout].file, settings.source, part.name)

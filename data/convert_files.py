@@ -1,6 +1,4 @@
-"""Brings single files of another layout into ours: links pictures, translates parsing ids, draws missing
-maps.
-"""
+"""Brings single files of another layout into ours: links, translated parsing ids, drawn missing maps."""
 
 import json
 import os
@@ -57,9 +55,7 @@ def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
 def convert_pose(
     source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool
 ) -> None:
-    """Put OpenPose's JSON at `target`; key points of DressCode, meant in `frame` (height, width), become
-    that.
-    """
+    """Put OpenPose's JSON at `target`; DressCode's key points, meant in `frame` (H, W), become that."""
     if frame is None:
         place(source, target, copy=copy)
     elif not _is_done(source, target):
@@ -81,9 +77,7 @@ def draw_densepose(pose: Path, target: Path, picture: Path) -> None:
 
 
 def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None:
-    """Write a DensePose map from ids in an array or a picture, or from the colours of DensePose's own
-    tool.
-    """
+    """Write a DensePose map from ids in an array or picture, or from the colours of DensePose's tool."""
     if source.suffix == '.npy':
         place(source, target, copy=copy)
         return
