@@ -86,9 +86,9 @@ class PFTruth(Stage):
 class PBTruth(Stage):
     """The teacher learns both its networks from people in their own garments, in one stage.
 
-    Where a set has true flows (drawings), they teach the warp; on
-    photographs the worn garment and the smoothness of the flow do. What the teacher sees of the person, and
-    keeps, includes the background (`data.batch.derive_keepable`).
+    Where a set has true flows (drawings), they teach the warp; on photographs the worn garment and the
+    smoothness of the flow do. What the teacher sees of the person, and keeps, includes the background
+    (`data.batch.derive_keepable`).
     """
 
     lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
