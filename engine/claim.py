@@ -22,7 +22,8 @@ def claim(run: Path) -> FileLock | None:
         lock.acquire(timeout=PATIENCE)
     except Timeout:
         raise UserError(
-            f'{run}: another process trains in this folder; wait for its end, or begin a run of another --name'
+            f'{run}: another process trains in this folder; wait for its end, or begin a run of another '
+            '--name'
         ) from None
     except (OSError, NotImplementedError):
         return None
