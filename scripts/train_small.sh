@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The small model from drawings, as checkpoints/dm_vton_lite_drawn_* was made: 128 x 96 first, then 256 x 192.
+# The small model from drawings, as checkpoints/dm_vton_lite_drawn_* was made: the warp network alone on 128 x 96, both
+# networks there, then the generator alone on 256 x 192.
 #   bash scripts/train_small.sh [FOLDER]
-# RECORDS (9344), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the averaged weights in 16 bits. Run it again after an
+# RECORDS (9344), TESTS (200), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the averaged weights in 16 bits. Run it again after an
 # interruption: what is done is left as it is. docs/small_model.md says what it takes.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,11 +21,18 @@ train() { # name of the run, further options
     fi
 }
 
-python -m synthetic --root "$folder/data" --train "${RECORDS:-9344}" --test 200 --truths --seed 1000 --workers 2
+python -m synthetic --root "$folder/data" --train "${RECORDS:-9344}" --test "${TESTS:-200}" --truths --seed 1000 --workers 2
 
-train small --size 128 96 --lr 1.5e-3 --niter_decay 6
-train large --size 256 192 --lr 8e-4 --niter_decay 2 \
-    --pf_warp_checkpoint "$folder/small/weights/pf_warp_ema_last.pt" --pf_gen_checkpoint "$folder/small/weights/pf_gen_ema_last.pt"
+begin_with() { # name of a run, whose averaged weights the next one begins with
+    local weights=$folder/$1/weights
+    begin=(--pf_warp_checkpoint "$weights/pf_warp_ema_last.pt" --pf_gen_checkpoint "$weights/pf_gen_ema_last.pt")
+}
+
+train warp --part warp --size 128 96 --lr 1.5e-3 --niter_decay 8
+begin_with warp
+train small --size 128 96 --lr 1e-3 --niter_decay 4 "${begin[@]}"
+begin_with small
+train large --part generator --size 256 192 --lr 6e-4 --niter_decay 2 "${begin[@]}"
 
 for part in warp gen; do
     python -m models.checkpoint convert "$folder/large/weights/pf_${part}_ema_last.pt" "$folder/dm_vton_lite_drawn_$part.safetensors" \
