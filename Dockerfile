@@ -9,11 +9,11 @@ RUN apt-get update \
 RUN useradd --create-home --uid 1000 visitor
 WORKDIR /home/visitor/app
 
-# PyTorch without CUDA, which would be gigabytes that a CPU has no use for; before the rest, so that nothing replaces it.
+# PyTorch without CUDA, which would be gigabytes that a CPU has no use for, and no library for video files; before the rest, so that nothing replaces it.
 COPY requirements.txt requirements-app.txt ./
 RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch torchvision \
-    && grep -v '^cupy' requirements.txt > /tmp/requirements.txt \
-    && pip install --no-cache-dir -r /tmp/requirements.txt -r requirements-app.txt \
+    && cat requirements.txt requirements-app.txt | grep -vE '^(cupy|av)' > /tmp/requirements.txt \
+    && pip install --no-cache-dir -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt
 
 COPY app.py LICENSE ./

@@ -1,13 +1,19 @@
-"""Frames a second and delay of the live tab in headless Chromium, with a clip as its camera.
+"""Frames a second and delay of the live tab in headless Chromium, with a clip as its camera, and where the
+time goes.
 
     python -m benchmarks.live --clip clip.mkv --backend native
+    python -m benchmarks.live --clip clip.mkv --backend native --parts
 
-Starts app.py, opens its page, and reads what the page says; then changes the garment a few times and measures
-the longest gap between two frames. Chromium and the server share the machine's cores, as they would on a
-visitor's own.
+The first starts app.py, opens its page, and reads what the page says; then it changes the garment a few times
+and measures the longest gap between two frames. Chromium and the server share the machine's cores, as they
+would on a visitor's own; on a machine that does other work, too, their processor time a frame says what the
+clock does not. The second dresses the clip's frames in this process as the server does, and prints the
+processor time of each part.
 """
 
+import argparse
 import contextlib
+import itertools
 import shutil
 import statistics
 import subprocess
@@ -17,15 +23,30 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
+from PIL import Image
+
+import runtime
+from models import TryOnPipeline
+from models.checkpoint.defaults import choose_weights
+from models.interface import TryOnModel
+from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.base_opt import whole_number
+from opt.network_opt import EAGER
 from photo.clip import open_clip
+from photo.dressing import PreparedGarment, prepare_garment
+from photo.frames import FrameDresser
+from synthetic.dataset import render_record
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
+PARTS = ('decode', 'view, motion and mixing', 'networks', 'compose and paste', 'encode')
+WARM_FRAMES = 5  # that are not counted
+SEED, RECORD, GARMENT_SIZE = 7, 9, (512, 384)  # a striped drawn garment
 WARM_SECONDS, STEPS = 5, 5  # before the first reading; readings, two seconds apart
 FRAMES = "Number(document.getElementById('live_view').dataset.frames || 0)"
 GAPS = """async (seconds) => {
@@ -46,9 +67,16 @@ GAPS = """async (seconds) => {
 }"""
 
 
+class Served(NamedTuple):
+    """A page that is being served."""
+
+    address: str
+    process: int  # its id
+
+
 @contextlib.contextmanager
-def served(arguments: list[str], port: int) -> Iterator[str]:
-    """Run app.py; yields the page's address."""
+def served(arguments: list[str], port: int) -> Iterator[Served]:
+    """Run app.py until the block ends."""
     address = f'http://127.0.0.1:{port}'
     line = [sys.executable, 'app.py', '--port', str(port), *arguments]
     process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -61,37 +89,135 @@ def served(arguments: list[str], port: int) -> Iterator[str]:
                 urllib.request.urlopen(address, timeout=5).close()
                 break
             time.sleep(0.5)
-        yield address
+        yield Served(address, process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def write_camera(clip: Path, path: Path) -> None:
-    """Write a clip as Motion JPEG, which Chromium shows again and again as its camera."""
+def jpegs_of(clip: Path) -> Iterator[bytes]:
+    """The frames of a clip as JPEGs."""
     import cv2
 
     reader = open_clip(clip)
-    with open(path, 'wb') as file, contextlib.closing(reader):
+    with contextlib.closing(reader):
         for frame in reader.frames():
-            file.write(
-                cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-            )
+            yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
-def measure(page: Any) -> None:
+def write_camera(clip: Path, path: Path) -> None:
+    """Write a clip as Motion JPEG, which Chromium shows again and again as its camera."""
+    path.write_bytes(b''.join(jpegs_of(clip)))
+
+
+def processor_seconds(server: int) -> tuple[float, float]:
+    """Processor time so far of the server, and of the browser: of all else that this process started."""
+    import psutil
+
+    spent = [0.0, 0.0]
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
+            times = process.cpu_times()
+            spent[process.pid != server] += times.user + times.system
+    return spent[0], spent[1]
+
+
+class Timed:
+    """A try-on model that adds up the processor time of its calls."""
+
+    def __init__(self, model: TryOnModel):
+        self.model, self.size, self.align_corners = model, model.size, model.align_corners
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.encode_garment = model.encode_garment
+        self.spent = 0.0
+
+    def encode_person(self, person: torch.Tensor) -> PersonCode:
+        start = time.process_time()
+        code = self.model.encode_person(person)
+        self.spent += time.process_time() - start
+        return code
+
+    def __call__(
+        self,
+        person: torch.Tensor | PersonCode,
+        cloth: torch.Tensor | GarmentCode,
+        edge: torch.Tensor | None = None,
+    ) -> TryOn:
+        start = time.process_time()
+        result = self.model(person, cloth, edge)
+        self.spent += time.process_time() - start
+        return result
+
+
+@torch.no_grad()
+def measure_parts(model: TryOnModel, garment: PreparedGarment, jpegs: list[bytes]) -> dict[str, float]:
+    """Milliseconds of processor time of each part of a frame in the server, medians over `jpegs`."""
+    from webapp.live import decode, encode
+
+    timed = Timed(model)
+    dresser = FrameDresser(timed)
+    spent: dict[str, list[float]] = {part: [] for part in PARTS}
+    for jpeg in jpegs:
+        timed.spent = 0.0
+        moments = [time.process_time()]
+        frame = decode(jpeg)
+        assert frame is not None and dresser.steady is not None, 'a JPEG of this module, a steady dresser'
+        moments.append(time.process_time())
+        view = dresser.look(frame)
+        moments.append(time.process_time())
+        result = dresser.steady(view.code, garment.code)
+        moments.append(time.process_time())
+        dressed = dresser.paste(frame, view, result, garment)
+        moments.append(time.process_time())
+        encode(dressed)
+        moments.append(time.process_time())
+        decoding, looking, dressing, pasting, encoding = (
+            1000 * (after - before) for before, after in itertools.pairwise(moments)
+        )
+        networks = 1000 * timed.spent
+        parts = decoding, looking + dressing - networks, networks, pasting, encoding
+        for part, value in zip(PARTS, parts, strict=True):
+            spent[part].append(value)
+    return {part: statistics.median(values[WARM_FRAMES:] or values) for part, values in spent.items()}
+
+
+def print_parts(options: argparse.Namespace) -> None:
+    """Dress a clip as the server does, on one thread, and print the processor time of each part."""
+    import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    weights = choose_weights(weights=options.weights)
+    pipeline: TryOnModel = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
+    if options.backend != EAGER:
+        pipeline = runtime.optimize(pipeline, options.backend)
+    picture = Image.fromarray(render_record(SEED, 'test', RECORD, size=GARMENT_SIZE).cloth)
+    parts = measure_parts(pipeline, prepare_garment(pipeline, picture), list(jpegs_of(Path(options.clip))))
+    print(f'milliseconds of processor time a frame, {pipeline.mode}, one thread, medians over the clip')
+    for part, value in [*parts.items(), ('all', sum(parts.values()))]:
+        print(f'{part:28} {value:6.1f}')
+
+
+def measure(page: Any, server: int) -> None:
     """Print frames a second and delay, then the gaps between frames while garments change."""
     page.wait_for_selector('#try_on')
     page.get_by_role('tab', name='Live').click()
     page.click('#live_start')
     page.wait_for_function(f'{FRAMES} > 10')
     time.sleep(WARM_SECONDS)
-    readings = []
+    readings, frames, spent = [], page.evaluate(FRAMES), processor_seconds(server)
     for _ in range(STEPS):
         time.sleep(2)
         readings.append((float(page.inner_text('#live_fps')), float(page.inner_text('#live_delay'))))
     fps, delay = (statistics.median(values) for values in zip(*readings, strict=True))
     print(f'frames a second: {fps:.1f}; delay: {delay:.0f} ms (medians of {STEPS} readings)')
+    shown = max(1, page.evaluate(FRAMES) - frames)
+    both = (after - before for after, before in zip(processor_seconds(server), spent, strict=True))
+    print(
+        'processor time a frame: server {:.0f} ms, browser {:.0f} ms'.format(
+            *(1000 * x / shown for x in both)
+        )
+    )
     gaps = sorted(page.evaluate(GAPS, 7))
     print(
         f'while garments change: {statistics.median(gaps):.0f} ms between frames, {gaps[-1]:.0f} ms at most'
@@ -108,26 +234,35 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         '--port', type=whole_number(1, 65535), default=7869, help='that the page is served on'
     )
+    parser.add_argument(
+        '--parts',
+        action='store_true',
+        help='no browser: processor time of each part of a frame in the server',
+    )
     options = parser.parse_args(arguments)
+    if options.parts:
+        print_parts(options)
+        return
     chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
     if chromium is None:
         raise UserError('Chromium is not installed; apt install chromium')
     try:
+        import psutil  # noqa: F401 - used by `processor_seconds`; missing, it is said before minutes of work
         from playwright.sync_api import sync_playwright
     except ImportError as error:
-        raise UserError('playwright is not installed; pip install playwright') from error
+        raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
     with tempfile.TemporaryDirectory() as folder:
         camera = Path(folder) / 'camera.mjpeg'
         write_camera(Path(options.clip), camera)
         flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
         flags.append(f'--use-file-for-fake-video-capture={camera}')
         settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
-        with served(settings, options.port) as address, sync_playwright() as driver:
+        with served(settings, options.port) as page_served, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=flags)
             page = browser.new_context(permissions=['camera']).new_page()
             page.set_default_timeout(1000 * START_SECONDS)
-            page.goto(address)
-            measure(page)
+            page.goto(page_served.address)
+            measure(page, page_served.process)
             browser.close()
 
 

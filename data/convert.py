@@ -192,7 +192,8 @@ def _convert_person(
         attempt(errors, files.convert_densepose, densepose, to('densepose', person), copy=settings.copy)
     elif pose and not errors:
         made = DRAWN_PARTS
-        attempt(errors, files.draw_densepose, to('pose', person), to('densepose', person), picture)
+        points = to('pose', person) if layout.pose_frame else pose  # a fault is told of the user's own file
+        attempt(errors, files.draw_densepose, points, to('densepose', person), picture)
     return errors, made
 
 
@@ -304,7 +305,14 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
     nested = settings.source / layouts.CATEGORIES[0]
     if settings.layout == 'dresscode' and LAYOUTS['dresscode'].recognises(nested):
         settings = settings._replace(source=nested)
+    if settings.source.is_file():
+        raise UserError(f'{settings.source}: a file, expected the folder of a data set; give its folder')
     found = layouts.recognise(settings.source)
+    if found and found[0] == settings.layout and found[1] != settings.source:
+        raise DataError(
+            f'{settings.source}: a part of the {LAYOUTS[found[0]].title} data set; give the whole, '
+            f'{shlex.quote(str(found[1]))}'
+        )
     if found and not LAYOUTS[settings.layout].recognises(settings.source):
         raise DataError(
             f'{settings.source}: the layout of {LAYOUTS[found[0]].title}, expected '
@@ -315,7 +323,12 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
         _refuse_other_content(root, settings)
         _check_files(part, settings)
     for root, part in roots.items():
-        root.mkdir(parents=True, exist_ok=True)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f'{root}: no folder can be made there ({error.strerror}); choose another TARGET'
+            ) from error
         convert_part(root, part, settings)
     return roots
 

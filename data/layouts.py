@@ -5,6 +5,7 @@ CP-VTON (Wang et al., ECCV 2018), VITON-HD (Choi et al., CVPR 2021), DressCode (
 
 import os
 import shlex
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -147,19 +148,25 @@ def holds_lower_body(root: Path) -> bool:
 
 
 def suggest_names(path: Path) -> list[str]:
-    """Return the names beside a missing file that differ from its own in case or suffix alone."""
+    """Return the names beside a missing file that differ from its own in case, suffix, or the way that
+    letters with accents are stored (macOS takes them apart).
+    """
     try:
         changed = path.parent.stat().st_mtime_ns
     except OSError:  # without the folder there is nothing beside the file
         return []
     stems = _names_by_stem(path.parent, changed)
-    return stems.get(path.stem.casefold(), [])
+    return stems.get(_folded(path.name), [])
 
 
 @lru_cache(maxsize=8)
 def _names_by_stem(folder: Path, _changed: int) -> dict[str, list[str]]:
-    """Names in a folder by their stems without case; read once, however many files of it are missing."""
+    """Names in a folder by their folded stems; read once, however many files of it are missing."""
     stems: dict[str, list[str]] = {}
     for name in sorted(os.listdir(folder)):
-        stems.setdefault(Path(name).stem.casefold(), []).append(name)
+        stems.setdefault(_folded(name), []).append(name)
     return stems
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize('NFC', Path(name).stem.casefold())

@@ -7,6 +7,8 @@ since the tools that make parsing, DensePose and key points look at the upright 
 import json
 import math
 import os
+import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +48,7 @@ _LONGEST_NAME, _LONGEST_REASON = 60, 160
 _ALPHA_MODES = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 _ORIENTATION, _FIRST_TURNED = 0x0112, 5  # EXIF's tag, and its first value for a picture on its side
 _MULTIPLE, _LONGEST_SIDE = 32, 8192
+_SMALLEST_SIDE = 8  # pixels; a picture of one is what some sites send in place of a missing one
 # Those that Pillow decodes itself (MPO comes as JPEG); for others, such as EPS, it would run a program.
 _PICTURE_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
@@ -165,7 +168,14 @@ def file_of(root: Path, phase: str, kind: str, name: str, *, suffix: str | None 
 def read_picture(path: Path) -> Image.Image:
     """Read a person's or garment's picture as upright 8-bit RGB; what is transparent becomes white."""
     with reading(path):
-        return _flat(path, 'RGB', background='white')
+        picture = _flat(path, 'RGB', background='white')
+    if min(picture.size) < _SMALLEST_SIDE:
+        raise RecordError(
+            f'{path}: {picture.height} x {picture.width} pixels (height x width), no photograph; replace the '
+            'file',
+            kind=WRONG_SIZE,
+        )
+    return picture
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -320,8 +330,16 @@ def reading(path: Path) -> Iterator[None]:
     except RecordError:
         raise
     except FileNotFoundError:
+        if os.path.islink(path):
+            raise RecordError(
+                f'{path}: a link to {os.readlink(path)}, which is not there; mend the link', kind=MISSING
+            ) from None
         others = suggest_names(path)
-        hint = f'; {others[0]} lies there: rename it, or write that name in the list' if others else ''
+        hint = (
+            f'; {_told_apart(others[0], path.name)} lies there: rename it, or write that name in the list'
+            if others
+            else ''
+        )
         raise RecordError(f'{path}: no such file{hint}', kind=MISSING) from None
     except Image.UnidentifiedImageError:
         text = f'not a picture ({", ".join(_PICTURE_FORMATS)})' if path.stat().st_size else 'an empty file'
@@ -333,14 +351,22 @@ def reading(path: Path) -> Iterator[None]:
         raise RecordError(f'{path}: cannot be read ({_reason(error)}), {fix}') from error
 
 
+def _told_apart(other: str, name: str) -> str:
+    """A name, and where its letters look as those of `name` and are stored another way, how."""
+    same = unicodedata.normalize('NFC', other) == unicodedata.normalize('NFC', name)
+    return f'{other} (stored as {ascii(other)})' if same else other
+
+
 def _reason(error: Exception) -> str:
     reason = first_line(error)[:_LONGEST_REASON]
     return reason if reason.isprintable() else repr(reason)
 
 
 def _open(path: Path) -> Image.Image:
-    with Image.open(path, formats=_PICTURE_FORMATS) as picture:
-        return ImageOps.exif_transpose(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # at twice its limit Pillow refuses
+        with Image.open(path, formats=_PICTURE_FORMATS) as picture:
+            return ImageOps.exif_transpose(picture)
 
 
 def _flat(path: Path, mode: str, *, background: str) -> Image.Image:

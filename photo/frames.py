@@ -4,6 +4,7 @@ The formulas are those of `photo.composition` and `photo.paste`, which are writt
 photographs; here OpenCV's own loops enlarge and sample, all of a frame at once. The tests compare the two.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from math import log2
 from typing import NamedTuple
@@ -23,8 +24,11 @@ from photo.framing import Box, Window, border_colour, cut, frame_person
 from photo.paste import change_weight, reach
 from photo.steady import SteadyPipeline
 
-STEPS = 4  # sizes of a garment an octave
-REMAINS = 0.75  # of a step: so far may the wanted size be from the one in use before another is taken
+# Sizes of a garment an octave: with 4, a person who stood still in a new place kept a visibly softer or
+# sharper garment than in a fresh start.
+STEPS = 16
+REMAINS = 1.0  # of a step: so far may the wanted size be from the one in use before another is taken
+SIZES_KEPT = 16  # of one garment
 
 
 class View(NamedTuple):
@@ -95,7 +99,7 @@ class TileSizes:
 
     def __init__(self):
         self._garment: GarmentPhoto | None = None
-        self._tiles: dict[int, np.ndarray] = {}
+        self._tiles: OrderedDict[int, np.ndarray] = OrderedDict()
         self._step = 0
 
     def __call__(self, garment: GarmentPhoto, factor: float) -> np.ndarray:
@@ -104,12 +108,16 @@ class TileSizes:
         """
         wanted = min(0.0, STEPS * log2(factor))
         if garment is not self._garment:
-            self._garment, self._tiles, self._step = garment, {}, round(wanted)
+            self._garment, self._step = garment, round(wanted)
+            self._tiles.clear()
         if abs(wanted - self._step) > REMAINS:
             self._step = round(wanted)
         if self._step not in self._tiles:
             made = tile_of(garment, 2 ** (self._step / STEPS))
             self._tiles[self._step] = np.ascontiguousarray(made[0].permute(1, 2, 0).numpy())
+        self._tiles.move_to_end(self._step)
+        if len(self._tiles) > SIZES_KEPT:
+            self._tiles.popitem(last=False)
         return self._tiles[self._step]
 
 

@@ -136,6 +136,7 @@ class Page {
   /** Load what dresses people, and show the first. */
   async open() {
     const bar = find('bar');
+    void Promise.allSettled([this.people.current(), this.garments.current()]); // beside the networks; a failure is told later
     try {
       this.engine = await Engine.open(this.site, (share) => {
         bar.value = share;

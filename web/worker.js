@@ -8,9 +8,10 @@ let studio;
 const calls = {
   async open({ site, files, loader, provider }) {
     studio = new Studio(await Network.create(site, files, loader, provider));
+    if (provider === 'wasm') return; // works, once it has loaded
     const blank = new Float32Array(3 * site.size.width * site.size.height);
     const edge = blank.slice(0, blank.length / 3).fill(1);
-    await studio.network.dress(blank, await studio.network.encode(blank, edge)); // the first run is slow, and shows whether it works
+    await studio.network.dress(blank, await studio.network.encode(blank, edge)); // shows whether the graphics card can
   },
   prepareGarment: ({ id, photo }) => studio.prepareGarment(id, photo),
   forgetGarment: ({ id }) => void studio.garments.delete(id),

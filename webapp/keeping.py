@@ -53,7 +53,9 @@ class Keeper:
             with contextlib.suppress(OSError):  # another thread was quicker, or the file is being written
                 if now - path.stat().st_mtime > self.seconds:
                     path.unlink()
-                    path.parent.rmdir()
+                    if path.parent != self.folder:
+                        path.parent.rmdir()
 
     def _files(self) -> list[Path]:
-        return [path for path in self.folder.glob('*/*') if path.is_file()]
+        # Gradio writes an upload beside the folders, and leaves what it has where the upload is cut off.
+        return [path for pattern in ('*', '*/*') for path in self.folder.glob(pattern) if path.is_file()]

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,11 @@ BROKEN = {
     'label missing': (lambda root: (root / LABEL).unlink(), LABEL, 'no such file'),
     'densepose missing': (lambda root: (root / PARTS).unlink(), PARTS, 'no such file'),
     'pose missing': (lambda root: (root / POSE).unlink(), POSE, 'no such file'),
+    'person is a link to nothing': (
+        lambda root: [(root / IMG).unlink(), (root / IMG).symlink_to('nowhere.jpg')],
+        IMG,
+        'a link to nowhere.jpg, which is not there',
+    ),
     'person truncated': (lambda root: truncate(root / IMG), IMG, 'truncated'),
     'person lacks its last bytes': (lambda root: truncate(root / IMG, 0.99), IMG, 'truncated'),
     'edge truncated': (lambda root: truncate(root / EDGE, 0.9), EDGE, 'truncated'),
@@ -91,6 +97,11 @@ BROKEN = {
         lambda root: [(root / LABEL).unlink(), (root / LABEL).mkdir()],
         LABEL,
         'cannot be read',
+    ),
+    'person of one pixel': (
+        lambda root: Image.new('RGB', (1, 1)).save(root / IMG),
+        IMG,
+        '1 x 1 pixels (height x width), no photograph',
     ),
     'garment of 16 bits': (
         lambda root: Image.new('I;16', WIDTH_HEIGHT).save(root / COLOR, 'PNG'),
@@ -599,6 +610,20 @@ def test_a_file_under_another_suffix_or_case_is_named(make_set, other):
     root = make_set()
     (root / IMG).rename(root / 'train_img' / other)
     assert f'{IMG}: no such file; {other} lies there' in str(check_dataset(root, size=SIZE))
+
+
+def test_a_name_with_its_accents_stored_another_way_is_named_as_it_is_stored(make_set):
+    root = make_set()
+    stored = unicodedata.normalize('NFD', 'jürgen_0.jpg')
+    (root / IMG).rename(root / 'train_img' / stored)
+    (root / PAIRS).write_text('jürgen_0.jpg 000000_1.jpg\n000001_0.jpg 000001_1.jpg\n')
+    expected = f"jürgen_0.jpg: no such file; {stored} (stored as 'ju\\u0308rgen_0.jpg') lies there"
+    assert expected in str(check_dataset(root, size=SIZE))
+
+
+def test_a_picture_above_the_limit_of_pillow_is_read_without_a_word(make_set, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', SIZE[0] * SIZE[1] - 1)
+    assert check_dataset(make_set(), size=SIZE).ok and not recwarn
 
 
 def test_unchanged_files_are_not_opened_again_but_changed_and_broken_ones_are(make_set, monkeypatch):

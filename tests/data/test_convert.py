@@ -194,6 +194,26 @@ def break_nothing(root: Path) -> None:
         (break_nothing, ['source', 'target', '--layout', 'viton_hd'], 'give source with --layout cp_vton'),
         (
             break_nothing,
+            ['source/test_pairs.txt', 'target', '--layout', 'cp_vton'],
+            'a file, expected the folder of a data set',
+        ),
+        (
+            break_nothing,
+            ['source/train', 'target', '--layout', 'cp_vton'],
+            'a part of the CP-VTON data set; give the whole, source',
+        ),
+        (
+            break_nothing,
+            ['source', 'source/test_pairs.txt', '--layout', 'cp_vton'],
+            'no folder can be made there (Not a directory); choose another TARGET',
+        ),
+        (
+            lambda root: (root / 'train/pose/000001_0_keypoints.json').write_text(''),
+            None,
+            'source/train/pose/000001_0_keypoints.json: cannot be read',
+        ),
+        (
+            break_nothing,
             ['source', 'target', '--layout', 'cp_vton', '--pairs', 'none.txt'],
             'none.txt: no such file',
         ),

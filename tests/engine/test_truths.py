@@ -294,6 +294,9 @@ def test_pictures_that_a_teacher_made_are_never_a_target(root, tmp_path):
     assert torch.equal(panels['truth'], made['image']) and torch.equal(panels['person'], made['truth'])
     with pytest.raises(SystemExit):
         dress_training_set.main(['--dataroot', str(root / 'VITON_traindata'), *weights, *options])
+    with pytest.raises(SystemExit):  # half a teacher and half a student
+        mixture = ['--pb_warp_checkpoint', str(tmp_path / 'warp.pt'), '--pf_gen_checkpoint', 'gen.pt']
+        dress_training_set.main(['--dataroot', str(plain), *mixture, *options])
 
 
 def test_changes_leave_a_batch_that_the_stage_can_take(batch):
@@ -370,3 +373,21 @@ def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wron
     half = inputs._replace(kept=(torch.arange(SIZE[1]) % 2).float().expand(4, 1, *SIZE))
     terms = {name: truth_picture_terms(tryon, x, half)['keep_mask'] for name, x in wrong.items()}
     assert terms['kept'] > 1.5 * terms['changed']
+
+
+def test_a_student_that_makes_pictures_keeps_nothing_of_the_old_garment(batch):
+    from data.batch import derive_masks
+    from models import create_warp
+    from scripts.dress_training_set import dress_as_student
+
+    inputs = derive_masks(batch)
+
+    def keeps_all(x):
+        return torch.cat([torch.zeros(len(x), 3, *SIZE), torch.full((len(x), 2, *SIZE), 9.0)], dim=1)
+
+    result = dress_as_student(create_warp('lite_afwm', 'student').eval(), keeps_all, inputs)
+    worn = inputs.person_cloth_mask > 0
+    beside = (F.max_pool2d(inputs.person_cloth_mask, 3, 1, 1) == 0) & (result.warped_edge == 0)
+    assert result.keep is not None and result.keep[worn].max() == 0 and worn.any()
+    difference = (result.image - inputs.person).abs()
+    assert difference[beside.expand(-1, 3, -1, -1)].max() < 1e-3

@@ -82,9 +82,26 @@ def test_a_frame_without_a_change_is_a_copy(pipeline, garment, frame):
 def test_the_garments_size_stays_while_it_nearly_fits(garment):
     tiles = TileSizes()
     first = tiles(garment.garment, 0.5)
-    assert tiles(garment.garment, 0.5 * 2**0.15) is first and tiles(garment.garment, 0.5 / 2**0.15) is first
+    assert tiles(garment.garment, 0.5 * 2**0.05) is first and tiles(garment.garment, 0.5 / 2**0.05) is first
     smaller = tiles(garment.garment, 0.25)
     assert smaller.shape[0] < first.shape[0] and tiles(garment.garment, 0.5) is first
+
+
+def test_a_size_that_stays_is_hardly_another_than_that_of_a_fresh_start(garment):
+    for wanted in np.geomspace(0.3, 0.9, 40):
+        tiles = TileSizes()
+        tiles(garment.garment, wanted * 1.06)
+        stays, fresh = tiles(garment.garment, wanted), TileSizes()(garment.garment, wanted)
+        assert abs(np.log2(stays.shape[0] / fresh.shape[0])) < 0.12  # of an octave
+
+
+def test_only_the_latest_sizes_are_kept(garment, monkeypatch):
+    monkeypatch.setattr('photo.frames.SIZES_KEPT', 2)
+    tiles = TileSizes()
+    first = tiles(garment.garment, 0.5)
+    for factor in (0.3, 0.2):
+        tiles(garment.garment, factor)
+    assert tiles(garment.garment, 0.5) is not first
 
 
 def test_a_person_is_encoded_once_for_several_garments(pipeline, garment, frame):

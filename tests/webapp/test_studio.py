@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from utils.errors import UserError
+from webapp.keeping import Keeper
 from webapp.limits import check_pixels
 from webapp.wardrobe import KEPT, Encoder, fill_wardrobe
 
@@ -50,6 +51,20 @@ def test_what_is_shown_is_kept_and_what_is_not_goes(studio):
     studio.new_result()
     assert shown.exists() and own.exists() and not left.parent.exists()
     assert studio.keeper.touch([str(left)]) == [False]
+
+
+def test_what_a_cut_upload_left_goes_and_the_folder_stays(tmp_path):
+    keeper = Keeper(tmp_path)
+    cut, coming = tmp_path / 'tmpabc', tmp_path / 'tmpdef'
+    cut.write_bytes(b'half a picture')
+    hours_ago = time.time() - 2 * keeper.seconds
+    os.utime(cut, (hours_ago, hours_ago))
+    coming.write_bytes(b'being written')
+    keeper.sweep()
+    assert not cut.exists() and coming.exists()
+    os.utime(coming, (hours_ago, hours_ago))
+    keeper.sweep()
+    assert tmp_path.is_dir() and not any(tmp_path.iterdir())
 
 
 def test_a_picture_that_is_gone_is_answered_in_a_visitors_words(studio, drawn):
