@@ -136,8 +136,8 @@ def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
     """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks
     changed their mind.
 
-    `disagreement` [H, W, 4] is that of the maps' first half, places in pixels. Masks that turn over are no noise: an arm
-    moved on.
+    `disagreement` [H, W, 4] is that of the maps' first half, places in pixels. Masks that turn over are no
+    noise: an arm moved on.
     """
     place = np.hypot(disagreement[..., 0], disagreement[..., 1]) / AGREES_BY[0]
     worst = cv2.blur(np.maximum(place, disagreement[..., 2] / AGREES_BY[1]), (CALM, CALM))
