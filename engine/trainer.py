@@ -365,14 +365,16 @@ class Trainer:
         folder = self.folder / 'weights'
         writers: dict[Path, Callable[[Path], None]] = {}
         for name, ending in itertools.product(trained, endings):
-            file = folder / f'{name}_{ending}.pt'
-            writers[file] = lambda path, name=name: self.save_network(path, name, numbers)
+            writers[folder / f'{name}_{ending}.pt'] = partial(self._write_network, name, numbers)
             if self.average is not None:
                 writers[folder / f'{name}_ema_{ending}.pt'] = partial(self._write_average, name, numbers)
         if self.average is not None:
             state['average'] = self.average.state_dict()
         writers[folder / STATE_FILE] = partial(write_state, state=state)
         write_together(writers)
+
+    def _write_network(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
+        self.save_network(path, name, extra)
 
     def _write_average(self, name: str, extra: Mapping[str, Any], path: Path) -> None:
         assert self.average is not None, 'only called with --ema'

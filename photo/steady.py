@@ -37,16 +37,19 @@ NOISE, MOVED = (
 AROUND = 5  # pixels a side over which the difference is averaged
 CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
 # Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of
-# [0, 1].
+# [0, 1], in the order of `_maps`.
 PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.2, 0.1
+LIMITS = np.array(
+    [[PLACE_LIMIT, PLACE_LIMIT, MASK_LIMIT, MASK_LIMIT], [MASK_LIMIT, *3 * [COLOUR_LIMIT]]], np.float32
+)
 
 
 class History(NamedTuple):
-    """State kept of the last frame. Maps are float32 [H, W, 8], see `_maps`."""
+    """State kept of the last frame. Maps are float32 [2, H, W, 4], see `_maps`."""
 
     grey: np.ndarray  # uint8 [H, W], the person's picture
     garment: GarmentCode
-    said: np.ndarray  # maps of the networks
+    said: np.ndarray  # [1, H, W, 4], the first half of the networks' maps
     mixed: np.ndarray  # maps that were shown
 
 
@@ -75,30 +78,26 @@ class SteadyPipeline:
     def tie(self, person: PersonCode, garment: GarmentCode, result: TryOn) -> TryOn:
         """The result of a frame (batch of one), blended with the history."""
         grey, said = grey_picture(person.person), _maps(result, person.person)
-        last, self._history = self._history, History(grey, garment, said, said)
+        last, self._history = self._history, History(grey, garment, said[:1], said)
         if last is None or last.garment is not garment or last.grey.shape != grey.shape:
             return result
         came_from, newness = follow(last.grey, grey, self._flow)
         if newness is None:
             return result
-        unit = _unit(grey.shape)
-        share = share_of_new(newness, np.abs(_carry(last.said, came_from) - said) / unit)
+        pixel = np.array([2 / grey.shape[1], 2 / grey.shape[0], 1, 1], np.float32)
+        share = share_of_new(newness, np.abs(_carry(last.said, came_from)[0] - said[0]) / pixel)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
-        limits = unit * np.array(
-            [PLACE_LIMIT] * 2 + [MASK_LIMIT] * 2 + [COLOUR_LIMIT] * 3 + [MASK_LIMIT], np.float32
-        )
-        np.clip(mixed, -limits, limits, out=mixed)
+        limits = LIMITS * [pixel, np.ones_like(pixel)]
+        np.clip(mixed, -limits[:, None, None], limits[:, None, None], out=mixed)
         mixed *= 1 - share
         mixed += said
-        self._history = History(grey, garment, said, mixed)
+        self._history = History(grey, garment, said[:1], mixed)
         return self._compose(person, garment, result, mixed)
 
     def _compose(self, person: PersonCode, garment: GarmentCode, result: TryOn, mixed: np.ndarray) -> TryOn:
-        maps = torch.from_numpy(mixed).permute(2, 0, 1)[None].to(result.image.device)  # [1, 8, H, W]
-        flow, mask, edge, drawn, keep = (
-            maps[:, a:b].contiguous() for a, b in ((0, 2), (2, 3), (3, 4), (4, 7), (7, 8))
-        )
+        maps = torch.from_numpy(mixed).permute(0, 3, 1, 2).flatten(0, 1)[None]  # [1, 8, H, W]
+        flow, mask, keep, edge, drawn = maps.to(result.image.device).split((2, 1, 1, 1, 3), dim=1)
         cloth = sample(garment.cloth.float(), flow, align_corners=self.align_corners)
         rendered = 2 * drawn + keep * (person.person.to(drawn) + 1) - 1
         return TryOn(blend(cloth, rendered, mask), rendered, mask, cloth, edge, flow, keep)
@@ -137,33 +136,32 @@ def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
     """How much of the new frame counts, [H, W, 1], by how new a pixel is [H, W] and how much the networks
     changed their mind.
 
-    `disagreement` [H, W, 8] is that of the maps, places in pixels. Masks that turn over are no noise: an arm
-    moved on.
+    `disagreement` [H, W, 4] is that of the maps' first half, places in pixels. Masks that turn over are no
+    noise: an arm moved on.
     """
     place = np.hypot(disagreement[..., 0], disagreement[..., 1]) / AGREES_BY[0]
     worst = cv2.blur(np.maximum(place, disagreement[..., 2] / AGREES_BY[1]), (CALM, CALM))
     known = AGREED_SHARE - (AGREED_SHARE - LEAST_SHARE) * np.minimum(worst, 1)
-    turned = cv2.blur(np.maximum(disagreement[..., 2], disagreement[..., 7]), (3, 3))
+    turned = cv2.blur(np.maximum(disagreement[..., 2], disagreement[..., 3]), (3, 3))
     newness = np.maximum(newness, np.clip((turned - TURNS[0]) / (TURNS[1] - TURNS[0]), 0, 1))
     return (known + (1 - known) * newness)[..., None].astype(np.float32)
 
 
-def _unit(shape: tuple[int, int]) -> np.ndarray:
-    """Size of a pixel, or 1, in the units of each map of a picture (height, width)."""
-    return np.array([2 / shape[1], 2 / shape[0], 1, 1, 1, 1, 1, 1], np.float32)
-
-
 def _carry(maps: np.ndarray, came_from: np.ndarray) -> np.ndarray:
-    """Maps [H, W, C] of the last frame at the places [H, W, 2] where the pixels of the new one were."""
-    settings = {'interpolation': cv2.INTER_LINEAR, 'borderMode': cv2.BORDER_REPLICATE}
-    if maps.shape[2] <= 4:  # as many as OpenCV samples at once
-        return cv2.remap(maps, came_from, None, **settings)
-    halves = (np.ascontiguousarray(half) for half in (maps[..., :4], maps[..., 4:]))
-    return np.dstack([cv2.remap(half, came_from, None, **settings) for half in halves])
+    """Maps [N, H, W, 4] of the last frame at the places [H, W, 2] where the pixels of the new one were."""
+    carried = np.empty_like(maps)
+    for source, target in zip(maps, carried, strict=True):  # OpenCV samples four at once
+        cv2.remap(
+            source, came_from, None, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE
+        )
+    return carried
 
 
 def _maps(result: TryOn, person: Tensor) -> np.ndarray:
-    """float32 [H, W, 8]: flow x, y; composite mask; warped edge; drawn picture, three channels; keep mask."""
-    parts = (result.flow, result.mask, result.warped_edge, *drawn_alone(result, person))
+    """float32 [2, H, W, 4]: flow x, y, composite mask and keep mask; warped edge and drawn picture, three
+    channels.
+    """
+    drawn, keep = drawn_alone(result, person)
+    parts = (result.flow, result.mask, keep, result.warped_edge, drawn)
     maps = torch.cat([part[0].detach().float().cpu() for part in parts])
-    return np.ascontiguousarray(maps.permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(maps.unflatten(0, (2, 4)).permute(0, 2, 3, 1).numpy())

@@ -2,6 +2,6 @@
 
 `python -m synthetic` writes a data set; `synthetic.dataset` describes its layout.
 
-Not part of any paper. Later modules build on earlier ones: brushes, people, heads, bodies, garments, wearing,
-scenes, dataset.
+Not part of any paper. Later modules build on earlier ones: brushes, people, heads, bodies, garments,
+wearing, scenes, records, dataset.
 """

@@ -59,9 +59,7 @@ class Patch:
 
 
 class ArmPatch(Patch):
-    """The same around one arm, with the arm's own coordinates: place along it, across it, and past the seam
-    of the armhole.
-    """
+    """The same around one arm, with its own coordinates: along it, across it, past the armhole's seam."""
 
     def __init__(self, person: Person, frame: Frame, window: Window, arm: Arm):
         super().__init__(person, frame, window)
@@ -121,9 +119,7 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
 
 
 def hand_distance(arm: Arm, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distance to the hand and a map that is 1 in the gaps between its fingers; x and y in the torso
-    frame.
-    """
+    """Signed distance to the hand, and a map of the gaps between its fingers; x, y in the torso frame."""
     sin, cos, size = float(np.sin(arm.hand_angle)), float(np.cos(arm.hand_angle)), arm.girth**0.5
     px, py = (x - arm.wrist[0]) * arm.side / size, (y - arm.wrist[1]) / size
     u, v = px * sin + py * cos, py * sin - px * cos  # u towards the finger tips, v towards the thumb
@@ -223,9 +219,7 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
 
 
 def lower_details(person: Person, brush: Brush) -> np.ndarray:
-    """Seams, pockets, creases and a belt of the lower clothes, as an addition to their shade at the drawing
-    size.
-    """
+    """Seams, pockets, creases and a belt of the lower clothes, to be added to their shade."""
     lower, rng, waist, hip = person.lower, person.rng, person.waist, person.widths(113.0)
     seams, soft = [spline([(-hip, waist + 6.5), (0, waist + 4), (hip, waist + 6.5)])], []
     if lower['kind'] == 'skirt':

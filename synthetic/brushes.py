@@ -135,9 +135,7 @@ class Frame(NamedTuple):
         return slice(0, self.height), slice(0, self.width)
 
     def window(self, points: ArrayLike, pad: float = 0.0) -> Window | None:
-        """The window that holds points [N, 2] in frame units, widened by `pad` units; None where that is out
-        of the picture.
-        """
+        """The window of points [N, 2] in frame units, plus `pad`; None where it is out of the picture."""
         x0, y0 = ((np.min(points, 0) - pad) * self.unit + (self.margin, 0)).astype(int).tolist()
         x1, y1 = ((np.max(points, 0) + pad) * self.unit + (self.margin + 1, 1)).astype(int).tolist()
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, self.width), min(y1, self.height)
@@ -148,9 +146,7 @@ class Brush:
     """Draws anti-aliased shapes, given in units, into a window at the drawing size."""
 
     def __init__(self, frame: Frame, window: Window, *, zoom: float = 1.0, origin: ArrayLike = (0.0, 0.0)):
-        """With `zoom` and `origin`, shapes are given in units of which `zoom` make a frame unit, from
-        `origin` on.
-        """
+        """With `zoom` and `origin`, units are given of which `zoom` make a frame unit, from `origin` on."""
         self.frame, self.window, self.zoom, self.origin = frame, window, zoom, floats(origin)
         self.shape = tuple((s.stop - s.start) * SUPERSAMPLE for s in window)
         self.scale = frame.unit * SUPERSAMPLE * zoom
@@ -221,9 +217,8 @@ class Layer(NamedTuple):
     """A patch of paint: `rgb` [h, w, 3] and `alpha` [h, w] float32 at the drawing size.
 
     `label` is the parsing id wherever the patch covers at least half of a stored pixel (None: paint only);
-    `flow` [h, w, 2], for layers of the garment, is the pixel (x, y) of the flat garment that is seen at each
-    stored pixel. Without rgb a layer with a label only renames what is there, and one without darkens it by
-    alpha.
+    `flow` [h, w, 2], for layers of the garment, is the pixel (x, y) of the flat garment seen at each stored
+    pixel. Without rgb a layer with a label only renames what is there, and one without darkens it by alpha.
     """
 
     window: Window
@@ -238,9 +233,7 @@ class Layer(NamedTuple):
 
 
 def paint(layer: Layer, canvas: np.ndarray, parsing: np.ndarray, flow: np.ndarray) -> None:
-    """Paint a layer onto canvas [2h, 2w, 3], parsing [h, w] and flow [h, w, 2] (NaN where no garment is
-    seen), in place.
-    """
+    """Paint a layer onto canvas [2h, 2w, 3], parsing [h, w], flow [h, w, 2] (NaN: no garment), in place."""
     rows, columns = (slice(s.start * SUPERSAMPLE, s.stop * SUPERSAMPLE) for s in layer.window)
     patch = canvas[rows, columns]
     if layer.rgb is not None:
@@ -279,9 +272,7 @@ def crop(layer: Layer, window: Window | None) -> Layer | None:
 
 
 def limb_shade(across: np.ndarray, normal_x, normal_y, light: np.ndarray) -> np.ndarray:
-    """Shade of a round limb, 1 where it faces us; `across` is -1..1 from rim to rim, `light` [3] leads to the
-    lamp.
-    """
+    """Shade of a round limb, 1 where it faces us; `across` is -1..1, `light` [3] leads to the lamp."""
     facing = np.sqrt(np.maximum(1 - across * across, 0.03))
     lit = facing + across * (
         normal_x * np.float32(light[0] / light[2]) + normal_y * np.float32(light[1] / light[2])

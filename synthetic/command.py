@@ -6,16 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from synthetic.dataset import (
-    check_drawing,
-    flat_garment,
-    jpeg_bytes,
-    partner,
-    png_bytes,
-    render_record,
-    using,
-    write_dataset,
-)
+from synthetic.dataset import check_drawing, jpeg_bytes, png_bytes, using, write_dataset
+from synthetic.records import flat_garment, partner, render_record
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand
@@ -24,9 +16,7 @@ SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
-    """A contact sheet, uint8 RGB, of the first `count` test records: person | garment | truth, up to five
-    records a row.
-    """
+    """A contact sheet, uint8 RGB, of `count` test records: person | garment | truth, at most five a row."""
     rows = []
     for index in range(count):
         record = render_record(seed, 'test', index, size=size, other=partner(index, count))

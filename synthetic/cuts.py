@@ -10,8 +10,7 @@ from synthetic.people import REACH, pick
 
 @dataclass
 class Cut:
-    """The pattern pieces of a garment in body units: x = 0 in the middle, y = 0 where the shoulder meets the
-    neck.
+    """A garment's pattern pieces in body units: x = 0 in the middle, y = 0 where shoulder meets neck.
 
     `neck` and `depth`: half width and depth of the neck opening; `tip`, `drop`: the end of the shoulder;
     `strap`: the same where there is no sleeve; `pit`, `chest`: the armpit; `sleeve`: share of REACH it
@@ -72,9 +71,7 @@ class Cut:
         return slant * (self.drop - 3.5) + 3.5 * share * share
 
     def sleeve_point(self, place: np.ndarray, across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Point of the right sleeve: `place` is 0 at the armhole, 1 at the cuff, `across` -1 inside, 1
-        outside.
-        """
+        """Point of the right sleeve: `place` 0 (armhole) to 1 (cuff), `across` -1 (inside) to 1 (outside)."""
         reach = self.sleeve * REACH
         dx, dy = float(self.direction[0]), float(self.direction[1])
         inner = self.inner_cuff()

@@ -1,8 +1,6 @@
-"""Writes a synthetic data set in VITON's folder layout: drawn people and garments, and the true try-on of
-each test pair.
+"""Writes a synthetic data set in VITON's layout: drawn people and garments, and true try-ons of test pairs.
 
-Not part of any paper: it stands in for VITON where that cannot be had, and it has what VITON lacks, the
-truth. The folder:
+Not part of any paper: it stands in for VITON where that is missing, and it has the truth. The folder:
 
     VITON_traindata/  train_pairs.txt  train_img/ train_color/ train_edge/
                       train_label/ train_densepose/ train_pose/
@@ -41,142 +39,27 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from data.labels import CHANGED, GARMENT, KEPT, Parsing
 from data.records import valid_size
-from synthetic.brushes import Frame
-from synthetic.garments import Garment, draw_garment
-from synthetic.people import sample_person
-from synthetic.scenes import Scene
+from synthetic.records import SPLITS, partner, render_record
 from utils.errors import UserError
 from utils.paths import expand
 
 VERSION = 1
 """Of the drawings: another version draws other pictures from the same seed."""
 
-SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
-"""Folder of a split and its number in the random streams."""
-
 MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
 """Parts of the truth of a training pair beside image, flow and mask, with their folders."""
 
-MALE_SHARE = 0.2
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
 SMALLEST_SIDE = 64
-
-
-@dataclass(frozen=True)
-class DrawnTruth:
-    """Ground truth for an unpaired garment.
-
-    `image` uint8 [H, W, 3] RGB, `flow` float32 [2, H, W] (normalised sampling grid, NaN where no garment is
-    seen), `mask` and `parsing` uint8 [H, W] are what the first lines of this file define.
-    """
-
-    image: np.ndarray
-    flow: np.ndarray
-    mask: np.ndarray
-    parsing: np.ndarray
-
-
-@dataclass(frozen=True)
-class Record:
-    """One person in their own garment, with every annotation.
-
-    `person` and `cloth` uint8 [H, W, 3] RGB; `edge` uint8 [H, W], 0 or 255; `parsing` and `densepose` uint8
-    [H, W], ids of `data.labels`; `pose` float64 [18, 3], OpenPose's points (x, y in pixels, score; zeros
-    where hidden or out of the picture); `flow` float32 [2, H, W] as in `DrawnTruth`; `truth` the same person
-    in another garment, where one was asked for.
-    """
-
-    person: np.ndarray
-    cloth: np.ndarray
-    edge: np.ndarray
-    parsing: np.ndarray
-    densepose: np.ndarray
-    pose: np.ndarray
-    flow: np.ndarray
-    truth: DrawnTruth | None
-
-
-def _stream(seed: int, split: str, index: int, purpose: int) -> np.random.Generator:
-    return np.random.default_rng([seed, SPLITS[split][1], index, purpose])
-
-
-def _is_male(seed: int, split: str, index: int) -> bool:
-    # neighbours swap garments in the test set, so they are drawn alike
-    return bool(_stream(seed, split, index // 2, 0).uniform() < MALE_SHARE)
-
-
-@lru_cache(maxsize=4)
-def flat_garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
-    """The flat garment of a record; cached."""
-    return draw_garment(_stream(seed, split, index, 1), Frame(*size), male=_is_male(seed, split, index))
-
-
-def normalised_flow(pixels: np.ndarray) -> np.ndarray:
-    """Pixel (x, y) [H, W, 2] -> sampling grid [2, H, W], -1 and 1 at the centres of the outermost pixels."""
-    height, width = pixels.shape[:2]
-    return np.stack([pixels[..., 0] / ((width - 1) / 2) - 1, pixels[..., 1] / ((height - 1) / 2) - 1])
-
-
-def render_record(
-    seed: int,
-    split: str,
-    index: int,
-    *,
-    size: tuple[int, int] = (256, 192),
-    other: int | None = None,
-    shade: bool = True,
-) -> Record:
-    """Draw record `index` of a split ('train' or 'test'), and its truth in the garment of record `other`.
-
-    Without `shade` worn garments lack folds and shadow: each of their pixels is the flat garment at the
-    record's flow.
-    """
-    frame = Frame(*size)
-    scene = Scene(sample_person(_stream(seed, split, index, 2), male=_is_male(seed, split, index)), frame)
-    own = flat_garment(seed, split, index, size)
-    person, parsing, flow = scene.dress(own, _stream(seed, split, index, 3), shade=shade)
-    densepose = scene.densepose()
-    truth = None
-    if other is not None:
-        garment = flat_garment(seed, split, other, size)
-        image, new_parsing, new_flow = scene.dress(garment, _stream(seed, split, index, 3), shade=shade)
-        changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
-        mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
-        mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
-        truth = DrawnTruth(image, normalised_flow(new_flow), mask, new_parsing)
-    return Record(
-        person,
-        own.picture,
-        own.edge,
-        parsing,
-        densepose,
-        scene.key_points(densepose),
-        normalised_flow(flow),
-        truth,
-    )
-
-
-def partner(index: int, count: int) -> int:
-    """Whose garment a person of a test set tries on: neighbours swap; the last three of an odd count pass
-    theirs on in a ring.
-    """
-    if count % 2 and index >= count - 3:
-        return count - 3 + (index - count + 4) % 3
-    return index ^ 1
-
-
-# ---------------------------------------------------------------------------------------------- files
 
 
 def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
@@ -216,9 +99,8 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
     }
     if other is not None:
         pair = f'{stem}_0__{other:06d}_1'
-        kinds = {'truth': 'img', 'flow': 'flow', 'mask': 'mask'} | (
-            MORE_IN_TRAINING if split == 'train' else {}
-        )
+        kinds = {'truth': 'img', 'flow': 'flow', 'mask': 'mask'}
+        kinds |= MORE_IN_TRAINING if split == 'train' else {}
         for name, kind in kinds.items():
             paths[name] = f'{folder}/{split}_gt/{kind}/{pair}.{"npy" if "flow" in kind else "png"}'
     return paths
@@ -226,26 +108,24 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
 
 def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
     split, index, other = task
-    record, paths = (
-        render_record(seed, split, index, size=size, other=other),
-        record_paths(split, index, other),
-    )
-    parts = {'person': jpeg_bytes(record.person), 'cloth': jpeg_bytes(record.cloth)}
-    parts['edge'] = jpeg_bytes(record.edge, EDGE_QUALITY)
-    parts |= {
+    record = render_record(seed, split, index, size=size, other=other)
+    parts = {
+        'person': jpeg_bytes(record.person),
+        'cloth': jpeg_bytes(record.cloth),
+        'edge': jpeg_bytes(record.edge, EDGE_QUALITY),
         'parsing': png_bytes(record.parsing),
         'densepose': _npy(record.densepose),
         'pose': _pose_json(record.pose),
     }
-    if record.truth:
-        truth = record.truth
+    if truth := record.truth:
         parts |= {
             'truth': png_bytes(truth.image),
             'flow': _npy(truth.flow.astype(np.float16)),
             'mask': png_bytes(truth.mask),
+            'truth_parsing': png_bytes(truth.parsing),
+            'own_flow': _npy(record.flow.astype(np.float16)),
         }
-        parts |= {'truth_parsing': png_bytes(truth.parsing), 'own_flow': _npy(record.flow.astype(np.float16))}
-    for name, path in paths.items():
+    for name, path in record_paths(split, index, other).items():
         _write(root, path, parts[name])
 
 
@@ -254,9 +134,6 @@ def _write(root: Path, path: str, content: bytes) -> None:
     partial_file = root / PARTIAL / f'{os.getpid()}-{Path(path).name}'
     partial_file.write_bytes(content)
     os.replace(partial_file, root / path)
-
-
-# ---------------------------------------------------------------------------------------------- the whole set
 
 
 @contextmanager
@@ -269,9 +146,8 @@ def using(option: str, path: Path) -> Iterator[None]:
     except OSError as error:
         where = f' at {error.filename}' if error.filename else ''
         raise UserError(
-            f'{option} {path}: cannot be written ({error.strerror or error}{where}); check its '
-            'permissions and the '
-            'space on its disk, or give another'
+            f'{option} {path}: cannot be written ({error.strerror or error}{where}); '
+            'check its permissions and the space on its disk, or give another'
         ) from error
 
 
@@ -310,8 +186,8 @@ def _read_manifest(root: Path) -> dict | None:
         return None
     if MANIFEST not in content:
         raise UserError(
-            f'--root {root}: holds something else ({content[0]}); give one that is new, empty or made by '
-            'this command'
+            f'--root {root}: holds something else ({content[0]}); '
+            'give one that is new, empty or made by this command'
         )
     refusal = UserError(f'{root / MANIFEST}: not a manifest of this command; give another folder')
     if not os.path.isfile(root / MANIFEST):
@@ -340,8 +216,8 @@ def _agree(root: Path, old: dict, new: dict) -> None:
     for split in SPLITS:
         if new[split] < old[split]:
             raise UserError(
-                f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; ask for as '
-                'many or more'
+                f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; '
+                'ask for as many or more'
             )
 
 
@@ -369,9 +245,7 @@ def _run(tasks: list, work: partial, workers: int, bar: tqdm) -> None:
             cv2.setNumThreads(threads)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, context, cv2.setNumThreads, (1,)) as pool:
         for _ in pool.map(work, tasks, chunksize=8):
             bar.update()
 
@@ -387,8 +261,7 @@ def write_dataset(
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Write the data set to a folder, or what is missing of it; returns the folder. `truths`: of training
-    people, too.
+    """Write the data set, or what is missing of it, and return its folder; `truths`: in training, too.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
     Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or
@@ -396,14 +269,8 @@ def write_dataset(
     """
     root, size = expand(root), (int(size[0]), int(size[1]))
     _check(root, train, test, seed, size, workers, truths)
-    manifest = {
-        'version': VERSION,
-        'seed': seed,
-        'size': list(size),
-        'train': train,
-        'test': test,
-        'truths': truths,
-    }
+    counts = {'train': train, 'test': test, 'truths': truths}
+    manifest = {'version': VERSION, 'seed': seed, 'size': list(size), **counts}
     with using('--root', root):
         _write_missing(root, manifest, workers=workers, progress=progress)
     return root
@@ -415,18 +282,14 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
     if old:
         _agree(root, old, manifest)
     tasks = _tasks(manifest['train'], manifest['test'], manifest['truths'])
-    folders = {
-        PARTIAL,
-        *(str(Path(path).parent) for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values()),
-    }
-    for folder in folders:
+    paths = [path for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values()]
+    for folder in {PARTIAL, *(os.path.dirname(path) for path in paths)}:
         (root / folder).mkdir(parents=True, exist_ok=True)
     _write(root, MANIFEST, json.dumps(manifest).encode())
     missing = [task for task in tasks if not _complete(root, task)]
     begin = time.perf_counter()
-    with tqdm(
-        total=len(tasks), initial=len(tasks) - len(missing), unit='record', disable=not progress
-    ) as bar:
+    done = len(tasks) - len(missing)
+    with tqdm(total=len(tasks), initial=done, unit='record', disable=not progress) as bar:
         _run(missing, partial(_write_record, root=root, seed=seed, size=size), workers, bar)
     if progress and missing:
         rate = len(missing) / (time.perf_counter() - begin) / workers
@@ -442,15 +305,12 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
 
 
 def listed_in(split: str, index: int, other: int | None) -> dict[str, int]:
-    """The lists that name a person, relative to the root, and whose garment stands beside that person
-    there.
-    """
+    """The lists that name a person, relative to the root, each with the garment beside the person."""
     folder = SPLITS[split][0]
     if split == 'test':
         return {f'{folder}/test_pairs.txt': index if other is None else other}
-    return {f'{folder}/train_pairs.txt': index} | (
-        {} if other is None else {f'{folder}/train_truths.txt': other}
-    )
+    tried_on = {} if other is None else {f'{folder}/train_truths.txt': other}
+    return {f'{folder}/train_pairs.txt': index} | tried_on
 
 
 def _drop_stale_truths(root: Path, tasks: list) -> None:

@@ -17,8 +17,8 @@ class Garment:
 
     `picture` uint8 [h, w, 3] on white and `edge` uint8 [h, w], 0 or 255, are what is stored. `cloth` float32
     [h, w, 3] is the picture without the white around it; `panel` and `front` float32 [h, w] in 0..1 cover
-    what shows when worn: the front without and with its sleeves. A body unit is `zoom` frame units, from
-    `origin` on.
+    what shows when worn: the front without and with sleeves. A body unit is `zoom` frame units, from `origin`
+    on.
     """
 
     cut: Cut

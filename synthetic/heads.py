@@ -11,9 +11,7 @@ from synthetic.people import WARM, Person
 
 
 class Head:
-    """Coordinates of the head: origin between eyes and nose, chin at y = 25, crown at -25, cheeks at x =
-    +-18.
-    """
+    """Head coordinates: origin between eyes and nose, chin at y = 25, crown at -25, cheeks at x = +-18."""
 
     def __init__(self, person: Person):
         self.person, look = person, person.head

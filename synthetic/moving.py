@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from synthetic.brushes import Frame
-from synthetic.dataset import _is_male, _stream, flat_garment
 from synthetic.people import Arm, Person, sample_person
+from synthetic.records import flat_garment, is_male, stream
 from synthetic.scenes import Scene
 
 SWAY = 7.0  # lengths in body units: to either side
@@ -18,17 +18,14 @@ SWINGS = (0.20, 0.30)  # of upper arm and forearm, outwards: radians
 def moving_person(
     seed: int, index: int, count: int, *, size: tuple[int, int] = (256, 192), split: str = 'test'
 ) -> Iterator[np.ndarray]:
-    """Yield `count` pictures uint8 [H, W, 3] of the person of a record, a movement that ends where it
-    began.
-    """
-    male, garment = _is_male(seed, split, index), flat_garment(seed, split, index, size)
+    """Yield `count` pictures uint8 [H, W, 3] of a record's moving person; the end meets the beginning."""
+    male, garment = is_male(seed, split, index), flat_garment(seed, split, index, size)
     for number in range(count):
-        person = sample_person(
-            _stream(seed, split, index, 2), male=male
-        )  # anew, since a drawing uses up its random numbers
+        # Anew, since a drawing uses up its random numbers.
+        person = sample_person(stream(seed, split, index, 2), male=male)
         phase = 2 * np.pi * number / count
         scene = Scene(moved(person, phase), Frame(*size))
-        yield scene.dress(garment, _stream(seed, split, index, 3), shade=True)[0]
+        yield scene.dress(garment, stream(seed, split, index, 3), shade=True)[0]
 
 
 def moved(person: Person, phase: float) -> Person:

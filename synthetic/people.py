@@ -37,13 +37,8 @@ TROUSERS = (
     (150, 150, 152), (176, 156, 126), (92, 78, 62), (74, 82, 62), (92, 36, 44),
 )  # fmt: skip
 STUDIOS = (
-    (243, 243, 242),
-    (236, 236, 236),
-    (228, 228, 229),
-    (245, 242, 237),
-    (231, 234, 238),
-    (219, 220, 222),
-)
+    (243, 243, 242), (236, 236, 236), (228, 228, 229), (245, 242, 237), (231, 234, 238), (219, 220, 222),
+)  # fmt: skip
 WALLS = ((196, 186, 172), (172, 186, 198), (204, 176, 166), (160, 172, 158), (188, 190, 196), (214, 204, 180))
 LIPSTICKS = ((176, 52, 62), (190, 84, 88), (150, 44, 60), (204, 104, 100))
 IRISES = ((58, 40, 28), (70, 52, 34), (84, 98, 110), (72, 92, 70))
@@ -52,16 +47,13 @@ IRISES = ((58, 40, 28), (70, 52, 34), (84, 98, 110), (72, 92, 70))
 def pick(rng: np.random.Generator, choices: tuple, weights: tuple | None = None):
     """One of the choices; weights need not sum to 1."""
     share = np.cumsum(weights if weights is not None else np.ones(len(choices)))
-    return choices[
-        min(int(np.searchsorted(share, rng.uniform() * share[-1], side='right')), len(choices) - 1)
-    ]
+    index = int(np.searchsorted(share, rng.uniform() * share[-1], side='right'))
+    return choices[min(index, len(choices) - 1)]
 
 
 @dataclass
 class Arm:
-    """One arm in the torso frame. `place` says when it is painted: 'behind' the torso, in 'front' of it, on
-    'top' of the head.
-    """
+    """One arm in the torso frame, painted 'behind' the torso, in 'front' of it, or on 'top' of the head."""
 
     side: int
     joint: np.ndarray
@@ -91,9 +83,7 @@ class Arm:
         return self.wrist + HAND * floats((self.side * np.sin(self.hand_angle), np.cos(self.hand_angle)))
 
     def fields(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Place along the arm, in units of one that is not foreshortened, and signed distance across it, both
-        smooth.
-        """
+        """Place along the arm, in unshortened units, and signed distance across it, both smooth."""
         (d1, d2), (n1, n2) = self.along, self.normal
         ex, ey = x - self.elbow[0], y - self.elbow[1]
         half = (d1 + d2) / max(float(np.hypot(*(d1 + d2))), 1e-3)
@@ -107,12 +97,8 @@ class Arm:
         """Half the width of the arm at places along it."""
         share = np.minimum(np.maximum(place / UPPER_ARM, 0), 1)
         rest = np.minimum(np.maximum((place - UPPER_ARM) / FOREARM, 0), 1)
-        return (
-            self.upper[0]
-            + extra
-            + share * (self.upper[1] - self.upper[0])
-            + rest * (self.lower[1] - self.upper[1])
-        )
+        upper = self.upper[0] + extra + share * (self.upper[1] - self.upper[0])
+        return upper + rest * (self.lower[1] - self.upper[1])
 
     def distance(self, x: np.ndarray, y: np.ndarray, extra: float = 0.0) -> np.ndarray:
         """Signed distance to the arm without its hand."""
@@ -184,9 +170,7 @@ class Person:
         return (height + 3 * ramp((np.abs(x) - tip_x + 9) / 12)).astype(np.float32)
 
     def seam(self, arm: Arm) -> tuple[float, float]:
-        """Places along the arm where the armhole's seam crosses its outer rim (shoulder) and its inner rim
-        (armpit).
-        """
+        """Places along the arm of the armhole's seam at its outer (shoulder) and inner rim (armpit)."""
         tip = self.tips[(arm.side + 1) // 2] - arm.joint
         pit = floats((arm.side * self.widths(self.pit), self.pit)) - arm.joint
         return float(np.clip(tip @ arm.along[0], -12, 6)), float(np.clip(pit @ arm.along[0], 3, 26))
@@ -214,9 +198,7 @@ def sample_arm(
     waist: float,
     girth: float,
 ) -> Arm:
-    """An arm in a named pose: 'side', 'out', 'akimbo', 'pocket', 'belly', 'over' or 'under' the other,
-    'raised', 'behind'.
-    """
+    """An arm in a pose: side, out, akimbo, pocket, belly, over or under the other, raised, behind."""
     joint, spread = floats(shoulder) * (side, 1), rng.uniform  # x outwards
     hand, place = 'relaxed', 'front'
     if pose in ('side', 'out', 'raised'):
@@ -227,11 +209,8 @@ def sample_arm(
         wrist = elbow + FOREARM * spread(0.9, 1) * np.array((np.sin(second), np.cos(second)))
         angle = second + np.radians(spread(-12, 8))
         if pose == 'raised':
-            wrist, place, angle = (
-                np.array((spread(18, 25), spread(-62, -44))),
-                'top',
-                np.radians(spread(215, 250)),
-            )
+            wrist = np.array((spread(18, 25), spread(-62, -44)))
+            place, angle = 'top', np.radians(spread(215, 250))
     elif pose in ('over', 'under'):
         elbow = joint + (spread(5, 10), UPPER_ARM * spread(0.82, 0.92))
         wrist = np.array((spread(-20, -14), elbow[1] - spread(4, 12)))
@@ -245,13 +224,10 @@ def sample_arm(
         }[pose]
         elbow, wrist = reach_for(joint, goal, UPPER_ARM * short, FOREARM * short)
         angle = float(np.arctan2(*(wrist - elbow)))
-        angle = {'akimbo': np.radians(spread(-60, -25)), 'pocket': np.radians(spread(-14, 0))}.get(
-            pose, angle + spread(-0.25, 0.25)
-        )
-        hand, place = (
-            {'akimbo': 'flat', 'pocket': 'pocket'}.get(pose, 'relaxed'),
-            'behind' if pose == 'behind' else 'front',
-        )
+        angles = {'akimbo': np.radians(spread(-60, -25)), 'pocket': np.radians(spread(-14, 0))}
+        angle = angles.get(pose, angle + spread(-0.25, 0.25))
+        hand = {'akimbo': 'flat', 'pocket': 'pocket'}.get(pose, 'relaxed')
+        place = 'behind' if pose == 'behind' else 'front'
     joint, elbow, wrist = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
     return Arm(side, joint, elbow, wrist, float(angle), hand, place, girth * rng.uniform(0.95, 1.06))
 
@@ -263,10 +239,8 @@ def sample_poses(rng: np.random.Generator) -> tuple[str, str]:
         return pick(rng, (('over', 'under'), ('under', 'over')))
     if both == 'behind':
         return 'behind', 'behind'
-    names, weights = (
-        ('side', 'akimbo', 'pocket', 'belly', 'raised', 'out'),
-        (0.5, 0.17, 0.13, 0.07, 0.08, 0.05),
-    )
+    names = ('side', 'akimbo', 'pocket', 'belly', 'raised', 'out')
+    weights = (0.5, 0.17, 0.13, 0.07, 0.08, 0.05)
     return pick(rng, names, weights), pick(rng, names, weights)
 
 
@@ -275,29 +249,14 @@ def sample_widths(rng: np.random.Generator, *, male: bool, build: float) -> Prof
     knots: tuple[tuple[float, float], ...]
     if male:
         knots = (
-            (0, 40),
-            (18, 39),
-            (36, 38),
-            (46, 38.5),
-            (62, 35.5),
-            (80, 33),
-            (98, 34),
-            (114, 36),
-            (150, 37),
-        )
+            (0, 40), (18, 39), (36, 38), (46, 38.5), (62, 35.5), (80, 33), (98, 34), (114, 36), (150, 37),
+        )  # fmt: skip
     else:
         waist, hips = 26.5 * rng.uniform(0.95, 1.08), 36.5 * rng.uniform(0.95, 1.06)
         knots = (
-            (0, 36),
-            (18, 35),
-            (36, 33.2),
-            (46, 33.8),
-            (62, 29.8),
-            (78, waist),
-            (95, 31),
-            (113, hips),
+            (0, 36), (18, 35), (36, 33.2), (46, 33.8), (62, 29.8), (78, waist), (95, 31), (113, hips),
             (150, 37),
-        )
+        )  # fmt: skip
     return Profile([(y, width * build) for y, width in knots])
 
 

@@ -195,40 +195,28 @@ def paint_graphic(
     def fill(points: np.ndarray, color: list) -> None:
         cv2.fillPoly(canvas, [brush.pixels(points)], color, cv2.LINE_AA, 4)
 
+    def write(text: str, where: np.ndarray, width: float, color: list, font: int, weight: float) -> float:
+        return put_word(canvas, text, where, width * brush.scale, color, font, weight)
+
     if kind == 'small':
         spot = (rng.uniform(13, 18), cut.pit + rng.uniform(-6, 2))
         fill(RING[:: pick(rng, (1, 8, 10))] * rng.uniform(2.5, 4) + spot, first)
     elif kind == 'word':
-        high = put_word(canvas, word, center, wide * brush.scale, first, font, rng.uniform(1.2, 2.6))
+        high = write(word, center, wide, first, font, rng.uniform(1.2, 2.6))
         if rng.uniform() < 0.4:
-            put_word(
-                canvas,
-                pick(rng, WORDS),
-                center + (0, high * 1.5),
-                wide * 0.55 * brush.scale,
-                other,
-                FONTS[0],
-                1.0,
-            )
+            write(pick(rng, WORDS), center + (0, high * 1.5), wide * 0.55, other, FONTS[0], 1.0)
     elif kind == 'boxed':
         half = np.array((wide / 2 + 3, rng.uniform(8, 20)))
         fill(middle + half * SQUARE, first)
-        put_word(
-            canvas,
-            word,
-            center,
-            wide * 0.85 * brush.scale,
-            [245] * 3 if np.mean(first) < 128 else [24] * 3,
-            FONTS[0],
-            2.2,
-        )
+        contrast = [245] * 3 if np.mean(first) < 128 else [24] * 3
+        write(word, center, wide * 0.85, contrast, FONTS[0], 2.2)
         fill(middle + (0, half[1] + 4) + SQUARE * (half[0], 1.6), other)
     elif kind == 'badge':
         radius = rng.uniform(13, 19)
         fill(RING * radius + middle, first)
         fill(RING * radius * 0.88 + middle, other)
         fill(RING * radius * 0.8 + middle, first)
-        put_word(canvas, word, center, radius * 1.35 * brush.scale, other, FONTS[0], 2.0)
+        write(word, center, radius * 1.35, other, FONTS[0], 2.0)
     elif kind == 'star':
         radius, points = rng.uniform(12, 19), int(rng.integers(4, 9))
         angle = np.linspace(0, 2 * np.pi, 2 * points, endpoint=False) - np.pi / 2

@@ -17,9 +17,7 @@ KNEE = 206.0
 
 
 def _limb(end: str, *names: str) -> tuple[int, np.ndarray]:
-    """DensePose id of a limb's end, and those of its parts: inner and outer half above, inner and outer half
-    below.
-    """
+    """DensePose ids of a limb's end and of its parts: inner and outer half above, then below."""
     return DensePosePart[end], np.array(
         [DensePosePart[f'{name}_{half}'] for name in names for half in (1, 2)], np.uint8
     )
@@ -102,9 +100,7 @@ class Scene:
         return patch
 
     def arm_over(self, arm: Arm) -> list:
-        """An arm in front of the torso: its shadow, the arm from the armhole on, its sleeve, and the pocket
-        its hand is in.
-        """
+        """An arm in front of the torso: shadow, arm from the armhole on, sleeve, the pocket of its hand."""
         layer, patch, person, unit = self.painted(arm), self.patch(arm), self.person, self.frame.unit
         past = patch.place - patch.start(patch.rim())
         keep = ramp(past / 3).astype(np.float32)
@@ -204,9 +200,7 @@ class Scene:
         view[neck] = part.TORSO_2
 
     def arm_parts(self, arm: Arm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Ids [h, w] in an arm's window, where its skin is, and where that lies beyond the armhole; limbs
-        have two halves.
-        """
+        """Ids [h, w] in an arm's window, where its skin is, and where that is past the armhole."""
         patch = self.patch(arm)
         hand, limbs = RIGHT_ARM if arm.side < 0 else LEFT_ARM
         ids = limbs[(patch.place > UPPER_ARM) * 2 + (patch.side > 0)]
@@ -215,9 +209,7 @@ class Scene:
         return ids, skin, skin & (patch.hand | (patch.place > patch.start(patch.rim())))
 
     def key_points(self, parts: np.ndarray) -> np.ndarray:
-        """OpenPose's 18 points (x, y in stored pixels, score) [18, 3]; zeros for a point out of the picture
-        or hidden.
-        """
+        """OpenPose's 18 points (x, y in stored pixels, score) [18, 3]; zeros where out of sight."""
         person, head, frame = self.person, Head(self.person), self.frame
         hip, out = person.widths(113.0) * 0.52, person.lower['stance'] - person.widths(113.0) * 0.52
         joints = [floats((0, (person.tips[0][1] + person.tips[1][1]) / 2))]

@@ -124,9 +124,7 @@ def look_up(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.ndarray]:
-    """Fold lines of the torso in frame units: drag from the armpits, hangs above the hem, creases at the
-    waist.
-    """
+    """Fold lines of the torso in frame units: drag from armpits, hangs above the hem, waist creases."""
     lines, wide, pit = [], person.widths, person.pit
     for side in (-1, 1):
         for _ in range(2):

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tryon
 from models.checkpoint import defaults
-from synthetic.dataset import flat_garment, render_record
+from synthetic.records import flat_garment, render_record
 
 ROOT = Path(__file__).parents[1]
 

@@ -18,7 +18,8 @@ from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from runtime.export.graphs import SUFFIXES
 from runtime.export.runtimes import LOADERS, create_runtime
-from synthetic.dataset import SPLITS, write_dataset
+from synthetic.dataset import write_dataset
+from synthetic.records import SPLITS
 from utils.errors import UserError
 from utils.log import format_table
 from utils.timing import time_calls

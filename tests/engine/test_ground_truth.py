@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from data.labels import CHANGED, GARMENT, KEPT
 from data.viton import VITONDataset, create_loader
 from engine import evaluate
 from engine.evaluate import Evaluation, dress_all
@@ -19,7 +20,7 @@ from engine.ground_truth import Comparison, find_truths
 from engine.metrics import WeightsUnavailable
 from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
-from synthetic.dataset import CHANGED, GARMENT, KEPT, write_dataset
+from synthetic.dataset import write_dataset
 from utils.errors import DataError, MissingFileError
 
 SIZE = (64, 96)

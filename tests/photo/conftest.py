@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import GarmentCode, PersonCode, TryOn
-from synthetic.dataset import flat_garment, render_record
+from synthetic.records import flat_garment, render_record
 
 SIZE = (128, 96)
 

@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from data.labels import GARMENT
 from data.transforms import picture_tensor
 from engine.metrics import ssim
 from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
 from photo.composition import Composition, GarmentPhoto, enlarge, magnification, strips
 from photo.framing import Box, Window, bounding_box
-from synthetic.dataset import GARMENT, flat_garment, render_record
+from synthetic.records import flat_garment, render_record
 
 SMALL, LARGE = (128, 96), (384, 288)
 WHOLE = Box(0, 0, LARGE[1], LARGE[0])

@@ -7,7 +7,7 @@ from PIL import Image
 
 from photo.garment import garment_mask
 from photo.loading import load_photo
-from synthetic.dataset import flat_garment
+from synthetic.records import flat_garment
 from utils.errors import UserError
 
 

@@ -13,7 +13,7 @@ from data.transforms import edge_tensor, picture_tensor
 from data.viton import VITONDataset
 from models import TryOnPipeline
 from runtime import find_problem
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 WEIGHTS = Path(__file__).parents[2] / 'checkpoints'
 SMALLEST_PSNR = 40  # dB, of the picture, whose values span 2

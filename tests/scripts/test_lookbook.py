@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from scripts import lookbook
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ import pytest
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_list
 from data.viton import VITONDataset
-from synthetic import command, people
+from synthetic import command, people, records
 from synthetic import dataset as synthetic
 from synthetic.brushes import Frame
-from synthetic.dataset import partner, render_record, write_dataset
+from synthetic.dataset import write_dataset
 from synthetic.garments import draw_garment
 from synthetic.people import sample_person
+from synthetic.records import partner, render_record
 from synthetic.scenes import Scene
 from utils.errors import UserError
 
@@ -34,7 +35,7 @@ PARTS += [('pose', 0, 'json')]
 
 
 @pytest.fixture(scope='module')
-def records() -> list[synthetic.Record]:
+def records() -> list[records.Record]:
     """A few records with their truths."""
     return [render_record(3, 'test', index, other=index ^ 1) for index in range(6)]
 
@@ -72,7 +73,7 @@ def inner(mask: np.ndarray) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
-def same_record(first: synthetic.Record, second: synthetic.Record) -> bool:
+def same_record(first: records.Record, second: records.Record) -> bool:
     parts = ('person', 'cloth', 'edge', 'parsing', 'densepose', 'pose', 'flow')
     return all(
         np.array_equal(getattr(first, name), getattr(second, name), equal_nan=name == 'flow')
@@ -86,7 +87,7 @@ def same_record(first: synthetic.Record, second: synthetic.Record) -> bool:
 def test_a_record_depends_on_seed_split_and_number_alone():
     first = render_record(0, 'train', 4, size=SMALL)
     render_record(1, 'test', 9, size=SMALL, other=8)
-    synthetic.flat_garment.cache_clear()
+    records.flat_garment.cache_clear()
     assert same_record(first, render_record(0, 'train', 4, size=SMALL))
     assert same_record(first, render_record(0, 'train', 4, size=SMALL, other=7))
     for other in ((1, 'train', 4), (0, 'test', 4), (0, 'train', 5)):
@@ -210,14 +211,14 @@ def test_flows_are_smooth_and_end_inside_the_garment(records):
 def test_a_truth_differs_from_the_person_only_inside_its_mask(records):
     for record in records:
         truth = record.truth
-        assert set(np.unique(truth.mask)) == {synthetic.KEPT, synthetic.CHANGED, synthetic.GARMENT}
-        kept = truth.mask == synthetic.KEPT
+        assert set(np.unique(truth.mask)) == {records.KEPT, records.CHANGED, records.GARMENT}
+        kept = truth.mask == records.KEPT
         assert np.array_equal(truth.image[kept], record.person[kept])
-        assert np.array_equal(np.isfinite(truth.flow).all(0), truth.mask == synthetic.GARMENT)
+        assert np.array_equal(np.isfinite(truth.flow).all(0), truth.mask == records.GARMENT)
         assert not (kept & (record.parsing == Parsing.UPPER_CLOTHES)).any()
-        garments = (record.parsing == Parsing.UPPER_CLOTHES) | (truth.mask == synthetic.GARMENT)
+        garments = (record.parsing == Parsing.UPPER_CLOTHES) | (truth.mask == records.GARMENT)
         far = cv2.distanceTransform((~garments).astype(np.uint8), cv2.DIST_L2, 3)[
-            truth.mask == synthetic.CHANGED
+            truth.mask == records.CHANGED
         ]
         assert (far > 5).mean() < 0.02 and far.max() < 16
         # face and hair stay apart from a collar's rim and shadow
@@ -228,7 +229,7 @@ def test_a_truth_differs_from_the_person_only_inside_its_mask(records):
 def test_a_truth_wears_the_other_garment():
     for index in (0, 2):
         record, other = (render_record(3, 'test', i, other=i ^ 1, shade=False) for i in (index, index + 1))
-        worn = inner(record.truth.mask == synthetic.GARMENT)
+        worn = inner(record.truth.mask == records.GARMENT)
         moved = look_through(other.cloth, record.truth.flow)
         assert np.abs(moved[worn].astype(float) - record.truth.image[worn]).mean() < 12
         in_own = render_record(3, 'test', index, other=index).truth

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from synthetic.dataset import render_record
 from synthetic.moving import moving_person
+from synthetic.records import render_record
 
 SIZE = (128, 96)
 

@@ -15,7 +15,7 @@ import pytest
 
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 BROWSERS = 'chromium', 'chromium-browser', 'google-chrome'
 SIZE = (128, 96)  # of the exported networks: half of what they were trained for, and quick

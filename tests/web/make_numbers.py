@@ -23,7 +23,7 @@ from photo.garment import garment_mask
 from photo.loading import load_photo
 from photo.paste import change_weight, paste
 from photo.person import plain_person, silhouette
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 FILE = Path(__file__).parents[2] / 'web' / 'test' / 'numbers.json'
 SIZE = (32, 24)  # of the network's pictures here

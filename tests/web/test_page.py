@@ -14,7 +14,7 @@ from data.transforms import picture_tensor
 from photo.dressing import PreparedPerson, dress, prepare_garment, prepare_person
 from photo.framing import border_colour, cut, frame_person
 from photo.loading import Photo
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 from tests.web.conftest import camera_frame, serve, through_video
 
 SOON = 180_000  # milliseconds; a loaded machine is slow

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from models import TryOnPipeline
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120
