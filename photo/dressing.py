@@ -156,9 +156,10 @@ def try_on(
     `person` and `garment` are files, their bytes, open files, Pillow pictures, arrays [H, W, 3] or tensors
     [3, H, W] (see `photo.sources.array_picture`), masks also arrays of bool or floating-point numbers [H, W].
     Of a garment that lies on a plain background, or is transparent around it, no mask is needed. `background`
-    is what the networks see behind the person: 'auto' replaces one that is not plain (GrabCut), 'keep' none,
-    'grabcut', 'mediapipe' and 'rembg' any, each by that segmenter. `size` (H, W) is that of the networks'
-    pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one line.
+    is what the networks see behind the person: 'auto' replaces one that is not plain, by rembg if it is
+    installed with a model and else by GrabCut; 'keep' replaces none, 'grabcut' and 'rembg' any. `size` (H, W)
+    is that of the networks' pictures, `pipeline.size` by default. Raises `UserError`, a ValueError, with one
+    line.
     """
     prepared = prepare_garment(pipeline, garment, mask=garment_mask, size=size)
     somebody = prepare_person(pipeline, person, mask=person_mask, background=background, size=size)

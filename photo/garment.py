@@ -10,6 +10,7 @@ from PIL import Image
 
 from photo.backdrop import Backdrop, border, disk, find_backdrop, stand_out, to_lab
 from photo.loading import Photo
+from photo.segmenter import GARMENT_MODELS, cut_out, find_model
 from utils.errors import UserError
 
 WORK_SIDE = (
@@ -30,8 +31,9 @@ def garment_mask(photo: Photo, *, name: str = 'the garment') -> Image.Image:
 
     Taken from the alpha channel if there is one, else by a flood from the border: everything that the
     background's colour does not reach, so that white prints stay, and white garments as far as an outline of
-    shade holds. Holes through which the background is seen are holes. Raises `UserError` with the reason
-    where the background is not plain, and where the garment fills nothing or everything.
+    shade holds. Holes through which the background is seen are holes. Where the background is not plain, rembg
+    cuts the garment out, if it is installed with a model. Raises `UserError` with the reason where nothing
+    can, and where the garment fills nothing or everything.
     """
     if photo.alpha is not None:
         check_fill(np.asarray(photo.alpha) >= OPAQUE, name)
@@ -43,11 +45,15 @@ def garment_mask(photo: Photo, *, name: str = 'the garment') -> Image.Image:
         small = small.resize([max(1, round(side * scale)) for side in size], Image.Resampling.BOX)
     lab = to_lab(np.asarray(small))
     backdrop = find_backdrop(lab)
+    if not backdrop.is_plain and find_model(GARMENT_MODELS):
+        cut = cut_out(photo.picture, GARMENT_MODELS)
+        check_fill(np.asarray(cut) >= OPAQUE, name)
+        return cut
     if not backdrop.is_plain:
         raise UserError(
             f'{name}: the background is not plain ({backdrop.share:.0%} of the border agrees, noise '
             f'{backdrop.noise:.1f}); '
-            'photograph the garment on one colour, or give a mask'
+            'photograph the garment on one colour, give a mask, or install rembg with a model'
         )
     seen = stand_out(lab, backdrop)
     mask = _parts(seen.mask)

@@ -1,14 +1,10 @@
 """Segmentation of the person in a photograph, and replacement of the background by a plain one.
 
 Not part of any paper. Published weights know people before a bright, plain wall; GrabCut (Rother et al.,
-SIGGRAPH 2004) cuts the person out of any other, unless a mask is given or one of the segmenters MediaPipe and
-rembg is installed with its model.
+SIGGRAPH 2004) cuts the person out of any other, unless a mask is given or rembg is installed with a model.
 """
 
-import os
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +12,7 @@ from PIL import Image, ImageFilter
 
 from photo.backdrop import disk, find_backdrop, stand_out, to_lab
 from photo.framing import Box, bounding_box
+from photo.segmenter import PERSON_MODELS, cut_out, find_model
 from utils.errors import UserError
 
 WORK_SIDE = 384  # people are looked for in pictures of this size
@@ -85,44 +82,12 @@ def grabcut(picture: Image.Image) -> Image.Image:
     return _full_size(_fill(_largest(mask > 0)), picture.size)
 
 
-def mediapipe(picture: Image.Image) -> Image.Image:
-    """The person's mask (L) by MediaPipe's selfie segmentation, in those of its releases that hold the
-    model.
-    """
-    try:
-        from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-    except ImportError:
-        raise UserError(
-            'MediaPipe with its selfie model is not installed; `pip install "mediapipe<0.10.22"`, or '
-            'choose grabcut'
-        ) from None
-    with SelfieSegmentation(model_selection=0) as segmenter:
-        found = segmenter.process(np.asarray(picture)).segmentation_mask
-    return Image.fromarray(np.rint(np.clip(found, 0, 1) * 255).astype(np.uint8)).resize(picture.size)
-
-
 def rembg(picture: Image.Image) -> Image.Image:
-    """The person's mask (L) by rembg, with a model that lies where rembg keeps it; nothing is downloaded."""
-    if find_spec('rembg') is None:
-        raise UserError('rembg is not installed; `pip install rembg`, or choose grabcut')
-    folder = Path(
-        os.environ.get('U2NET_HOME') or Path(os.environ.get('XDG_DATA_HOME') or Path.home()) / '.u2net'
-    )
-    model = next((name for name in REMBG_MODELS if (folder / f'{name}.onnx').is_file()), None)
-    if model is None:
-        names = ', '.join(f'{name}.onnx' for name in REMBG_MODELS)
-        raise UserError(f'rembg has no model in {folder}; put one of {names} there, or choose grabcut')
-    from rembg import new_session, remove
-
-    return remove(picture, session=new_session(model), only_mask=True).convert('L')
+    """The person's mask (L) by rembg. Raises `UserError` where it is not installed or has no model."""
+    return cut_out(picture, PERSON_MODELS)
 
 
-REMBG_MODELS = ('u2net_human_seg', 'u2net', 'isnet-general-use', 'silueta', 'u2netp')
-SEGMENTERS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    'grabcut': grabcut,
-    'mediapipe': mediapipe,
-    'rembg': rembg,
-}
+SEGMENTERS: dict[str, Callable[[Image.Image], Image.Image]] = {'grabcut': grabcut, 'rembg': rembg}
 BACKGROUNDS = ('auto', 'keep', *SEGMENTERS)
 
 
@@ -133,9 +98,9 @@ def find_person(
     notes about both.
 
     A `mask` that is given is taken. Else the background is looked at: a plain one stays, and tells the
-    person. Another one is replaced as `background` says: by a segmenter of that name, 'auto' by GrabCut where
-    what it finds may be a person, 'keep' not at all. A segmenter that is named is used on plain backgrounds,
-    too. Raises `UserError` where nobody is found.
+    person. 'auto' replaces another one where rembg, if it is installed with a model, or else GrabCut finds
+    what may be a person; 'keep' replaces none. A segmenter that is named is used on plain backgrounds, too.
+    Raises `UserError` where nobody is found.
     """
     if background not in BACKGROUNDS:
         raise UserError(f'background {background!r}: unknown, choose from {", ".join(BACKGROUNDS)}')
@@ -146,16 +111,14 @@ def find_person(
         plain = plain_person(picture, name)
         if plain is not None or background == 'keep':
             return plain, False, ()
-    segmenter = SEGMENTERS['grabcut' if background == 'auto' else background]
-    found = segmenter(picture)
+    best = 'rembg' if find_model(PERSON_MODELS) else 'grabcut'
+    tool = best if background == 'auto' else background
+    found = SEGMENTERS[tool](picture)
     fill = float((np.asarray(found) >= 128).mean())
     if LEAST_FILL <= fill <= MOST_FILL:
-        how = 'GrabCut' if segmenter is grabcut else background
-        return (
-            found,
-            True,
-            (f'{name}: the background is not plain; the networks see a plain one, cut out by {how}',),
-        )
+        how = {'grabcut': 'GrabCut'}.get(tool, tool)
+        note = f'{name}: the background is not plain; the networks see a plain one, cut out by {how}'
+        return found, True, (note,)
     if background == 'auto':
         return (
             None,

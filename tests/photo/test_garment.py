@@ -1,12 +1,15 @@
 """Masks of garments against those that are given or drawn."""
 
+import sys
+import types
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from photo.garment import garment_mask
-from photo.loading import load_photo
+from photo.loading import Photo, load_photo
 from synthetic.records import flat_garment
 from utils.errors import UserError
 
@@ -162,3 +165,23 @@ def test_a_soft_shadow_on_a_grey_wall_is_no_garment_though_the_cloth_may_be_whit
         wall + cover * (garment.cloth * light - wall) + np.random.default_rng(0).normal(0, 2.5, (800, 600, 1))
     )
     assert overlap(mask_of(through_jpeg(np.clip(picture, 0, 255).astype(np.uint8))), garment.edge > 0) >= 0.97
+
+
+def test_rembg_cuts_a_garment_out_of_a_background_that_is_not_plain(monkeypatch, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (160, 120, 3), dtype=np.uint8)
+    photo = Photo(Image.fromarray(noise), None, ())
+    cut = Image.new('L', (120, 160))
+    cut.paste(255, (30, 40, 90, 120))
+    module = types.ModuleType('rembg')
+    module.new_session = lambda name: name
+    module.remove = lambda picture, *, session, only_mask: cut
+    monkeypatch.setitem(sys.modules, 'rembg', module)
+    monkeypatch.setenv('U2NET_HOME', str(tmp_path))
+    monkeypatch.setattr('photo.segmenter.find_spec', lambda name: module)
+    with pytest.raises(UserError, match='not plain'):  # no model yet, and nothing is downloaded
+        garment_mask(photo)
+    (tmp_path / 'u2net_human_seg.onnx').touch()  # knows people, not garments
+    with pytest.raises(UserError, match='not plain'):
+        garment_mask(photo)
+    (tmp_path / 'u2net.onnx').touch()
+    assert np.array_equal(np.asarray(garment_mask(photo)), np.asarray(cut))

@@ -112,12 +112,10 @@ def test_a_silhouette_is_a_little_wider_than_the_mask_and_keeps_only_large_holes
     assert soft[250, 83] >= 128 > soft[250, 78]
 
 
-@pytest.mark.parametrize('tool', ['mediapipe', 'rembg'])
-def test_a_segmenter_that_is_not_installed_is_named(tool, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'mediapipe', None)
-    monkeypatch.setattr('photo.person.find_spec', lambda name: None)
+def test_a_segmenter_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr('photo.segmenter.find_spec', lambda name: None)
     with pytest.raises(UserError, match='is not installed'):
-        find(figure(wall())[0], background=tool)
+        find(figure(wall())[0], background='rembg')
 
 
 def test_an_unknown_background_is_refused():
@@ -132,34 +130,14 @@ def test_rembg_is_asked_with_a_model_that_is_there_and_nothing_is_downloaded(mon
     module.new_session = lambda name: asked.append(name) or name
     module.remove = lambda picture, *, session, only_mask: Image.fromarray(inside.astype(np.uint8) * 255)
     monkeypatch.setitem(sys.modules, 'rembg', module)
-    monkeypatch.setattr('photo.person.find_spec', lambda name: module)
+    monkeypatch.setattr('photo.segmenter.find_spec', lambda name: module)
     monkeypatch.setenv('U2NET_HOME', str(tmp_path))
     with pytest.raises(UserError, match='has no model'):
         find(picture, background='rembg')
     (tmp_path / 'u2net.onnx').touch()
     mask, replaced, notes = find(picture, background='rembg')
     assert asked == ['u2net'] and replaced and overlap(mask, inside) == 1 and 'rembg' in notes[0]
-
-
-def test_mediapipe_is_asked_for_a_mask(monkeypatch):
-    picture, inside = figure(forest())
-
-    class Segmenter:
-        def __init__(self, model_selection):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def process(self, array):
-            return types.SimpleNamespace(segmentation_mask=inside.astype(np.float32))
-
-    name = 'mediapipe.python.solutions.selfie_segmentation'
-    for part in ('mediapipe', 'mediapipe.python', 'mediapipe.python.solutions'):
-        monkeypatch.setitem(sys.modules, part, types.ModuleType(part))
-    monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(SelfieSegmentation=Segmenter))
-    mask, replaced, _ = find(picture, background='mediapipe')
-    assert replaced and overlap(mask, inside) == 1
+    mask, replaced, notes = find(picture)  # where it can be used, it is what 'auto' means
+    assert len(asked) == 2 and replaced and overlap(mask, inside) == 1 and 'rembg' in notes[0]
+    find(figure(wall())[0])
+    assert len(asked) == 2  # a plain wall tells the person by itself
