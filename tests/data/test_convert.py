@@ -162,13 +162,14 @@ def test_an_interrupted_conversion_goes_on_with_what_is_missing_or_changed(cp_vt
         with pytest.raises(SystemExit):
             main([str(cp_vton), str(target), '--layout', 'cp_vton'])
     assert not json.loads((target / TRAIN / 'conversion.json').read_text())['finished']
-    kept, lost = (target / TRAIN / 'train_label' / f'00000{number}_0.png' for number in (1, 2))
+    kept, changed = (target / TRAIN / 'train_label' / f'00000{number}_0.png' for number in (1, 2))
+    lost = target / TRAIN / 'train_densepose' / '000001_0.npy'
     before = kept.stat().st_mtime_ns
     lost.unlink()
-    sources.ids(cp_vton / 'test/image-parse/000003_0.png', 6)
+    sources.ids(cp_vton / 'train/image-parse/000002_0.png', 6)
     convert(cp_vton, target, 'cp_vton')
     assert kept.stat().st_mtime_ns == before and lost.exists()
-    assert np.unique(Image.open(target / TEST / 'test_label/000003_0.png')).tolist() == [7]
+    assert np.unique(Image.open(changed)).tolist() == [7]
 
 
 def test_a_folder_with_something_else_is_left_alone(cp_vton, tmp_path, capsys):
