@@ -151,9 +151,7 @@ def _carry(maps: np.ndarray, came_from: np.ndarray) -> np.ndarray:
     """Maps [N, H, W, 4] of the last frame at the places [H, W, 2] where the pixels of the new one were."""
     carried = np.empty_like(maps)
     for source, target in zip(maps, carried, strict=True):  # OpenCV samples four at once
-        cv2.remap(
-            source, came_from, None, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.remap(source, came_from, None, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)
     return carried
 
 
