@@ -38,7 +38,7 @@ from opt.network_opt import EAGER
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.frames import FrameDresser
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
 from models.checks import check_agreement, check_picture
-from models.composition import blend as blend  # photo.steady finds it here
 from models.composition import compose
 from models.outputs import GarmentCode, PersonCode, TryOn
 from models.registry import FAMILIES, choose, create_generator, create_warp

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.composition import blend
 from models.interface import TryOnModel
 from models.ops.flow import sample
 from models.outputs import GarmentCode, PersonCode, TryOn
-from models.pipeline import blend, given
+from models.pipeline import given
 from photo.composition import drawn_alone
 
 LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one

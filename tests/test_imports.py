@@ -16,7 +16,8 @@ LEVELS = (
     ('engine',),
     ('photo', 'runtime'),
     ('opt',),
-    ('webapp', 'benchmarks'),
+    ('webapp',),
+    ('benchmarks',),
 )
 RANKS = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 TOP = len(LEVELS)

@@ -13,7 +13,7 @@ from models.interface import TryOnModel
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.files import find_pictures
 from photo.loading import load_photo
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 from webapp.limits import check_pixels
 
 SEED, SPLIT = 7, 'test'

@@ -29,7 +29,7 @@ import psutil
 from PIL import Image
 
 from benchmarks.live import served
-from synthetic.dataset import render_record
+from synthetic.records import render_record
 
 PATIENCE = 600_000  # milliseconds; the machine may do other work
 PEOPLE = (7, 10, 23, 6)  # records of the drawings
