@@ -188,9 +188,8 @@ def print_parts(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     weights = choose_weights(weights=options.weights)
-    pipeline: TryOnModel = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
-    if options.backend != EAGER:
-        pipeline = runtime.optimize(pipeline, options.backend)
+    loaded = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
+    pipeline = loaded if options.backend == EAGER else runtime.optimize(loaded, options.backend)
     picture = Image.fromarray(render_record(SEED, 'test', RECORD, size=GARMENT_SIZE).cloth)
     parts = measure_parts(pipeline, prepare_garment(pipeline, picture), list(jpegs_of(Path(options.clip))))
     print(f'milliseconds of processor time a frame, {pipeline.mode}, one thread, medians over the clip')

@@ -32,8 +32,8 @@ def garment_mask(photo: Photo, *, name: str = 'the garment') -> Image.Image:
     Taken from the alpha channel if there is one, else by a flood from the border: everything that the
     background's colour does not reach, so that white prints stay, and white garments as far as an outline of
     shade holds. Holes through which the background is seen are holes. Where the background is not plain,
-    rembg cuts the garment out, if it is installed with a model. Raises `UserError` with the reason where nothing
-    can, and where the garment fills nothing or everything.
+    rembg cuts the garment out, if it is installed with a model. Raises `UserError` with the reason where
+    nothing can, and where the garment fills nothing or everything.
     """
     if photo.alpha is not None:
         check_fill(np.asarray(photo.alpha) >= OPAQUE, name)
