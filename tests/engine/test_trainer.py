@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from engine.claim import LOCK_FILE
 from engine.distributed import Process
 from engine.saving import STATE_FILE, read_state
 from engine.signals import StopSignals
@@ -499,9 +500,8 @@ def test_a_run_leaves_log_curves_samples_and_checkpoints(toy, tmp_path, log):
 
     folder = tmp_path / 'run'
     toy.make_trainer(folder, sample_step=5, save_period=2, print_step=2).fit()
-    names = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob('*.*') if 'tfevents' not in path.name
-    )
+    files = (path for path in folder.rglob('*.*') if 'tfevents' not in path.name and path.name != LOCK_FILE)
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
     kept = [
         f'weights/{name}_{when}.pt' for name in ('far', 'near') for when in ('epoch_2', 'epoch_4', 'last')
     ]
