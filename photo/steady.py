@@ -43,6 +43,9 @@ PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.2, 0.1
 LIMITS = np.array(
     [[PLACE_LIMIT, PLACE_LIMIT, MASK_LIMIT, MASK_LIMIT], [MASK_LIMIT, *3 * [COLOUR_LIMIT]]], np.float32
 )
+# Pixels a side over which the history's shift of the garment is averaged: left to every pixel alone, whose
+# share of the new frame is its own, stripes and letters got ragged edges where a hand had passed.
+EVEN = 15
 
 
 class History(NamedTuple):
@@ -92,6 +95,7 @@ class SteadyPipeline:
         limits = LIMITS * [pixel, np.ones_like(pixel)]
         np.clip(mixed, -limits[:, None, None], limits[:, None, None], out=mixed)
         mixed *= 1 - share
+        mixed[0, ..., :2] = cv2.blur(mixed[0, ..., :2], (EVEN, EVEN))
         mixed += said
         self._history = History(grey, garment, said[:1], mixed)
         return self._compose(person, garment, result, mixed)

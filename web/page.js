@@ -216,8 +216,7 @@ class Page {
     const isCamera = mode === 'camera';
     find('people').hidden = find('compare').hidden = isCamera;
     this.compare(false);
-    if (!isCamera) this.stopCamera();
-    find('camera-start').hidden = !isCamera;
+    this.stopCamera();
     say('');
     if (!isCamera) this.refresh();
   }
@@ -243,6 +242,7 @@ class Page {
     find('result').classList.remove('mirrored');
     find('stop').hidden = find('flip').hidden = find('pace').hidden = true;
     find('camera-start').hidden = this.mode !== 'camera';
+    if (this.mode === 'camera') find('download').disabled = true; // what lies under the curtain is not offered
   }
 
   async flipCamera() {

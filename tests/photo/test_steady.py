@@ -130,3 +130,30 @@ def test_what_changes_in_the_picture_is_the_new_frame_alone(garment):
     expected, tied = alone(frame, garment).mask, steady(frame, garment).mask
     difference = (tied - expected).abs()[0, 0]
     assert difference[50:70, 38:52].mean() < 0.3 * difference[:, :20].mean()
+
+
+class Jumping(Flickering):
+    """Moves the garment to and fro as a whole, while the mask turns over in one part of the picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __call__(self, person, garment, edge=None):
+        self.count += 1
+        side = 1 if self.count % 2 else -1
+        flow = offset_to_flow(torch.tensor([1.5 * side, 0.0])[None, :, None, None].expand(1, 2, *SIZE))
+        cloth, mask = sample(garment.cloth, flow, align_corners=True), torch.full((1, 1, *SIZE), 0.5)
+        mask[..., 40:80, 30:60] += 0.4 * side
+        rendered = person.person
+        return TryOn(cloth * mask + rendered * (1 - mask), rendered, mask, cloth, mask, flow)
+
+
+def test_a_garment_has_no_ragged_edge_where_one_part_is_new_and_another_is_not(garment):
+    steady = SteadyPipeline(Jumping())
+    for _ in range(4):
+        result = steady(person(), garment)
+    places = result.flow[0, 0] * (SIZE[1] - 1) / 2  # pixels
+    shift = places - torch.arange(SIZE[1])
+    assert float(shift.max() - shift.min()) > 1  # the new part has moved, the rest has not
+    assert float(shift.diff(dim=0).abs().max()) < 0.4 and float(shift.diff(dim=1).abs().max()) < 0.4

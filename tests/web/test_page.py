@@ -106,9 +106,10 @@ def test_own_pictures_are_dressed_at_their_own_resolution(open_page, exported, t
 def test_the_camera_is_dressed_as_by_the_python_code(open_page, exported):
     page = open_page()
     page.click('text=Camera')
+    assert page.is_hidden('#download')  # nothing is shown that could be meant
     page.click('#start')
     page.wait_for_selector('#pace:not([hidden])')
-    assert 'frames/s' in page.inner_text('#pace')
+    assert 'frames/s' in page.inner_text('#pace') and page.is_visible('#download')
     pipeline, size = exported.pipeline, exported.size
     picture = Image.fromarray(through_video(camera_frame())[1])
     window = frame_person(picture.size, size)
