@@ -325,9 +325,9 @@ WORDS = {
     'a flow of objects': 'cannot be read',
     'a flow of whole numbers': r'int16 \[2, 64, 96\], expected a flow',
     'a flow with its axes in another order': r'float16 \[64, 96, 2\], expected a flow',
-    'a picture of another size': '96 x 96 pixels .* expected 64 x 96 like',
-    'a flow of another size': '64 x 128 pixels .* expected 64 x 96 like',
-    'a mask of another size': '64 x 48 pixels .* expected 64 x 96 like',
+    'a picture of another size': '96 x 96 .* expected 64 x 96 like',
+    'a flow of another size': '64 x 128 .* expected 64 x 96 like',
+    'a mask of another size': '64 x 48 .* expected 64 x 96 like',
     'a mask of colours': 'RGB',
     'a mask with another value': 'value 127, expected only 0, 128 and 255',
 }
