@@ -13,8 +13,9 @@ import pytest
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_list
 from data.viton import VITONDataset
-from synthetic import command, people, records
+from synthetic import command, people
 from synthetic import dataset as synthetic
+from synthetic import records as drawing
 from synthetic.brushes import Frame
 from synthetic.dataset import write_dataset
 from synthetic.garments import draw_garment
@@ -35,7 +36,7 @@ PARTS += [('pose', 0, 'json')]
 
 
 @pytest.fixture(scope='module')
-def records() -> list[records.Record]:
+def records() -> list[drawing.Record]:
     """A few records with their truths."""
     return [render_record(3, 'test', index, other=index ^ 1) for index in range(6)]
 
@@ -73,7 +74,7 @@ def inner(mask: np.ndarray) -> np.ndarray:
     return cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
-def same_record(first: records.Record, second: records.Record) -> bool:
+def same_record(first: drawing.Record, second: drawing.Record) -> bool:
     parts = ('person', 'cloth', 'edge', 'parsing', 'densepose', 'pose', 'flow')
     return all(
         np.array_equal(getattr(first, name), getattr(second, name), equal_nan=name == 'flow')
@@ -87,7 +88,7 @@ def same_record(first: records.Record, second: records.Record) -> bool:
 def test_a_record_depends_on_seed_split_and_number_alone():
     first = render_record(0, 'train', 4, size=SMALL)
     render_record(1, 'test', 9, size=SMALL, other=8)
-    records.flat_garment.cache_clear()
+    drawing.flat_garment.cache_clear()
     assert same_record(first, render_record(0, 'train', 4, size=SMALL))
     assert same_record(first, render_record(0, 'train', 4, size=SMALL, other=7))
     for other in ((1, 'train', 4), (0, 'test', 4), (0, 'train', 5)):
@@ -211,14 +212,14 @@ def test_flows_are_smooth_and_end_inside_the_garment(records):
 def test_a_truth_differs_from_the_person_only_inside_its_mask(records):
     for record in records:
         truth = record.truth
-        assert set(np.unique(truth.mask)) == {records.KEPT, records.CHANGED, records.GARMENT}
-        kept = truth.mask == records.KEPT
+        assert set(np.unique(truth.mask)) == {drawing.KEPT, drawing.CHANGED, drawing.GARMENT}
+        kept = truth.mask == drawing.KEPT
         assert np.array_equal(truth.image[kept], record.person[kept])
-        assert np.array_equal(np.isfinite(truth.flow).all(0), truth.mask == records.GARMENT)
+        assert np.array_equal(np.isfinite(truth.flow).all(0), truth.mask == drawing.GARMENT)
         assert not (kept & (record.parsing == Parsing.UPPER_CLOTHES)).any()
-        garments = (record.parsing == Parsing.UPPER_CLOTHES) | (truth.mask == records.GARMENT)
+        garments = (record.parsing == Parsing.UPPER_CLOTHES) | (truth.mask == drawing.GARMENT)
         far = cv2.distanceTransform((~garments).astype(np.uint8), cv2.DIST_L2, 3)[
-            truth.mask == records.CHANGED
+            truth.mask == drawing.CHANGED
         ]
         assert (far > 5).mean() < 0.02 and far.max() < 16
         # face and hair stay apart from a collar's rim and shadow
@@ -229,7 +230,7 @@ def test_a_truth_differs_from_the_person_only_inside_its_mask(records):
 def test_a_truth_wears_the_other_garment():
     for index in (0, 2):
         record, other = (render_record(3, 'test', i, other=i ^ 1, shade=False) for i in (index, index + 1))
-        worn = inner(record.truth.mask == records.GARMENT)
+        worn = inner(record.truth.mask == drawing.GARMENT)
         moved = look_through(other.cloth, record.truth.flow)
         assert np.abs(moved[worn].astype(float) - record.truth.image[worn]).mean() < 12
         in_own = render_record(3, 'test', index, other=index).truth
