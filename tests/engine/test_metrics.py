@@ -362,7 +362,7 @@ def test_weights_that_want_to_run_code_are_refused_and_run_nothing(tmp_path):
 
 def test_a_picture_is_read_as_the_pipeline_reads_it(tmp_path):
     """Turned as its camera says, and on white where it is transparent."""
-    upright = np.zeros((6, 4, 3), np.uint8)
+    upright = np.zeros((12, 8, 3), np.uint8)
     upright[0] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera lay on its side
@@ -370,7 +370,7 @@ def test_a_picture_is_read_as_the_pipeline_reads_it(tmp_path):
     np.testing.assert_array_equal(
         load_picture(tmp_path / 'turned.png')[0, 0].numpy() > 0, upright[..., 0] > 0
     )
-    Image.new('RGBA', (4, 6), (0, 0, 0, 0)).save(tmp_path / 'clear.png')
+    Image.new('RGBA', (8, 12), (0, 0, 0, 0)).save(tmp_path / 'clear.png')
     assert load_picture(tmp_path / 'clear.png').min() == 1
 
 
