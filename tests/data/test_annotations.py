@@ -162,7 +162,7 @@ def test_a_folder_that_is_not_there_is_said_first(tmp_path):
 
 
 def test_another_size_is_refused(drawn):
-    with pytest.raises(UserError, match='size 512 x 384: sdafn takes inputs of 256 x 192 only'):
+    with pytest.raises(UserError, match='size 512 x 384: sdafn takes 256 x 192 only'):
         AnnotatedDataset(drawn, 'sdafn', BASELINES['sdafn'].needs, size=(512, 384))
 
 
