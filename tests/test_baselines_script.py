@@ -148,4 +148,4 @@ def test_missing_annotations_and_another_size_are_one_line(run_script, drawn, tm
     line = refused(run_script, capsys, *common, bare)
     assert 'no test_densepose, but cvton needs the DensePose parts' in line and 'data.convert' in line
     line = refused(run_script, capsys, *common, drawn, '--size', '512', '384')
-    assert 'size 512 x 384: cvton takes inputs of 256 x 192 only' in line
+    assert 'size 512 x 384: cvton takes 256 x 192 only' in line
