@@ -76,7 +76,8 @@ def test_a_trunk_computes_the_published_function(name, dtype, network, rules, nu
     out = outputs_of(trunk, TRUNK_BLOCKS)
     with torch.no_grad():
         result = trunk(rules.network_input(name, SEED)['x'].to(dtype))
-    # 3e-4 allowed in float32: logits as large as 6, whose sums round otherwise without AVX-512 (1.4e-4 measured).
+    # 3e-4 allowed in float32: logits as large as 6, whose sums round otherwise without AVX-512 (1.4e-4
+    # measured).
     looser = {'atol': 3e-4} if dtype is torch.float32 else {}
     numbers.check(f'{name}.out', result, **looser)
     if dtype is torch.float64:
