@@ -198,7 +198,7 @@ def test_a_state_of_another_stage_or_optimizer_or_shape_is_refused_in_one_line(t
             super().__init__()
             self.networks['far'][1].weight = torch.nn.Parameter(torch.zeros(1, 10))
 
-    with pytest.raises(UserError, match='trains near, far, this stage trains near; continue'):
+    with pytest.raises(UserError, match='trains near, far, this stage near; continue'):
         toy.make_trainer(tmp_path / 'run', Other(), resume=True)
     with pytest.raises(UserError, match='trained with Adam, asked was SGD; continue with --optimizer Adam'):
         toy.make_trainer(tmp_path / 'run', resume=True, optimizer='SGD')
