@@ -185,7 +185,7 @@ def test_the_panels_are_pictures_that_hold_no_graph(name, steps):
     assert ('tryon' in panels) == name.endswith('e2e') and ('fake_person' in panels) == name.startswith('pf')
     for key, picture in panels.items():
         assert picture.shape == (2, 3, SIZE, SIZE) and not picture.requires_grad, key
-        assert picture.abs().max() <= 1, key
+        assert picture.abs().max() <= 1 + 1e-6, key  # sampling may round above a mask's 1
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
