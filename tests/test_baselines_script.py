@@ -133,7 +133,7 @@ def test_files_of_something_else_are_one_line(run_script, drawn, student, capsys
     line = refused(run_script, capsys, *common, 'acgpn', '--checkpoint', student / 'none.pth')
     assert 'there is no such file' in line
     line = refused(run_script, capsys, *common, 'cvton', '--pf_warp_checkpoint', student / 'warp.pt')
-    assert 'cvton is none, give --checkpoint FILE ... alone' in line
+    assert 'cvton is none, give --checkpoint alone' in line
     assert 'give --checkpoint FILE' in refused(run_script, capsys, *common, 'cvton')
     line = refused(run_script, capsys, '--dataroot', drawn, '--checkpoint', student / 'gen.pt')
     assert '--checkpoint is for compared methods; name one by --family: acgpn, cvton, sdafn' in line
