@@ -151,7 +151,7 @@ def test_the_default_weights_are_said(command, small_checkpoints, tmp_path, monk
     monkeypatch.setattr(defaults.choose_weights, '__kwdefaults__', {'weights': 'viton', 'folder': tmp_path})
     tryon.main(command.arguments(checkpoint=None))
     said = capsys.readouterr().out
-    assert 'weights: the small model, trained on VITON: for research, non-commercial; --weights drawn' in said
+    assert 'weights: small model trained on VITON: for research, non-commercial; --weights drawn' in said
     tryon.main(command.arguments(checkpoint=None, weights='drawn', out=tmp_path / 'other.png'))
     assert 'weights: the small model, trained on drawings alone' in capsys.readouterr().out
 
