@@ -638,7 +638,7 @@ def test_a_file_that_lies_about_itself_is_refused(tmp_path, generator_state):
     torch.save({'model': generator_state, 'description': description}, path)
     message = refusal(path)
     assert (
-        'calls itself generator res_unet student, but its tensors are those of generator mobile_unet student'
+        'calls itself generator res_unet student, but has the tensors of generator mobile_unet student'
         in message
     )
 
