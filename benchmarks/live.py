@@ -31,7 +31,7 @@ from PIL import Image
 import runtime
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
-from models.interface import TryOnModel
+from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.base_opt import whole_number
 from opt.network_opt import EAGER
@@ -122,18 +122,16 @@ def processor_seconds(server: int) -> tuple[float, float]:
     return spent[0], spent[1]
 
 
-class Timed:
+class Timed(TryOnWrapper):
     """A try-on model that adds up the processor time of its calls."""
 
     def __init__(self, model: TryOnModel):
-        self.model, self.size, self.align_corners = model, model.size, model.align_corners
-        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
-        self.encode_garment = model.encode_garment
+        super().__init__(model)
         self.spent = 0.0
 
     def encode_person(self, person: torch.Tensor) -> PersonCode:
         start = time.process_time()
-        code = self.model.encode_person(person)
+        code = super().encode_person(person)
         self.spent += time.process_time() - start
         return code
 
@@ -144,7 +142,7 @@ class Timed:
         edge: torch.Tensor | None = None,
     ) -> TryOn:
         start = time.process_time()
-        result = self.model(person, cloth, edge)
+        result = super().__call__(person, cloth, edge)
         self.spent += time.process_time() - start
         return result
 

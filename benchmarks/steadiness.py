@@ -23,7 +23,7 @@ from tqdm import tqdm
 import runtime
 from models import TryOnPipeline
 from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
-from models.interface import TryOnModel
+from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.network_opt import EAGER, add_checkpoint_option, add_device_options
 from photo.clip import open_clip
@@ -52,13 +52,11 @@ class Clip(NamedTuple):
     longest_lag: int
 
 
-class Recorded:
+class Recorded(TryOnWrapper):
     """A try-on model that computes everything once, however often the same picture comes; of one garment."""
 
     def __init__(self, model: TryOnModel):
-        self.model, self.size, self.align_corners = model, model.size, model.align_corners
-        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
-        self.encode_garment = model.encode_garment
+        super().__init__(model)
         self._results: dict[int, TryOn] = {}
 
     def encode_person(self, person: torch.Tensor) -> PersonCode:

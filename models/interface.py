@@ -46,3 +46,26 @@ class TryOnModel(Protocol):
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
     ) -> TryOn:
         """Dress persons; codes may replace pictures, and one code goes with any number of the other kind."""
+
+
+class TryOnWrapper:
+    """A `TryOnModel` around another one, which it resembles in all that a subclass does not define anew."""
+
+    def __init__(self, model: TryOnModel):
+        self.model = model
+        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
+        self.size, self.align_corners = model.size, model.align_corners
+
+    def encode_person(self, person: Tensor) -> PersonCode:
+        """Compute once what any garment needs of `person`."""
+        return self.model.encode_person(person)
+
+    def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
+        """Compute once what any person needs of `cloth` with its mask `edge`."""
+        return self.model.encode_garment(cloth, edge)
+
+    def __call__(
+        self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
+    ) -> TryOn:
+        """Dress persons as the other model does."""
+        return self.model(person, cloth, edge)

@@ -4,8 +4,10 @@ Nothing is downloaded: a model counts where it lies in the folder in which rembg
 """
 
 import os
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -31,14 +33,22 @@ def find_model(models: tuple[str, ...]) -> str | None:
 
 def cut_out(picture: Image.Image, models: tuple[str, ...]) -> Image.Image:
     """The mask (L) of what stands out, by the first of some models that is there. Raises `UserError`."""
-    model = find_model(models)
-    if model is None and find_spec('rembg') is None:
+    if find_spec('rembg') is None:
         raise UserError('rembg is not installed; `pip install rembg`, or choose grabcut')
+    model = find_model(models)
     if model is None:
         names = ', '.join(f'{name}.onnx' for name in models)
         raise UserError(
             f'rembg has no model in {model_folder()}; put one of {names} there, or choose grabcut'
         )
-    from rembg import new_session, remove
+    from rembg import remove
 
-    return remove(picture, session=new_session(model), only_mask=True).convert('L')
+    return remove(picture, session=_session(model), only_mask=True).convert('L')
+
+
+@lru_cache(maxsize=2)
+def _session(model: str) -> Any:
+    """rembg's session of a model, which takes seconds to load: kept, since a video asks for every frame."""
+    from rembg import new_session
+
+    return new_session(model)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from models.composition import blend
-from models.interface import TryOnModel
+from models.interface import TryOnModel, TryOnWrapper
 from models.ops.flow import sample
 from models.outputs import GarmentCode, PersonCode, TryOn
 from models.pipeline import given
@@ -57,17 +57,14 @@ class History(NamedTuple):
     mixed: np.ndarray  # maps that were shown
 
 
-class SteadyPipeline:
+class SteadyPipeline(TryOnWrapper):
     """A try-on model for the frames of one camera or clip, each tied to the one before.
 
     `mode`, `size`, encoders and the like are those of the model that it wraps. Codes of one person at a time.
     """
 
     def __init__(self, model: TryOnModel):
-        self.model = model
-        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
-        self.size, self.align_corners = model.size, model.align_corners
-        self.encode_person, self.encode_garment = model.encode_person, model.encode_garment
+        super().__init__(model)
         self._history: History | None = None
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 

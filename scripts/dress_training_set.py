@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -26,6 +25,7 @@ from data.batch import TrainingInputs, derive_keepable, derive_masks
 from data.labels import CHANGED, GARMENT, KEPT, Parsing
 from data.viton import VITONDataset, create_loader
 from engine.truth_data import FOLDER, LIST, MADE
+from engine.truth_losses import dilate
 from models import WarpOutput, compose
 from models.checkpoint import load_network
 from models.outputs import TryOn
@@ -40,7 +40,7 @@ SAME = 8 / 127.5  # largest difference of a channel, in [-1, 1], that counts as 
 def unchanged(result: TryOn, person: Tensor) -> Tensor:
     """Where a try-on equals the photograph, two pixels around included: [N, 1, H, W] in {0, 1}."""
     differs = ((result.image - person).abs().amax(dim=1, keepdim=True) > SAME).to(person.dtype)
-    return 1 - F.max_pool2d(differs, 5, stride=1, padding=2)
+    return 1 - dilate(differs, 2)
 
 
 def dress(
@@ -58,7 +58,7 @@ def dress_as_student(warp: nn.Module, generator: nn.Module, inputs: TrainingInpu
     """A student's try-on of the other garment; its keep mask is closed where the old garment is worn."""
     fake = warp(inputs.person, inputs.unpaired_cloth, inputs.unpaired_edge)
     generated = generator(torch.cat([inputs.person, fake.cloth, fake.edge], dim=1))
-    worn = F.max_pool2d(inputs.person_cloth_mask, 3, stride=1, padding=1) > 0
+    worn = dilate(inputs.person_cloth_mask, 1) > 0
     generated = torch.cat([generated[:, :4], generated[:, 4:].masked_fill(worn, -torch.inf)], dim=1)
     return compose(fake, generated, inputs.person)
 

@@ -26,7 +26,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from torch import Tensor
 
-from models.interface import TryOnModel
+from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from photo.dressing import PreparedGarment
 from photo.frames import FrameDresser
@@ -46,27 +46,26 @@ HEAD, ANSWER = struct.Struct('<I'), struct.Struct('<If')  # frame number; frame 
 BUSY, BAD_MESSAGE = 1013, 1003  # codes of RFC 6455
 
 
-class Shared:
+class Shared(TryOnWrapper):
     """A try-on model for several threads: its calls, one at a time."""
 
     def __init__(self, model: TryOnModel):
-        self._model, self._lock = model, threading.RLock()
-        self.family, self.is_trained, self.mode = model.family, model.is_trained, model.mode
-        self.size, self.align_corners = model.size, model.align_corners
+        super().__init__(model)
+        self._lock = threading.RLock()
 
     def __call__(
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
     ) -> TryOn:
         with self._lock:
-            return self._model(person, cloth, edge)
+            return super().__call__(person, cloth, edge)
 
     def encode_person(self, person: Tensor) -> PersonCode:
         with self._lock:
-            return self._model.encode_person(person)
+            return super().encode_person(person)
 
     def encode_garment(self, cloth: Tensor, edge: Tensor) -> GarmentCode:
         with self._lock:
-            return self._model.encode_garment(cloth, edge)
+            return super().encode_garment(cloth, edge)
 
 
 class Wearing(NamedTuple):

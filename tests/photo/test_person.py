@@ -127,8 +127,13 @@ def test_rembg_is_asked_with_a_model_that_is_there_and_nothing_is_downloaded(mon
     picture, inside = figure(forest())
     asked = []
     module = types.ModuleType('rembg')
-    module.new_session = lambda name: asked.append(name) or name
-    module.remove = lambda picture, *, session, only_mask: Image.fromarray(inside.astype(np.uint8) * 255)
+    module.new_session = lambda name: name
+
+    def remove(picture, *, session, only_mask):
+        asked.append(session)
+        return Image.fromarray(inside.astype(np.uint8) * 255)
+
+    module.remove = remove
     monkeypatch.setitem(sys.modules, 'rembg', module)
     monkeypatch.setattr('photo.segmenter.find_spec', lambda name: module)
     monkeypatch.setenv('U2NET_HOME', str(tmp_path))
