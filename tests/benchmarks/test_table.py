@@ -129,4 +129,5 @@ def test_one_command_measures_and_writes(tmp_path, capsys):
     assert '| dm_vton | picture |' in capsys.readouterr().out
     assert {path.suffix for path in tmp_path.iterdir()} == {'.md', '.json', '.png'}
     (row,) = json.loads((tmp_path / 'table.json').read_text())['rows']
+    assert torch.tensor(1e-40) * 1 > 0, 'denormal numbers stay rounded to 0 after the measurement'
     assert row['ratio'] == 1 and row['median_ms'] > 0 and row['multiply_adds_g'] > 1 and row['quality'] == {}
