@@ -66,13 +66,7 @@ def test_pose_maps_are_the_squares_that_a_test_of_each_pixel_gives(points):
 
 @pytest.mark.parametrize(
     ('point', 'drawn'),
-    [
-        ((0, 0), False),
-        ((1, 30), False),
-        ((30, 1), False),
-        ((1.01, 1.01), True),
-        ((-3, 20), False),
-    ],
+    [((0, 0), False), ((1, 30), False), ((30, 1), False), ((1.01, 1.01), True), ((-3, 20), False)],
 )
 def test_a_key_point_is_drawn_only_beyond_the_first_pixel(point, drawn):
     assert bool((pose_maps(np.array([point], dtype=float), (64, 32), (64, 32)) == 1).any()) is drawn

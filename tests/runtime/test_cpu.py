@@ -5,13 +5,7 @@ import torch
 from torch import nn
 
 from models.ops.flow import sample
-from runtime.cpu import (
-    ChannelsLastInstanceNorm,
-    FusedConv,
-    channels_last,
-    has_fused_convs,
-    sample_rows,
-)
+from runtime.cpu import ChannelsLastInstanceNorm, FusedConv, channels_last, has_fused_convs, sample_rows
 
 fused = pytest.mark.skipif(not has_fused_convs(), reason='this PyTorch has no fused convolutions of oneDNN')
 
