@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -40,6 +41,7 @@ MEASURES = {
 }
 WARP_ERROR = 'warp error'
 BASELINE = ' baseline'  # ends the label of a score of the baseline
+FOLD = 4  # pixels; places further from the nearest old pixel's are means over a fold
 SHOWN = 3  # problems that the one line of a refusal names
 
 
@@ -107,16 +109,19 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a truth's flow [2, h, w] at `size` (H, W): each pixel takes its nearest old one; NaN is kept.
+    """Return a truth's flow [2, h, w] at `size` (H, W), interpolated bilinearly at the new pixels' centres.
 
-    Old and new coordinates differ by half a pixel, since pictures are resized by their borders and
-    align_corners counts from centre to centre.
+    NaN where a contributing pixel is NaN or lies on another side of a fold. Old and new coordinates differ by
+    half a pixel, since pictures are resized by their borders and align_corners counts from centre to centre.
     """
     sides = flow.shape[1:]
     old, new = (np.array([width, height], np.float32)[:, None, None] for height, width in (sides, size))
+    places = torch.from_numpy((flow + 1) / 2 * (old - 1))
+    pixels = F.interpolate(places[None], size=size, mode='bilinear', align_corners=False)[0].numpy()
     rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, sides, strict=True))
-    pixels = (flow[:, rows][:, :, columns] + 1) / 2 * (old - 1)
-    return ((pixels + 0.5) * new / old - 0.5) / (new - 1) * 2 - 1
+    nearest = places.numpy()[:, rows][:, :, columns]
+    folded = (np.abs(pixels - nearest) > FOLD).any(axis=0)
+    return np.where(folded, np.nan, ((pixels + 0.5) * new / old - 0.5) / (new - 1) * 2 - 1)
 
 
 class GroundTruth:

@@ -16,7 +16,7 @@ from data.labels import CHANGED, GARMENT, KEPT
 from data.viton import VITONDataset, create_loader
 from engine import evaluate
 from engine.evaluate import Evaluation, dress_all
-from engine.ground_truth import Comparison, find_truths
+from engine.ground_truth import Comparison, find_truths, resize_flow
 from engine.metrics import WeightsUnavailable
 from models.ops.flow import offset_to_flow, sample, sampled_pixels
 from models.outputs import TryOn
@@ -376,8 +376,29 @@ def test_truths_of_another_size_are_resized_with_the_pictures(tmp_path):
     assert ((large.mask == GARMENT).float().mean() - (truth.mask == GARMENT).float().mean()).abs() < 0.03
     seen = truth.flow.isfinite().all(dim=0)
     coarse = (sampled_pixels(truth.flow, align_corners=True) + 0.5) * 2 - 0.5
-    fine = sampled_pixels(large.flow, align_corners=True)[:, 1::2, 1::2]
+    fine = torch.nn.functional.avg_pool2d(sampled_pixels(large.flow, align_corners=True), 2)
     torch.testing.assert_close(coarse[:, seen], fine[:, seen], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('size, gaps', [((128, 96), 1), ((64, 48), 0), ((512, 384), 2)])
+def test_a_resized_flow_leads_to_the_same_places(size, gaps):
+    """A flow that is affine in places of the picture is the same function of them at any size, and a fold
+    stays a gap.
+    """
+
+    def affine(height: int, width: int) -> np.ndarray:
+        """Pixels of the garment, where it is twice as large as worn, for the pixels of a picture."""
+        x, y = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
+        places = np.stack([2 * x - 0.5 + 0.1 * y, 2 * y - 0.6])  # shares of the sides
+        pixels = places * np.array([width, height])[:, None, None] - 0.5
+        return (pixels / (np.array([width, height]) - 1)[:, None, None] * 2 - 1).astype(np.float32)
+
+    flow = affine(256, 192)
+    inner = (slice(None), *(slice(2, side - 2) for side in size))
+    np.testing.assert_allclose(resize_flow(flow, size)[inner], affine(*size)[inner], atol=1e-5)
+    flow[:, 101:] += 0.5
+    rows = np.flatnonzero(np.isnan(resize_flow(flow, size)[0, :, size[1] // 2]))
+    assert len(rows) == gaps and all(abs((row + 0.5) / size[0] * 256 - 101) < 1 for row in rows)
 
 
 def test_truths_are_taken_where_they_are_unless_told_otherwise(root):
