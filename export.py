@@ -25,10 +25,10 @@ from runtime.export.graphs import MANIFEST, NEEDED, write_graphs, write_manifest
 from runtime.export.onnx_file import require
 from runtime.export.parity import check, compare, load_pictures, parity_table
 from runtime.export.runtimes import read_manifest
-from runtime.export.web import NEEDED as NEEDED_BY_PAGE
+from runtime.export.web_graphs import NEEDED as NEEDED_BY_PAGE
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
-from webapp.site import check_node, write_site
+from webapp.static_page import check_node, write_site
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from benchmarks.inputs import made_up_pictures
 from benchmarks.report import add_timing_options, machine, milliseconds, prepare
 from benchmarks.report import measure as time_in_turns
-from benchmarks.results_table import Result, as_markdown, write_table
+from benchmarks.table_output import Result, as_markdown, write_table
 from data.viton import create_loader
 from engine.evaluate import METRICS, Evaluation, dress_all, result_names
 from engine.ground_truth import Comparison, find_truths

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.batch import TrainingInputs
 from data.labels import CLOTH, KEPT, Parsing
+from data.training_inputs import TrainingInputs
 from models.ops.flow import sample
 
 PERSON_ZOOM = (0.8, 1.6)  # drawn people are smaller in their pictures than VITON's

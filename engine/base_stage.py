@@ -6,11 +6,11 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from torch import Tensor, nn
 
-from data.batch import TrainingInputs, derive_masks
+from data.training_inputs import TrainingInputs, derive_masks
 from engine.losses import Perceptual
 from engine.teacher import Teacher
 from models.registry import choose
-from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.coarse_to_fine import WarpNetwork
 
 SMALLEST_SIDE = 64  # on smaller pictures the coarsest flow has no neighbours to be smooth with
 

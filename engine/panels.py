@@ -4,8 +4,8 @@ import colorsys
 
 from torch import Tensor
 
-from data.batch import TrainingInputs
 from data.labels import DensePosePart
+from data.training_inputs import TrainingInputs
 
 PARTS = len(DensePosePart)
 FIRST_PART = 2  # channel of the teacher's condition at which the one-hot DensePose begins

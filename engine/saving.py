@@ -13,7 +13,7 @@ from engine.base_stage import NETWORKS, SMALLEST_SIDE, Stage
 from engine.settings import TrainSettings
 from models.checkpoint import load_state, save_checkpoint
 from models.registry import find_family
-from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.coarse_to_fine import WarpNetwork
 from utils.errors import CheckpointError, MissingFileError, UserError
 from utils.paths import atomic_write
 

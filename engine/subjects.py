@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from data.annotations import NOISE_SEED, AnnotatedDataset, require_folders
+from data.baseline_inputs import NOISE_SEED, AnnotatedDataset, require_folders
 from data.viton import VITONDataset
 from engine.evaluate import student_inputs
 from models import TryOnPipeline

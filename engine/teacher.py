@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from data.batch import TrainingInputs
+from data.training_inputs import TrainingInputs
 from models import WarpOutput, compose
-from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.coarse_to_fine import WarpNetwork
 
 
 class Supervision(NamedTuple):

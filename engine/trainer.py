@@ -26,11 +26,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from engine.averaging import Average
 from engine.base_stage import Stage, StepResult
 from engine.claim import claim, release
-from engine.continuing import published_state
 from engine.distributed import Process, random_states, set_random_states
 from engine.diverged import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
+from engine.published_runs import published_state
 from engine.saving import STATE_FILE, is_disk_full, read_state, remove_leftovers, write_state, write_together
 from engine.schedule import create_optimizer, load_optimizer, parameters_of, rate_factor, set_learning_rates
 from engine.settings import AMP, TrainSettings

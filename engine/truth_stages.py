@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from data.batch import derive_keepable
+from data.training_inputs import derive_keepable
 from engine.augment import TruthInputs, augment, chance, own_inputs, truth_inputs
 from engine.base_stage import Stage, StepResult
 from engine.losses import total
@@ -88,7 +88,7 @@ class PBTruth(Stage):
 
     Where a set has true flows (drawings), they teach the warp; on photographs the worn garment and the
     smoothness of the flow do. What the teacher sees of the person, and keeps, includes the background
-    (`data.batch.derive_keepable`).
+    (`data.training_inputs.derive_keepable`).
     """
 
     lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}

@@ -11,7 +11,7 @@ from models.checks import check_agreement, check_picture
 from models.composition import compose
 from models.outputs import GarmentCode, PersonCode, TryOn
 from models.registry import FAMILIES, choose, create_generator, create_warp
-from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.coarse_to_fine import WarpNetwork
 from utils.errors import UserError
 
 PUBLISHED_SIZE = (256, 192)  # (H, W) of the pictures that published weights were trained on

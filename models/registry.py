@@ -13,9 +13,9 @@ from models.generators.mobile_unet import MobileUnet
 from models.generators.res_unet import ResUnet
 from models.generators.rmgn import RMGN
 from models.warp_modules.afwm import AFWM
+from models.warp_modules.coarse_to_fine import WarpNetwork
 from models.warp_modules.lite_afwm import LiteAFWM
 from models.warp_modules.mobile_afwm import MobileAFWM
-from models.warp_modules.pyramid import WarpNetwork
 from models.warp_modules.style_afwm import StyleAFWM
 
 ROLES = ('teacher', 'student')

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from engine.base_stage import NETWORKS
-from engine.continuing import is_published, published_files
+from engine.published_runs import is_published, published_files
 from engine.saving import STATE_FILE, has_state
 from engine.settings import options_of
 from engine.stages import STAGES

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.warp_modules.pyramid import FlowNetwork
+from models.warp_modules.coarse_to_fine import FlowNetwork
 from runtime.fold import merge_neighbours, replace
 from runtime.parts import Dresser, GarmentEncoder, Parts, WrappedFlow
 from runtime.smooth import ChannelsLastTaps, Taps

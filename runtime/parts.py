@@ -13,7 +13,7 @@ from models.composition import compose
 from models.extractors.mobile_fpn import MobileFPN
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline, clean_garment
-from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork
+from models.warp_modules.coarse_to_fine import LEVELS, FlowNetwork, WarpNetwork
 from runtime.fold import folded, replace
 from runtime.smooth import SmoothedPyramid
 

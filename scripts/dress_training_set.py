@@ -21,8 +21,8 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data.batch import TrainingInputs, derive_keepable, derive_masks
 from data.labels import CHANGED, GARMENT, KEPT, Parsing
+from data.training_inputs import TrainingInputs, derive_keepable, derive_masks
 from data.viton import VITONDataset, create_loader
 from engine.truth_data import FOLDER, LIST, MADE
 from engine.truth_losses import dilate

@@ -27,7 +27,7 @@ from synthetic.brushes import (
     spline,
     tint,
 )
-from synthetic.people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
+from synthetic.random_people import BARE_TORSO, UPPER_ARM, WARM, Arm, Person
 
 AnyPatch = TypeVar('AnyPatch', bound='Patch')
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthetic.brushes import Profile, floats, mirrored, spline
-from synthetic.people import REACH, pick
+from synthetic.random_people import REACH, pick
 
 
 @dataclass

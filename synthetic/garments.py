@@ -7,8 +7,8 @@ import numpy as np
 
 from synthetic.brushes import FRAME_HEIGHT, FRAME_WIDTH, Brush, Frame, floats, noise, ramp, shrink, spline
 from synthetic.cuts import Cut, sample_cut
-from synthetic.people import REACH
 from synthetic.prints import contrast, dye, paint_graphic, paint_pattern
+from synthetic.random_people import REACH
 
 
 @dataclass

@@ -7,7 +7,7 @@ import numpy as np
 
 from data.labels import Parsing
 from synthetic.brushes import Brush, Frame, Layer, floats, grow, mirrored, ramp, spline, tint
-from synthetic.people import WARM, Person
+from synthetic.random_people import WARM, Person
 
 
 class Head:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from synthetic.brushes import Frame
-from synthetic.people import Arm, Person, sample_person
+from synthetic.drawing import Scene
+from synthetic.random_people import Arm, Person, sample_person
 from synthetic.records import flat_garment, is_male, stream
-from synthetic.scenes import Scene
 
 SWAY = 7.0  # lengths in body units: to either side
 LEAN, TURN = 0.05, 0.16  # to either side, of the torso: radians, share of its width

@@ -5,7 +5,7 @@ import numpy as np
 
 from synthetic.brushes import SUPERSAMPLE, Brush, floats, grow, noise, ramp
 from synthetic.cuts import Cut
-from synthetic.people import pick
+from synthetic.random_people import pick
 
 DYES = (
     (24, 26, 32), (38, 46, 84), (246, 245, 242), (222, 220, 216), (178, 38, 46), (214, 88, 92),

@@ -10,9 +10,9 @@ import numpy as np
 
 from data.labels import CHANGED, GARMENT, KEPT, Parsing
 from synthetic.brushes import Frame
+from synthetic.drawing import Scene
 from synthetic.garments import Garment, draw_garment
-from synthetic.people import sample_person
-from synthetic.scenes import Scene
+from synthetic.random_people import sample_person
 
 SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
 """Folder of a split and its number in the random streams."""

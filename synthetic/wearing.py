@@ -8,7 +8,7 @@ from synthetic.bodies import ArmPatch, Patch
 from synthetic.brushes import Frame, Layer, Profile, grow, limb_shade, ramp, shrink, spline
 from synthetic.cuts import Cut
 from synthetic.garments import Garment
-from synthetic.people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
+from synthetic.random_people import FOREARM, REACH, UPPER_ARM, Arm, Person, pick
 
 SHEEN = np.float32(10)
 

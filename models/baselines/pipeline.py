@@ -52,5 +52,5 @@ class BaselinePipeline(nn.Module):
         return self.network(**{name: x.to(parameter.device, parameter.dtype) for name, x in named})
 
     def inputs_of(self, batch: Mapping[str, Any]) -> tuple[Tensor, ...]:
-        """The method's inputs, from a batch of `data.annotations.AnnotatedDataset`."""
+        """The method's inputs, from a batch of `data.baseline_inputs.AnnotatedDataset`."""
         return tuple(batch['inputs'][name] for name in self.network.inputs)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from models.extractors.res_fpn import ResEncoder, ResFPN
 from models.ops.correlation import correlation
-from models.warp_modules.pyramid import LEVELS, FlowNetwork, WarpNetwork, offset_convs
+from models.warp_modules.coarse_to_fine import LEVELS, FlowNetwork, WarpNetwork, offset_convs
 
 COST_CHANNELS = 49  # displacements of -3 .. 3 pixels in both directions
 

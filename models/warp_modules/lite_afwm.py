@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from models.extractors.lite_fpn import PYRAMID_CHANNELS, LiteFPN, separable
 from models.warp_modules.afwm import COST_CHANNELS, compare
-from models.warp_modules.pyramid import STRIDE, FlowNetwork, WarpNetwork
+from models.warp_modules.coarse_to_fine import STRIDE, FlowNetwork, WarpNetwork
 
 WIDTHS = (128, 112, 80, 48)  # of the estimators, coarse to fine: a coarse channel costs little
 STYLE_CHANNELS = 64

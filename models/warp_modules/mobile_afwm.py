@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import MobileFPN
 from models.warp_modules.afwm import CorrelationFlow
-from models.warp_modules.pyramid import WarpNetwork
+from models.warp_modules.coarse_to_fine import WarpNetwork
 
 
 class MobileAFWM(WarpNetwork):

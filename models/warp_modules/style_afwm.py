@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.warp_modules.afwm import AFWM
-from models.warp_modules.pyramid import FEATURE_CHANNELS, LEVELS, FlowNetwork
+from models.warp_modules.coarse_to_fine import FEATURE_CHANNELS, LEVELS, FlowNetwork
 
 SIZE = (256, 192)  # (H, W): the style convs span the whole coarsest map of this size
 COARSEST = (SIZE[0] // 32, SIZE[1] // 32)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
-from models.warp_modules.pyramid import LEVELS
+from models.warp_modules.coarse_to_fine import LEVELS
 from runtime.export.onnx_file import make_portable, require, write_network
 from runtime.parts import Parts, input_names, output_names, save_arithmetic, split
 from utils.paths import atomic_write

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.ops.correlation_torch import RADIUS, SIDE
-from models.warp_modules.pyramid import FlowNetwork
+from models.warp_modules.coarse_to_fine import FlowNetwork
 from runtime.fold import replace
 from runtime.parts import Call, Parts, WrappedFlow, input_names, output_names
 from utils.errors import UserError

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.results_table import PUBLISHED, Result, as_markdown, draw_table, write_table
 from benchmarks.table import METHODS, file_bytes, inputs_of, main, parse_weights, published_files, untrained
+from benchmarks.table_output import PUBLISHED, Result, as_markdown, draw_table, write_table
 from engine.profiling import MEGA, memory_bytes
 from models import FAMILIES
 from models.baselines import BASELINES

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import engine.stages
-from data.batch import derive_masks
+from data.training_inputs import derive_masks
 from engine.base_stage import Stage, StepResult
 from engine.stages import STAGES, create_stage
 from models import FAMILIES, create_generator, create_warp

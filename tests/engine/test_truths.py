@@ -376,7 +376,7 @@ def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wron
 
 
 def test_a_student_that_makes_pictures_keeps_nothing_of_the_old_garment(batch):
-    from data.batch import derive_masks
+    from data.training_inputs import derive_masks
     from models import create_warp
     from scripts.dress_training_set import dress_as_student
 

@@ -13,7 +13,7 @@ from torch import nn
 from models import FAMILIES, TryOnPipeline
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpOutput
-from models.warp_modules.pyramid import LEVELS, WarpNetwork
+from models.warp_modules.coarse_to_fine import LEVELS, WarpNetwork
 from runtime import create_runtime
 from runtime.export import graphs
 from runtime.export.graphs import EXAMPLES, MANIFEST, PRECISIONS, graphs_of, write_graphs

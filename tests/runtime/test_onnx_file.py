@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models.ops.correlation import correlation
-from models.warp_modules.pyramid import LEVELS
+from models.warp_modules.coarse_to_fine import LEVELS
 from runtime import optimize
 from runtime.backends import find_problem
 from runtime.export.onnx_file import correlation_by_tables, require, write_onnx

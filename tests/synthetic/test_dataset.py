@@ -13,15 +13,15 @@ import pytest
 from data.labels import ARMS, DENSEPOSE_ARMS, DENSEPOSE_HANDS, DensePosePart, Parsing
 from data.records import list_kind, read_list
 from data.viton import VITONDataset
-from synthetic import command, people
+from synthetic import command, random_people
 from synthetic import dataset as synthetic
 from synthetic import records as drawing
 from synthetic.brushes import Frame
 from synthetic.dataset import write_dataset
+from synthetic.drawing import Scene
 from synthetic.garments import draw_garment
-from synthetic.people import sample_person
+from synthetic.random_people import sample_person
 from synthetic.records import partner, render_record
-from synthetic.scenes import Scene
 from utils.errors import UserError
 
 SMALL = (128, 96)
@@ -251,7 +251,7 @@ def test_partners_are_a_derangement(count):
 
 def posed(monkeypatch, poses: tuple[str, str], **look) -> tuple[np.ndarray, np.ndarray]:
     """Parsing and DensePose of a woman in given poses, in a long sleeveless garment."""
-    monkeypatch.setattr(people, 'sample_poses', lambda rng: poses)
+    monkeypatch.setattr(random_people, 'sample_poses', lambda rng: poses)
     person = sample_person(np.random.default_rng(1), male=False)
     person.head |= look
     person.tucked = False

@@ -67,7 +67,7 @@ def exported(tmp_path_factory) -> Iterator[Exported]:
     for program in ('node', 'npm'):
         if shutil.which(program) is None:
             pytest.skip(f'{program} is not installed')
-    from webapp.site import write_site
+    from webapp.static_page import write_site
 
     weights = choose_weights(weights='drawn')
     pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)

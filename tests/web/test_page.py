@@ -149,7 +149,7 @@ def test_nothing_is_asked_of_other_servers_and_nothing_can_be_sent(open_page, ex
     'options', [PHONE, {'viewport': {'width': 1280, 'height': 860}}], ids=['phone', 'desktop']
 )
 def test_axe_finds_nothing_serious_and_nothing_overflows(open_page, options):
-    from webapp.site import SOURCES
+    from webapp.static_page import SOURCES
 
     page = open_page(bypass_csp=True, **options)
     page.add_script_tag(path=SOURCES / 'node_modules' / 'axe-core' / 'axe.min.js')

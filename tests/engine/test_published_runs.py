@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.continuing import published_state
+from engine.published_runs import published_state
 from engine.saving import network_writer
 from engine.settings import TrainSettings
 from engine.stages import create_stage

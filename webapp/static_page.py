@@ -23,7 +23,7 @@ from models.pipeline import TryOnPipeline
 from photo.garment import garment_mask
 from photo.loading import load_photo
 from runtime.export.parity import load_pictures
-from runtime.export.web import check_networks, write_networks
+from runtime.export.web_graphs import check_networks, write_networks
 from utils.errors import UserError
 from webapp.wardrobe import fill_wardrobe
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from data import records
-from data.agnostic import AGNOSTIC_QUALITY, SKELETON_QUALITY, draw_agnostic, draw_skeleton, through_jpeg
 from data.labels import (
     ARMS,
     CLOTH,
@@ -30,6 +29,7 @@ from data.labels import (
 )
 from data.phases import find_phases
 from data.records import RecordError
+from data.sdafn_pictures import AGNOSTIC_QUALITY, SKELETON_QUALITY, draw_agnostic, draw_skeleton, through_jpeg
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
 from utils.errors import MissingFileError, UserError

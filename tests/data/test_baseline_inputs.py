@@ -13,9 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from data.agnostic import draw_agnostic, draw_skeleton
-from data.annotations import PREPARE, AnnotatedDataset, Person, cvton_inputs, noise_planes, require_folders
+from data.baseline_inputs import (
+    PREPARE,
+    AnnotatedDataset,
+    Person,
+    cvton_inputs,
+    noise_planes,
+    require_folders,
+)
 from data.labels import DensePosePart, KeyPoint, Parsing
+from data.sdafn_pictures import draw_agnostic, draw_skeleton
 from models.baselines import BASELINES
 from models.baselines.acgpn import DRESS, LAYOUT_CHANNELS, LEFT_ARM, POSE_CHANNELS, RIGHT_ARM, UPPER_CLOTHES
 from utils.errors import DataError, MissingFileError, UserError

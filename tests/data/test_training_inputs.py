@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.batch import derive_masks
+from data.training_inputs import derive_masks
 
 
 def slow_masks(batch: dict) -> dict[str, np.ndarray]:

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from runtime.export.web import halve_weights
+from runtime.export.web_graphs import halve_weights
 from utils.errors import UserError
-from webapp import site
+from webapp import static_page
 
 
 @pytest.fixture
@@ -21,21 +21,21 @@ def quick(monkeypatch):
         (out / 'index.html').write_text('new')
         (out / 'engines.json').write_text('{"wasm": {"wasm": "w"}, "jspi": {"wasm": "index.html"}}')
 
-    monkeypatch.setattr(site, 'check_node', lambda: None)
-    monkeypatch.setattr(site, 'bundle', bundle)
+    monkeypatch.setattr(static_page, 'check_node', lambda: None)
+    monkeypatch.setattr(static_page, 'bundle', bundle)
     monkeypatch.setattr(
-        site, 'write_networks', lambda pipeline, folder, size: {'garment': {'bytes': 3_000_000}}
+        static_page, 'write_networks', lambda pipeline, folder, size: {'garment': {'bytes': 3_000_000}}
     )
-    monkeypatch.setattr(site, 'check_networks', lambda pipeline, folder, pictures: 50.0)
-    monkeypatch.setattr(site, 'load_pictures', lambda dataroot, size: ())
+    monkeypatch.setattr(static_page, 'check_networks', lambda pipeline, folder, pictures: 50.0)
+    monkeypatch.setattr(static_page, 'load_pictures', lambda dataroot, size: ())
     monkeypatch.setattr(
-        site, 'write_samples', lambda folder, people, garments: {'people': [], 'garments': []}
+        static_page, 'write_samples', lambda folder, people, garments: {'people': [], 'garments': []}
     )
     monkeypatch.setattr(
-        site, 'fill_wardrobe', lambda folder: type('Choice', (), {'people': [], 'garments': []})
+        static_page, 'fill_wardrobe', lambda folder: type('Choice', (), {'people': [], 'garments': []})
     )
     pipeline = type('Pipeline', (), {'align_corners': True, 'family': 'toy', 'is_trained': True})
-    return lambda out: site.write_site(pipeline, out, size=(64, 48), about='toy weights')
+    return lambda out: static_page.write_site(pipeline, out, size=(64, 48), about='toy weights')
 
 
 def test_a_page_takes_the_place_of_an_earlier_one_and_of_nothing_else(quick, tmp_path):
@@ -62,7 +62,7 @@ def test_an_export_that_fails_leaves_the_earlier_page(quick, tmp_path, monkeypat
     def fail(pipeline, folder, pictures):
         raise UserError('off')
 
-    monkeypatch.setattr(site, 'check_networks', fail)
+    monkeypatch.setattr(static_page, 'check_networks', fail)
     (tmp_path / 'page' / 'index.html').write_text('old')
     with pytest.raises(UserError, match='off'):
         quick(tmp_path / 'page')
@@ -73,14 +73,14 @@ def test_an_export_that_fails_leaves_the_earlier_page(quick, tmp_path, monkeypat
 def test_a_missing_node_is_one_line(monkeypatch):
     monkeypatch.setattr(shutil, 'which', lambda program: None if program == 'npm' else '/bin/node')
     with pytest.raises(UserError, match='needs npm, which is not installed; install Node.js 20'):
-        site.check_node()
+        static_page.check_node()
 
 
 def test_an_npm_that_fails_says_its_last_words(tmp_path):
     if shutil.which('npm') is None:
         pytest.skip('npm is not installed')
     with pytest.raises(UserError, match='npm could not bundle the page'):
-        site.run_npm(['run', '--silent', 'bundle'], tmp_path, 'bundle the page')
+        static_page.run_npm(['run', '--silent', 'bundle'], tmp_path, 'bundle the page')
 
 
 def test_sample_garments_bring_their_masks(tmp_path):
@@ -88,7 +88,7 @@ def test_sample_garments_bring_their_masks(tmp_path):
     picture[20:80, 25:70] = (30, 60, 120)
     Image.fromarray(picture).save(tmp_path / 'shirt.png')
     (tmp_path / 'out').mkdir()
-    names = site.write_samples(tmp_path / 'out', [tmp_path / 'shirt.png'], [tmp_path / 'shirt.png'])
+    names = static_page.write_samples(tmp_path / 'out', [tmp_path / 'shirt.png'], [tmp_path / 'shirt.png'])
     assert names == {'people': ['person-0.webp'], 'garments': ['garment-0.webp']}
     alpha = np.array(Image.open(tmp_path / 'out' / 'garment-0.webp'))[..., 3]
     assert alpha[50, 50] == 255 and alpha[5, 5] == 0

@@ -8,8 +8,8 @@ from synthetic.bodies import ArmPatch, Patch, arm_layer, backdrop, leg_distances
 from synthetic.brushes import Brush, Frame, Layer, crop, floats, grow, paint, ramp, shrink
 from synthetic.garments import Garment
 from synthetic.heads import Head, curls_layers, face_layers, hair_layers, hair_locks
-from synthetic.people import UPPER_ARM, Arm, Person
 from synthetic.prints import RING
+from synthetic.random_people import UPPER_ARM, Arm, Person
 from synthetic.wearing import Warp, wear_sleeve, wear_torso
 
 KNEE = 206.0
