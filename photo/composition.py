@@ -3,7 +3,7 @@ flow.
 
 The networks work on small pictures. Their flow and composite mask vary smoothly, so they survive being
 enlarged; print and texture do not, but the garment's photograph still has them. The formula is that of
-`models.pipeline.compose` (PF-AFN, Ge et al., CVPR 2021, section 3.3).
+`models.composition.compose` (PF-AFN, Ge et al., CVPR 2021, section 3.3).
 """
 
 from typing import NamedTuple
