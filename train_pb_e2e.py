@@ -12,25 +12,14 @@ Reads `train_pairs.txt`, `train_img`, `train_color`, `train_edge`, `train_label`
 
 import sys
 
-from engine.distributed import join_processes
-from engine.preparation import create_training_loader, prepare_stage
-from engine.saving import network_writer
-from engine.trainer import Trainer
-from opt.train_opt import open_run, parse_train_options
+from opt.training import train
 from utils.errors import exit_cleanly
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check everything, make the stage, train; returns the exit status."""
-    settings = parse_train_options('pb_e2e', arguments)
-    with join_processes(settings.device) as process:
-        stage, notes = prepare_stage(settings, process)
-        loader = create_training_loader(settings, process)
-
-        folder = open_run(settings, process, notes)
-        save = network_writer(stage, settings)
-        return Trainer(stage, loader, settings, folder=folder, save_network=save, process=process).fit()
+    """Train; returns the exit status."""
+    return train('pb_e2e', arguments)
 
 
 if __name__ == '__main__':

@@ -15,29 +15,14 @@ and with `--valroot` a test set. Writes a run folder `runs/train/Student_e2e`: `
 
 import sys
 
-from engine.distributed import join_processes
-from engine.preparation import create_training_loader, create_validation, prepare_stage
-from engine.saving import network_writer
-from engine.trainer import Trainer
-from opt.train_opt import open_run, parse_train_options
+from opt.training import train
 from utils.errors import exit_cleanly
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check everything, make the stage, train; returns the exit status."""
-    settings = parse_train_options('pf_e2e', arguments)
-    with join_processes(settings.device) as process:
-        stage, notes = prepare_stage(settings, process)
-        loader = create_training_loader(settings, process)
-        validate, more_notes = create_validation(stage, settings, process)
-
-        folder = open_run(settings, process, [*notes, *more_notes])
-        save = network_writer(stage, settings)
-        trainer = Trainer(
-            stage, loader, settings, folder=folder, save_network=save, process=process, validate=validate
-        )
-        return trainer.fit()
+    """Train; returns the exit status."""
+    return train('pf_e2e', arguments)
 
 
 if __name__ == '__main__':

@@ -15,26 +15,14 @@ from which `--resume` goes on), `samples/`, `log.txt`, TensorBoard events, `opt.
 
 import sys
 
-from engine.distributed import join_processes
-from engine.preparation import prepare_stage
-from engine.saving import network_writer
-from engine.trainer import Trainer
-from engine.truth_data import create_truth_loader
-from opt.train_opt import open_run, parse_train_options
+from opt.training import train
 from utils.errors import exit_cleanly
 
 
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
-    """Check everything, make the stage, train; returns the exit status."""
-    settings = parse_train_options('pf_truth', arguments)
-    with join_processes(settings.device) as process:
-        stage, notes = prepare_stage(settings, process)
-        loader = create_truth_loader(settings, process)
-
-        folder = open_run(settings, process, notes)
-        save = network_writer(stage, settings)
-        return Trainer(stage, loader, settings, folder=folder, save_network=save, process=process).fit()
+    """Train; returns the exit status."""
+    return train('pf_truth', arguments)
 
 
 if __name__ == '__main__':

@@ -120,22 +120,16 @@ class MixedDataset(EpochDataset):
         return {name: value for name, value in record.items() if name not in self.lacking}
 
 
-def has_truths(dataroot: str | Path) -> bool:
-    """Whether a training set has truths."""
-    return (expand(dataroot) / LIST).is_file()
+def create_truth_loader(settings: TrainSettings, process: Process) -> DataLoader:
+    """Return the loader of this process's share of the training set and of what `mix_dataroot` adds to it.
 
-
-def create_truth_loader(settings: TrainSettings, process: Process, *, needed: bool = True) -> DataLoader:
-    """Return the loader of this process's share of the training set and of what `mix_dataroot` adds to it, in
-    an order that depends on seed and epoch alone.
-
-    Both sets must have truths where these are `needed`; else a set may be without. Raises `UserError` for a
-    set that cannot be used; the first process looks at all of its files.
+    Seed and epoch alone decide the order. Both sets must have truths where the stage needs them. Raises
+    `UserError` for a set that cannot be used; the first process looks at all of its files.
     """
 
     def open_set(root: str) -> VITONDataset:
         options: dict[str, Any] = {'size': settings.size, 'seed': settings.seed, 'check': process.is_first}
-        if needed or has_truths(root):
+        if settings.recipe.needs_truths or (expand(root) / LIST).is_file():
             return TruthDataset(root, **options)
         return VITONDataset(root, 'train', **options)
 

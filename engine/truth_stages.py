@@ -28,6 +28,7 @@ class PFTruth(Stage):
 
     lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
     has_perceptual_terms = False
+    takes_truths = needs_truths = True
     augments = True  # False: the pictures as they come, every pair as listed
     part = 'both'  # the networks that learn
 
@@ -93,6 +94,7 @@ class PBTruth(Stage):
 
     lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
     has_perceptual_terms = False
+    takes_truths = True
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         inputs = self.prepare(batch)

@@ -20,8 +20,6 @@ from utils.errors import UserError
 from utils.log import create_logger
 from utils.paths import increment_path
 
-MIXED_STAGES = ('pb_truth', 'pf_truth')
-
 
 def create_parser(stage: str) -> OptionParser:
     """The parser of `train_<stage>.py`: an option for each field with a help text, in its group."""
@@ -97,8 +95,9 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     if settings.valroot and not settings.recipe.validated:
         validated = ' and '.join(name for name, recipe in STAGES.items() if recipe.validated)
         texts.append(f'--valroot changes nothing: only {validated} is validated')
-    if settings.mix_dataroot and settings.stage not in MIXED_STAGES:
-        texts.append(f'--mix_dataroot changes nothing: only {" and ".join(MIXED_STAGES)} mix sets')
+    if settings.mix_dataroot and not settings.recipe.takes_truths:
+        mixing = ' and '.join(name for name, recipe in STAGES.items() if recipe.takes_truths)
+        texts.append(f'--mix_dataroot changes nothing: only {mixing} mix sets')
     if settings.part != 'both' and settings.stage != 'pf_truth':
         texts.append(f'--part {settings.part} changes nothing: only pf_truth trains a part alone')
     for role in {NETWORKS[name].role for name in used}:
