@@ -86,15 +86,9 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     points: list[tuple[float, float]] = []
     for side, tip in zip((1, -1), person.tips[::-1], strict=True):
         x = side * np.linspace(person.neck, side * float(tip[0]), 10)
-        half = [
-            (side * person.neck * 0.93, -26),
-            (side * person.neck * 0.95, -15),
-            *zip(x, person.shoulder(x), strict=True),
-        ]
-        half += [
-            (side * (abs(tip[0]) - 2), tip[1] + 12),
-            *((side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106)),
-        ]
+        half = [(side * person.neck * 0.93, -26), (side * person.neck * 0.95, -15)]
+        half += [*zip(x, person.shoulder(x), strict=True), (side * (abs(tip[0]) - 2), tip[1] + 12)]
+        half += [(side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106)]
         points += half if side > 0 else half[::-1]
     outline = person.to_frame(points)
     window = frame.window(outline, 1)
@@ -106,13 +100,10 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     throat = 1 - 0.14 * np.minimum(np.abs(x) / person.neck, 1) ** 3
     rise = ramp((-1 - y) / 6)
     shade = (patch.trunk + rise * (0.96 * throat - patch.trunk)) * (1 - 0.30 * chin)
-    bones = [
-        person.to_frame(spline([(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)])) for s in (-1, 1)
-    ]
-    cords = [
-        person.to_frame(spline([(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)])) for s in (-1, 1)
-    ]
-    shade = shade + brush.relief([*bones, *cords], 1.3, 0.07, floats((0.3, -0.9)))
+    bones = [[(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)] for s in (-1, 1)]
+    cords = [[(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)] for s in (-1, 1)]
+    lines = [person.to_frame(spline(points)) for points in (*bones, *cords)]
+    shade = shade + brush.relief(lines, 1.3, 0.07, floats((0.3, -0.9)))
     rgb, alpha = grow(tint(person.skin, shade.astype(np.float32), WARM)), brush.cover(outline)
     neck = grow(((y < -2.5 + 0.03 * x * x) & (np.abs(x) < person.neck + 1.5)).astype(np.float32))
     return [Layer(window, rgb, alpha, BARE_TORSO), Layer(window, None, alpha * neck, Parsing.FACE)]
@@ -129,10 +120,8 @@ def hand_distance(arm: Arm, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, n
     for base, length, splay in ((3.7, 9.6, 0.16), (1.3, 11.2, 0.03), (-1.2, 10.6, -0.07), (-3.6, 8.4, -0.2)):
         angle = splay * slim + bend * 0.6
         knuckle = (10.0 + 0.5 * length * np.cos(angle), base * slim + 0.5 * length * np.sin(angle))
-        tip = (
-            knuckle[0] + 0.5 * length * np.cos(angle + bend),
-            knuckle[1] + 0.5 * length * np.sin(angle + bend),
-        )
+        dx, dy = (0.5 * length * wave(angle + bend) for wave in (np.cos, np.sin))
+        tip = knuckle[0] + dx, knuckle[1] + dy
         bones = capsule(u, v, (10.0, base * slim), knuckle, 1.8, 1.7), capsule(u, v, knuckle, tip, 1.7, 1.35)
         digits.append(np.minimum(*bones))
     ball, end = (6.5, 6.2 * slim + 1), (11.5, 7.2 * slim + 1)
@@ -163,9 +152,8 @@ def arm_layer(person: Person, frame: Frame, patch: ArmPatch) -> Layer:
         shade[fine] += ramp((distance[fine] - hand) / 3 + 0.5) * (flesh - shade[fine])
         distance[fine] = join(distance[fine], hand, 3)
     alpha = np.clip(0.5 - distance * np.float32(person.scale * patch.brush.scale), 0, 1)
-    return Layer(
-        window, tint(person.skin, shade, WARM), alpha, Parsing.ARM_13 if arm.side < 0 else Parsing.ARM_11
-    )
+    label = Parsing.ARM_13 if arm.side < 0 else Parsing.ARM_11
+    return Layer(window, tint(person.skin, shade, WARM), alpha, label)
 
 
 def leg_distances(person: Person, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
@@ -189,18 +177,15 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
     legs = leg_distances(person, x, y)
     left, bare = legs[0] < legs[1], np.minimum(*legs)
     drift = (lower['stance'] - hip * 0.52) / 97
-    leg = np.clip(
-        (np.abs(x) - hip * 0.52 - drift * (y - 118)) / (hip * 0.5 - (y - 118) * 0.05), -1, 1
-    ) * np.sign(x)
+    leg = (np.abs(x) - hip * 0.52 - drift * (y - 118)) / (hip * 0.5 - (y - 118) * 0.05)
+    leg = np.clip(leg, -1, 1) * np.sign(x)
     scale = np.float32(person.scale * brush.scale)
     if kind != 'trousers':
         shade = limb_shade(leg, 1.0, 0.0, person.light) - 0.15 * np.exp(-(((y - hem) / 10) ** 2))
         rgb, alpha = grow(tint(person.skin, shade, WARM)), np.clip(0.5 - grow(bare) * scale, 0, 1)
         half = grow(left.astype(np.float32)) >= 0.5
-        layers = [
-            Layer(window, rgb, alpha * m, p)
-            for m, p in ((half, Parsing.OTHER_CLOTHES_10), (~half, Parsing.OTHER_CLOTHES_9))
-        ]
+        halves = (half, Parsing.OTHER_CLOTHES_10), (~half, Parsing.OTHER_CLOTHES_9)
+        layers = [Layer(window, rgb, alpha * mask, label) for mask, label in halves]
     body = person.widths(np.minimum(y, 116))
     if kind == 'skirt':
         body = body + 1 + ramp((y - waist) / (hem - waist)) * lower['flare']
@@ -224,26 +209,14 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
     seams, soft = [spline([(-hip, waist + 6.5), (0, waist + 4), (hip, waist + 6.5)])], []
     if lower['kind'] == 'skirt':
         for q in rng.uniform(-0.9, 0.9, 7):
-            soft.append(
-                spline(
-                    [
-                        (q * hip, waist + 8),
-                        (q * (hip + lower['flare'] * 0.6), 140),
-                        (q * (hip + lower['flare']), 190),
-                    ]
-                )
-            )
+            knee, end = q * (hip + lower['flare'] * 0.6), q * (hip + lower['flare'])
+            soft.append(spline([(q * hip, waist + 8), (knee, 140), (end, 190)]))
     else:
-        seams += [
-            spline([(1, waist + 6), (1.5, 116), (0, 124)]),
-            spline([(4.5, waist + 6), (5, 110), (1.5, 119)]),
-        ]
+        seams.append(spline([(1, waist + 6), (1.5, 116), (0, 124)]))
+        seams.append(spline([(4.5, waist + 6), (5, 110), (1.5, 119)]))
         for s in (-1, 1):
-            seams.append(
-                spline(
-                    [(s * hip * 0.5, waist + 7), (s * hip * 0.66, waist + 14), (s * hip * 0.97, waist + 19)]
-                )
-            )
+            pocket = (0.5, waist + 7), (0.66, waist + 14), (0.97, waist + 19)
+            seams.append(spline([(s * hip * q, y) for q, y in pocket]))
             seams.append(floats([(s * hip * 0.45, waist - 1), (s * hip * 0.45, waist + 7)]))
             soft += [
                 spline([(s * 4, 122), (s * (12 + 4 * k), 126 + 5 * k), (s * (24 + 3 * k), 125 + 6 * k)])
@@ -253,11 +226,8 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
     detail = -0.2 * brush.lines([person.to_frame(line) for line in seams], 0.5)
     detail += grow(brush.relief([person.to_frame(line) for line in soft], 1.8, 0.12, floats((0.5, -0.6))))
     if lower['belt'] and lower['kind'] == 'trousers':
-        band = [
-            spline([(q * hip * 1.05, waist + d + 2.2 * q * q) for q in np.linspace(-1, 1, 5)])
-            for d in (-0.2,)
-        ]
-        detail -= 0.42 * brush.lines([person.to_frame(line) for line in band], 3.6)
+        band = spline([(q * hip * 1.05, waist - 0.2 + 2.2 * q * q) for q in np.linspace(-1, 1, 5)])
+        detail -= 0.42 * brush.lines([person.to_frame(band)], 3.6)
         buckle = [(-3, waist - 2.2), (3.6, waist - 2.2), (3.6, waist + 2), (-3, waist + 2), (-3, waist - 2.2)]
         detail += 0.8 * brush.lines([person.to_frame(buckle)], 0.7)
     return detail
@@ -273,30 +243,20 @@ def backdrop(person: Person, frame: Frame) -> np.ndarray:
     brush = Brush(frame, frame.whole())
     x, y = brush.axes()
     u, v = x / FRAME_WIDTH - 0.5, y / FRAME_HEIGHT - 0.5
-    shade = (
-        1
-        + np.float32(look['slope'][0]) * u
-        + np.float32(look['slope'][1]) * v
-        - look['vignette'] * (u * u + v * v) * 2
-    )
+    across, down = (np.float32(slope) for slope in look['slope'])
+    shade = 1 + across * u + down * v - look['vignette'] * (u * u + v * v) * 2
     if look['kind'] == 'wall':
         shade = shade + 0.07 * noise(rng, shade.shape)
     elif look['kind'] == 'panels':
         step = rng.uniform(24, 70)
-        shade = (
-            shade
-            - 0.10 * np.exp(-((np.mod(x + rng.uniform(0, step), step) / 1.2) ** 2))
-            + 0.03 * noise(rng, shade.shape)
-        )
+        shade = shade - 0.10 * np.exp(-((np.mod(x + rng.uniform(0, step), step) / 1.2) ** 2))
+        shade = shade + 0.03 * noise(rng, shade.shape)
     small_cast = np.zeros((frame.height // 4, frame.width // 4), np.float32)
-    moved = (
-        person.to_frame(spline(mirrored(SHADOW), closed=True)) - (person.light[0] * 26, -6)
-    ) * frame.unit + (frame.margin, 0)
+    moved = person.to_frame(spline(mirrored(SHADOW), closed=True)) - (person.light[0] * 26, -6)
+    moved = moved * frame.unit + (frame.margin, 0)
     cv2.fillPoly(small_cast, [np.rint(moved * 4).astype(np.int32)], 1.0, cv2.LINE_8, 4)
-    cast = cv2.resize(
-        cv2.GaussianBlur(small_cast, (0, 0), 2.6), (frame.width, frame.height), interpolation=cv2.INTER_LINEAR
-    )
+    soft, size = cv2.GaussianBlur(small_cast, (0, 0), 2.6), (frame.width, frame.height)
+    cast = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR)
     small = tint(look['color'], (shade - look['shadow'] * cast).astype(np.float32))
-    return cv2.resize(
-        small, (frame.width * SUPERSAMPLE, frame.height * SUPERSAMPLE), interpolation=cv2.INTER_NEAREST
-    )
+    drawn = (frame.width * SUPERSAMPLE, frame.height * SUPERSAMPLE)
+    return cv2.resize(small, drawn, interpolation=cv2.INTER_NEAREST)

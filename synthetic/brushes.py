@@ -97,9 +97,8 @@ def noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def tint(color: np.ndarray, shade: np.ndarray, response: tuple = (1.0, 1.0, 1.0)) -> np.ndarray:
     """A colour (3,) under a shade [h, w] around 1 -> [h, w, 3]; `response` per channel."""
-    return cv2.merge(
-        [(shade - 1) * np.float32(c * k) + np.float32(c) for c, k in zip(color, response, strict=True)]
-    )
+    channels = zip(color, response, strict=True)
+    return cv2.merge([(shade - 1) * np.float32(c * k) + np.float32(c) for c, k in channels])
 
 
 def grow(image: np.ndarray) -> np.ndarray:
@@ -155,9 +154,8 @@ class Brush:
 
     def pixels(self, points: ArrayLike) -> np.ndarray:
         """Units -> sixteenths of a drawing pixel, as OpenCV's drawing functions take them with shift=4."""
-        return np.rint((np.asarray(points, np.float32) * np.float32(self.scale) + self.shift) * 16).astype(
-            np.int32
-        )
+        placed = floats(points) * np.float32(self.scale) + self.shift
+        return np.rint(placed * 16).astype(np.int32)
 
     def blank(self, value: int = 0) -> np.ndarray:
         """An empty 8-bit drawing."""
@@ -176,9 +174,8 @@ class Brush:
         thickness = max(1, round(width * self.scale))
         cv2.polylines(mask, [self.pixels(line) for line in lines], False, 255, thickness, cv2.LINE_AA, 4)
         if soft:
-            mask = cv2.blur(
-                cv2.blur(mask, (self.odd(soft), self.odd(soft))), (self.odd(soft), self.odd(soft))
-            )
+            box = (self.odd(soft),) * 2
+            mask = cv2.blur(cv2.blur(mask, box), box)
         return mask * np.float32(1 / 255)
 
     def odd(self, soft: float) -> int:
@@ -198,12 +195,9 @@ class Brush:
         unit = self.frame.unit
         folds = np.zeros([s.stop - s.start for s in self.window], np.uint8)
         for index, item in enumerate(lines):
-            points = np.rint((np.asarray(item) * self.scale + self.shift) * (16 / SUPERSAMPLE)).astype(
-                np.int32
-            )
-            cv2.polylines(
-                folds, [points], False, 150 + 105 * (index % 2), max(1, round(2.4 * unit)), cv2.LINE_AA, 4
-            )
+            placed = np.asarray(item) * self.scale + self.shift
+            points, tone = np.rint(placed * (16 / SUPERSAMPLE)).astype(np.int32), 150 + 105 * (index % 2)
+            cv2.polylines(folds, [points], False, tone, max(1, round(2.4 * unit)), cv2.LINE_AA, 4)
         side = 2 * max(1, round(soft * unit * 1.2)) + 1
         height = cv2.blur(cv2.blur(folds.astype(np.float32), (side, side)), (side, side))
         lx, ly = (float(v) * strength * unit / 100 for v in light[:2])
@@ -253,11 +247,9 @@ def overlap(first: Window, second: Window | None) -> Window | None:
     """Intersection of two windows; None if it is empty."""
     if second is None:
         return None
-    rows, columns = (
-        slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(first, second, strict=True)
-    )
-    both = rows, columns
-    return both if all(s.stop > s.start for s in both) else None
+    pairs = zip(first, second, strict=True)
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in pairs)
+    return (rows, columns) if rows.stop > rows.start and columns.stop > columns.start else None
 
 
 def crop(layer: Layer, window: Window | None) -> Layer | None:
@@ -274,9 +266,8 @@ def crop(layer: Layer, window: Window | None) -> Layer | None:
 def limb_shade(across: np.ndarray, normal_x, normal_y, light: np.ndarray) -> np.ndarray:
     """Shade of a round limb, 1 where it faces us; `across` is -1..1, `light` [3] leads to the lamp."""
     facing = np.sqrt(np.maximum(1 - across * across, 0.03))
-    lit = facing + across * (
-        normal_x * np.float32(light[0] / light[2]) + normal_y * np.float32(light[1] / light[2])
-    )
+    right, down = np.float32(light[0] / light[2]), np.float32(light[1] / light[2])
+    lit = facing + across * (normal_x * right + normal_y * down)
     return 0.6 + 0.4 * np.minimum(np.maximum(lit, 0), 1.3)
 
 

@@ -40,19 +40,12 @@ class Cut:
 
     def __post_init__(self):
         low = self.pit + 0.45 * (self.length - self.pit)
-        knots = [
-            (self.pit - 1, self.chest),
-            (self.pit + 6, self.chest * 0.99),
-            (low, self.waist),
-            (self.length - 4, self.hem),
-        ]
-        self.widths = Profile([*knots, (self.length + 30, self.hem)])
-        while (
-            self.sleeve
-            and self.slope > 0.5
-            and self.inner_cuff()[0] < self.hem + 2
-            and self.inner_cuff()[1] > self.pit + 10
-        ):
+        knots = [(self.pit - 1, self.chest), (self.pit + 6, self.chest * 0.99), (low, self.waist)]
+        self.widths = Profile([*knots, (self.length - 4, self.hem), (self.length + 30, self.hem)])
+        while self.sleeve and self.slope > 0.5:
+            x, y = self.inner_cuff()
+            if x >= self.hem + 2 or y <= self.pit + 10:
+                break
             self.slope -= 0.03
         self.direction = floats((np.cos(self.slope), np.sin(self.slope)))
 
@@ -105,9 +98,8 @@ class Cut:
         y, q = np.linspace(self.pit + 1, self.length, 14), np.linspace(1, 0, 8)
         hem = np.stack([self.widths(self.length) * q, self.length + self.curve * (1 - q**2)], -1)
         sides = np.stack([self.widths(y), y], -1)
-        return mirrored(
-            np.concatenate([self.front_neckline(), np.stack([x, self.shoulder(x)], -1), hole, sides, hem])
-        )
+        top_seam = np.stack([x, self.shoulder(x)], -1)
+        return mirrored(np.concatenate([self.front_neckline(), top_seam, hole, sides, hem]))
 
     def back(self) -> np.ndarray:
         """Outline of the inside of the back, which shows through the neck opening."""
@@ -121,39 +113,24 @@ class Cut:
         n = self.neck
         if self.neckline == 'high':
             half = [
-                (n * 0.4, -11.5),
-                (n, -10.5),
-                (n + 0.3, -4),
-                (n + 2, 2),
-                (n * 0.7, self.depth),
+                (n * 0.4, -11.5), (n, -10.5), (n + 0.3, -4), (n + 2, 2), (n * 0.7, self.depth),
                 (0, self.depth + 2),
-            ]
+            ]  # fmt: skip
             return [mirrored(spline(half))]
         if self.collar is None:
             return []
-        tall, point = {'shirt': (5.5, (13, 21)), 'polo': (4.5, (14, 17)), 'hood': (9.0, (10, 24))}[
-            self.collar
-        ]
+        kinds = {'shirt': (5.5, (13, 21)), 'polo': (4.5, (14, 17)), 'hood': (9.0, (10, 24))}
+        tall, point = kinds[self.collar]
         leaf = [
-            (0.8, self.depth * 0.55),
-            (n * 0.6, -tall * 0.55),
-            (n * 0.74, -tall),
-            (n + 1.2, -tall * 0.55),
-            (n + 4.5, 2.5),
-            point,
-            (point[0] - 5, point[1] - 1.5),
-        ]
+            (0.8, self.depth * 0.55), (n * 0.6, -tall * 0.55), (n * 0.74, -tall), (n + 1.2, -tall * 0.55),
+            (n + 4.5, 2.5), point, (point[0] - 5, point[1] - 1.5),
+        ]  # fmt: skip
         outline = floats(leaf)
         if self.collar == 'hood':
             rim = [
-                (0.3, self.depth),
-                (n * 0.45, 2),
-                (n * 0.66, -tall),
-                (n + 3, -tall * 0.8),
-                (n + 7.5, 0),
-                (n + 4, 10),
-                (8, self.depth + 5),
-            ]
+                (0.3, self.depth), (n * 0.45, 2), (n * 0.66, -tall), (n + 3, -tall * 0.8), (n + 7.5, 0),
+                (n + 4, 10), (8, self.depth + 5),
+            ]  # fmt: skip
             outline = spline([*rim, (1.5, self.depth + 4)], closed=True)
         return [outline, outline * floats((-1, 1))]
 
@@ -170,35 +147,21 @@ def sample_neck(
     """Shape, half width and depth of a neck opening."""
     spread = rng.uniform
     if collar:
-        return (
-            'v',
-            spread(11.5, 13),
-            {'shirt': spread(11, 20), 'polo': spread(16, 22), 'hood': spread(14, 18)}[collar],
-        )
+        half = spread(11.5, 13)
+        return 'v', half, {'shirt': spread(11, 20), 'polo': spread(16, 22), 'hood': spread(14, 18)}[collar]
     if kind == 'sweater':
         shape = pick(rng, ('round', 'v', 'high'), (0.55, 0.2, 0.25))
     else:
-        shape = pick(
-            rng,
-            ('round', 'v', 'scoop', 'boat', 'square'),
-            (0.8, 0.2, 0, 0, 0) if male else (0.45, 0.24, 0.16, 0.09, 0.06),
-        )
+        shares = (0.8, 0.2, 0, 0, 0) if male else (0.45, 0.24, 0.16, 0.09, 0.06)
+        shape = pick(rng, ('round', 'v', 'scoop', 'boat', 'square'), shares)
     widths = {
-        'round': (12.5, 16),
-        'v': (12, 15),
-        'scoop': (17, 21),
-        'boat': (22, 27),
-        'square': (17, 21),
+        'round': (12.5, 16), 'v': (12, 15), 'scoop': (17, 21), 'boat': (22, 27), 'square': (17, 21),
         'high': (11, 12.5),
-    }
+    }  # fmt: skip
     depths = {
-        'round': (9, 15),
-        'v': (20, 34),
-        'scoop': (20, 29),
-        'boat': (6, 9),
-        'square': (17, 24),
+        'round': (9, 15), 'v': (20, 34), 'scoop': (20, 29), 'boat': (6, 9), 'square': (17, 24),
         'high': (5, 7),
-    }
+    }  # fmt: skip
     return shape, spread(*widths[shape]), spread(*depths[shape])
 
 
@@ -206,25 +169,17 @@ def sample_cut(rng: np.random.Generator, *, male: bool) -> Cut:
     """Pattern pieces of a random garment."""
     spread = rng.uniform
     kinds = ('tee', 'long', 'sweater', 'shirt', 'polo', 'hoodie', 'tank', 'blouse')
-    kind = pick(
-        rng,
-        kinds,
-        (0.34, 0.18, 0.14, 0.14, 0.1, 0.1, 0, 0) if male else (0.27, 0.15, 0.12, 0.09, 0.06, 0.04, 0.17, 0.1),
-    )
-    loose = spread(
-        *{'sweater': (0.5, 1), 'hoodie': (0.6, 1), 'shirt': (0.3, 0.8), 'blouse': (0.4, 1)}.get(kind, (0, 1))
-    )
+    shares = (0.34, 0.18, 0.14, 0.14, 0.1, 0.1, 0, 0)
+    kind = pick(rng, kinds, shares if male else (0.27, 0.15, 0.12, 0.09, 0.06, 0.04, 0.17, 0.1))
+    eases = {'sweater': (0.5, 1), 'hoodie': (0.6, 1), 'shirt': (0.3, 0.8), 'blouse': (0.4, 1)}
+    loose = spread(*eases.get(kind, (0, 1)))
     collar = {'shirt': 'shirt', 'polo': 'polo', 'hoodie': 'hood'}.get(kind)
     neckline, neck, depth = sample_neck(rng, kind, collar, male=male)
     chest = (38 if male else 34.5) + 8 * loose
     length = spread(104, 128) if male or spread() > 0.08 else spread(74, 84)
     short, long = spread(0.2, 0.32), spread(0.92, 1.0)
-    sleeve = {
-        'tee': short,
-        'polo': short,
-        'tank': 0.0,
-        'blouse': pick(rng, (0.0, spread(0.3, 0.5), spread(0.7, 0.95))),
-    }.get(kind, long)
+    blouse = pick(rng, (0.0, spread(0.3, 0.5), spread(0.7, 0.95)))
+    sleeve = {'tee': short, 'polo': short, 'tank': 0.0, 'blouse': blouse}.get(kind, long)
     sleeve = spread(0.5, 0.7) if kind == 'long' and spread() < 0.2 else sleeve
     wide = 1.5 if kind == 'blouse' and spread() < 0.5 else 1.0
     return Cut(

@@ -62,9 +62,8 @@ class Scene:
             behind = curls_layers(self.person, self.frame, back=True, rng=rng)
             return behind, curls_layers(self.person, self.frame, back=False, rng=rng)
         back, front = hair_locks(self.person, rng)
-        return hair_layers(self.person, self.frame, back, dim=0.82, rng=rng), hair_layers(
-            self.person, self.frame, front, dim=1.0, rng=rng
-        )
+        behind = hair_layers(self.person, self.frame, back, dim=0.82, rng=rng)
+        return behind, hair_layers(self.person, self.frame, front, dim=1.0, rng=rng)
 
     def painting_order(self, hair_back: list[Layer], hair_front: list[Layer]) -> list:
         """Layers from back to front; 'torso' and the side of an arm stand for the pieces of the garment."""
@@ -107,9 +106,8 @@ class Scene:
         width = 2 * round(3 * unit) + 1
         shadow = cv2.blur(cv2.blur(shrink(layer.alpha) * keep, (width, width)), (width, width))
         shift = floats([[1, 0, -person.light[0] * 3.5 * unit], [0, 1, 1.5 * unit]])
-        shadow = cv2.warpAffine(shadow, shift, shadow.shape[::-1]) * np.clip(
-            person.widths(patch.y) + 3 - np.abs(patch.x), 0, 1
-        )
+        on_trunk = np.clip(person.widths(patch.y) + 3 - np.abs(patch.x), 0, 1)
+        shadow = cv2.warpAffine(shadow, shift, shadow.shape[::-1]) * on_trunk
         items = [
             Layer(layer.window, None, grow(np.float32(0.34) * shadow)),
             layer._replace(alpha=layer.alpha * grow(keep)),
@@ -118,20 +116,15 @@ class Scene:
         if arm.hand == 'pocket':
             hip, waist, s = person.widths(113.0), person.waist, arm.side
             pocket = [
-                (0.15, waist + 11),
-                (0.4, waist + 10.5),
-                (0.7, waist + 15),
-                (1.15, waist + 24),
-                (1.15, 160),
+                (0.15, waist + 11), (0.4, waist + 10.5), (0.7, waist + 15), (1.15, waist + 24), (1.15, 160),
                 (0, 160),
-            ]
+            ]  # fmt: skip
             outline = person.to_frame([(s * hip * q, y) for q, y in pocket])
             for cloth in self.lower:
                 near = crop(cloth, self.frame.window(outline))
                 if near:
-                    items.append(
-                        near._replace(alpha=near.alpha * Brush(self.frame, near.window).cover(outline))
-                    )
+                    inside = Brush(self.frame, near.window).cover(outline)
+                    items.append(near._replace(alpha=near.alpha * inside))
         return items
 
     def dress(
@@ -219,16 +212,9 @@ class Scene:
             joints += [floats((side * (hip + out * (y - 118) / 97), y)) for y in (116, KNEE, KNEE + 88)]
         eyes = (head.feature(s * 7.5, 0.3) for s in (-1, 1))
         face = head.to_frame([head.feature(0, 8.5), *eyes, (-18.8, 1), (18.8, 1)])
-        points = np.concatenate([face[:1], person.to_frame(joints), face[1:]]) * frame.unit + (
-            frame.margin - 0.5,
-            -0.5,
-        )
-        seen = (
-            (points[:, 0] > 0)
-            & (points[:, 1] > 0)
-            & (points[:, 0] < frame.width - 1)
-            & (points[:, 1] < frame.height - 1)
-        )
+        points = np.concatenate([face[:1], person.to_frame(joints), face[1:]])
+        points = points * frame.unit + (frame.margin - 0.5, -0.5)
+        seen = ((points > 0) & (points < (frame.width - 1, frame.height - 1))).all(axis=1)
         turn = person.head['turn']
         seen[16:] &= (-turn < 0.35, turn < 0.35)
         for (hand, limbs), first in ((RIGHT_ARM, 3), (LEFT_ARM, 6)):

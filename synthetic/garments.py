@@ -34,16 +34,12 @@ class Garment:
 def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garment:
     """A random garment, flat on white, about as large as the frame allows."""
     cut = sample_cut(rng, male=male)
-    panels, sleeves = (
-        [cut.panel(), *cut.collars()],
-        [cut.sleeve_outline(s) for s in (-1, 1)] if cut.sleeve else [],
-    )
+    panels = [cut.panel(), *cut.collars()]
+    sleeves = [cut.sleeve_outline(s) for s in (-1, 1)] if cut.sleeve else []
     points = np.concatenate([*panels, *sleeves, cut.back()])
     low, high = points.min(0), points.max(0)
-    zoom = float(
-        min(FRAME_WIDTH * 0.96 / (high[0] - low[0]), FRAME_HEIGHT * 0.92 / (high[1] - low[1]))
-        * rng.uniform(0.9, 1.0)
-    )
+    zoom = min(FRAME_WIDTH * 0.96 / (high[0] - low[0]), FRAME_HEIGHT * 0.92 / (high[1] - low[1]))
+    zoom = float(zoom * rng.uniform(0.9, 1.0))
     origin = floats((96 + rng.uniform(-2, 2), 128 - zoom * (high[1] + low[1]) / 2 + rng.uniform(-4, 4)))
     window = frame.window(points * zoom + origin, 2)
     assert window is not None, 'a garment lies within the frame'
@@ -63,24 +59,11 @@ def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garme
     parts = [np.zeros((frame.height, frame.width), np.float32) for _ in range(3)]
     for part, patch in zip(parts, (cover, panel, front), strict=True):
         part[window] = patch
-    whole = cv2.copyMakeBorder(
-        cloth,
-        window[0].start,
-        frame.height - window[0].stop,
-        window[1].start,
-        frame.width - window[1].stop,
-        cv2.BORDER_REPLICATE,
-    )
-    return Garment(
-        cut,
-        zoom,
-        origin,
-        picture,
-        np.where(parts[0] >= 0.5, 255, 0).astype(np.uint8),
-        whole,
-        parts[1],
-        parts[2],
-    )
+    rows, columns = window
+    borders = rows.start, frame.height - rows.stop, columns.start, frame.width - columns.stop
+    whole = cv2.copyMakeBorder(cloth, *borders, cv2.BORDER_REPLICATE)
+    edge = np.where(parts[0] >= 0.5, 255, 0).astype(np.uint8)
+    return Garment(cut, zoom, origin, picture, edge, whole, *parts[1:])
 
 
 def paint_cloth(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray]) -> np.ndarray:
@@ -91,12 +74,10 @@ def paint_cloth(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.
     if arms and rng.uniform() < 0.1:
         canvas[arms[0] | arms[1]] = second.astype(np.uint8)
     if cut.kind in ('tee', 'long', 'sweater', 'hoodie', 'tank') and rng.uniform() < 0.55:
-        middle = canvas[
-            canvas.shape[0] // 3 : canvas.shape[0] // 2, canvas.shape[1] // 3 : canvas.shape[1] // 2
-        ].reshape(-1, 3)
-        paint_graphic(
-            rng, brush, cut, canvas, contrast(rng, *middle[:: len(middle) // 4].astype(np.float32)), third
-        )
+        rows, columns = (slice(side // 3, side // 2) for side in canvas.shape[:2])
+        middle = canvas[rows, columns].reshape(-1, 3)
+        ink = contrast(rng, *middle[:: len(middle) // 4].astype(np.float32))
+        paint_graphic(rng, brush, cut, canvas, ink, third)
     paint_trims(rng, brush, cut, canvas, base, second)
     return canvas
 
@@ -109,9 +90,8 @@ def paint_trims(
     dark = np.clip(base * 0.7 - 6, 0, 255).tolist()
 
     def line(points: np.ndarray | list, color: list = dark, width: float = 0.4) -> None:
-        cv2.polylines(
-            canvas, [brush.pixels(points)], False, color, max(1, round(width * brush.scale)), cv2.LINE_AA, 4
-        )
+        thickness = max(1, round(width * brush.scale))
+        cv2.polylines(canvas, [brush.pixels(points)], False, color, thickness, cv2.LINE_AA, 4)
 
     def fill(points: np.ndarray, color: list) -> None:
         cv2.fillPoly(canvas, [brush.pixels(points)], color, cv2.LINE_AA, 4)
@@ -129,12 +109,8 @@ def paint_trims(
             if banded:
                 fill(cut.sleeve_outline(side, start, 1.05), trim)
             line(np.stack(cut.sleeve_point(np.full(2, start), np.array((-1.0, 1.0))), -1) * (side, 1))
-            hole = [
-                (side * cut.tip, cut.drop),
-                (side * (cut.tip - 2.5), (cut.drop + cut.pit) / 2),
-                (side * cut.chest, cut.pit),
-            ]
-            line(spline(hole), dark, 0.5)
+            hole = (cut.tip, cut.drop), (cut.tip - 2.5, (cut.drop + cut.pit) / 2), (cut.chest, cut.pit)
+            line(spline([(side * x, y) for x, y in hole]), dark, 0.5)
     wide = cut.widths(cut.length)
     hem = np.array([(q * wide, cut.length + cut.curve * (1 - q * q)) for q in np.linspace(-1.05, 1.05, 15)])
     if ribbed:
@@ -146,9 +122,8 @@ def paint_trims(
             line([(x, cut.depth * 0.8), (x, bottom)])
         button = [232, 228, 220] if np.mean(base) < 150 else [120, 110, 100]
         for y in np.arange(cut.depth + 3, bottom - 1, 13 if cut.collar == 'shirt' else 6.5):
-            cv2.circle(
-                canvas, brush.pixels((0, y)).tolist(), int(15 * brush.scale), button, -1, cv2.LINE_AA, 4
-            )
+            spot = brush.pixels((0, y)).tolist()
+            cv2.circle(canvas, spot, int(15 * brush.scale), button, -1, cv2.LINE_AA, 4)
     for leaf in cut.collars():
         fill(leaf, trim if cut.collar == 'polo' else base.tolist())
         line(np.concatenate([leaf, leaf[:1]]), dark, 0.5)
@@ -161,11 +136,8 @@ def paint_pockets(rng: np.random.Generator, cut: Cut, line, cord: list) -> None:
         low = cut.length - 12
         line([(-21, low), (-15, low - 22), (15, low - 22), (21, low), (-21, low)], width=0.6)
         for side in (-1, 1):
-            line(
-                spline([(side * 5, cut.depth + 3), (side * 6, cut.depth + 14), (side * 5.5, cut.depth + 24)]),
-                cord,
-                0.9,
-            )
+            fall = (5, cut.depth + 3), (6, cut.depth + 14), (5.5, cut.depth + 24)
+            line(spline([(side * x, y) for x, y in fall]), cord, 0.9)
     elif cut.kind == 'shirt' or (cut.kind == 'tee' and rng.uniform() < 0.1):
         x, y = 12, cut.pit + 2
         line([(x, y), (x + 14, y), (x + 14, y + 13), (x + 7, y + 16), (x, y + 13), (x, y)])
@@ -179,26 +151,12 @@ def flat_shade(rng: np.random.Generator, brush: Brush, cut: Cut, cover: np.ndarr
     lines, wide = [], cut.widths(cut.length)
     for q in rng.uniform(-0.9, 0.9, 4):
         bend, top = rng.uniform(-4, 4), cut.length * rng.uniform(0.4, 0.65)
-        lines.append(
-            spline(
-                [
-                    (q * wide, cut.length - 2),
-                    (q * wide * 0.92, cut.length * 0.78),
-                    (q * wide * 0.85 + bend, top),
-                ]
-            )
-        )
+        middle = q * wide * 0.92, cut.length * 0.78
+        lines.append(spline([(q * wide, cut.length - 2), middle, (q * wide * 0.85 + bend, top)]))
     for s in (-1, 1):
-        ends = cut.pit + rng.uniform(4, 14), cut.pit + rng.uniform(14, 34)
-        lines.append(
-            spline(
-                [
-                    (s * cut.chest * 0.95, cut.pit + 2),
-                    (s * cut.chest * 0.7, ends[0]),
-                    (s * cut.chest * 0.45, ends[1]),
-                ]
-            )
-        )
+        heights = cut.pit + 2, cut.pit + rng.uniform(4, 14), cut.pit + rng.uniform(14, 34)
+        shares = s * cut.chest * 0.95, s * cut.chest * 0.7, s * cut.chest * 0.45
+        lines.append(spline(list(zip(shares, heights, strict=True))))
         for start in rng.uniform(0.15, 0.8, 3 if cut.sleeve > 0.5 else 0):
             t, a = np.array((start, start + 0.05, start + 0.12)), np.array((-0.9, 0.0, 0.7))
             lines.append(np.stack(cut.sleeve_point(t, a), -1) * (s, 1))

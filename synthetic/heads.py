@@ -15,9 +15,8 @@ class Head:
 
     def __init__(self, person: Person):
         self.person, look = person, person.head
-        self.center = floats(
-            (look['turn'] * 2.5 + 8 * np.sin(look['tilt']), -12.8 - 25 * look['size'] + look['nod'])
-        )
+        height = -12.8 - 25 * look['size'] + look['nod']
+        self.center = floats((look['turn'] * 2.5 + 8 * np.sin(look['tilt']), height))
         cos, sin = float(np.cos(look['tilt'])), float(np.sin(look['tilt']))
         size = floats([[look['size'] * look['width']], [look['size']]])
         self.matrix = size * floats([[cos, sin], [-sin, cos]])
@@ -47,15 +46,9 @@ class Head:
         """The head without hair and ears."""
         jaw, turn = self.person.head['jaw'], self.person.head['turn']
         half = [
-            (8, -24.5),
-            (14.5, -19),
-            (17.6, -10),
-            (18, -1),
-            (17.1 * jaw**0.5, 7),
-            (14.2 * jaw, 15),
-            (9.0 * jaw, 21.5),
-            (3.9 * jaw, 25),
-        ]
+            (8, -24.5), (14.5, -19), (17.6, -10), (18, -1), (17.1 * jaw**0.5, 7), (14.2 * jaw, 15),
+            (9.0 * jaw, 21.5), (3.9 * jaw, 25),
+        ]  # fmt: skip
         outline = spline(mirrored(half), closed=True)
         y = outline[:, 1]
         # the far cheek is flatter, the chin follows the turn
@@ -75,11 +68,8 @@ def face_shade(head: Head, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     across = np.clip(x / 19, -1, 1)
     shade = 1.03 - 0.2 * across**4 + 0.1 * across * lit - 0.1 * ramp((y - 12) / 14)
     for side in (-1, 1):
-        shade -= (
-            0.10 * bump(side * 7.4, -0.8, 4.6, 3.0)
-            + 0.05 * bump(side * 12.5, 12, 4, 7)
-            - 0.05 * bump(side * 9.5, 6.5, 4, 3)
-        )
+        hollows = 0.10 * bump(side * 7.4, -0.8, 4.6, 3.0) + 0.05 * bump(side * 12.5, 12, 4, 7)
+        shade -= hollows - 0.05 * bump(side * 9.5, 6.5, 4, 3)
     shade += 0.07 * bump(0, 5, 1.6, 6) + 0.05 * bump(0, -13, 9, 5) - 0.10 * bump(-2.6 * lit, 6, 1.4, 5)
     return shade - 0.13 * bump(0, 11.2, 3.2, 1.2) - 0.10 * bump(0, 20, 4, 1.5)
 
@@ -97,17 +87,12 @@ def eye_marks(head: Head, side: int) -> list[tuple]:
     def ring(cx: float, cy: float, rx: float, ry: float) -> list[tuple[float, float]]:
         return at(*zip(cx + rx * np.cos(t), cy + ry * np.sin(t), strict=True))
 
-    lid = np.clip(skin * 0.2, 14, 60)
+    lashes = at((4.0, 0.9), (5.6, -0.9), (7.6, -1.45), (9.6, -0.7), (11.1, 0.4))
     thick = look['brow']
     brow = at(
-        (2.9, -5.0),
-        (6.5, -6.7),
-        (10, -6.6),
-        (13.2, -4.6),
-        (10, -6.6 + thick * 0.9),
-        (6.5, -6.7 + thick * 1.4),
-        (2.9, -5.0 + thick * 1.4),
-    )
+        (2.9, -5.0), (6.5, -6.7), (10, -6.6), (13.2, -4.6), (10, -6.6 + thick * 0.9),
+        (6.5, -6.7 + thick * 1.4), (2.9, -5.0 + thick * 1.4),
+    )  # fmt: skip
     hair = np.clip(look['hair'] * 0.6, 12, 120)
     return [
         (ring(7.5, 0.3, 3.3, 1.55), None, (234, 230, 226)),
@@ -115,11 +100,7 @@ def eye_marks(head: Head, side: int) -> list[tuple]:
         (ring(gaze, 0.1, 0.8, 0.8), None, (14, 12, 12)),
         (at((4.6, -1.9), (7.5, -3.0), (10.6, -1.8)), 0.4, skin * 0.78),
         (at((4.8, 1.3), (7.5, 2.0), (10.2, 1.2)), 0.4, skin * 0.68),
-        (
-            spline(at((4.0, 0.9), (5.6, -0.9), (7.6, -1.45), (9.6, -0.7), (11.1, 0.4)), steps=3),
-            0.7 if head.person.male else 1.0,
-            lid,
-        ),
+        (spline(lashes, steps=3), 0.7 if head.person.male else 1.0, np.clip(skin * 0.2, 14, 60)),
         (ring(gaze - 0.4, -0.5, 0.35, 0.35), None, (250, 250, 250)),
         (spline(brow, closed=True, steps=3), None, 0.8 * hair + 0.2 * skin),
     ]
@@ -132,9 +113,8 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     wide, corner = 5.3 + 0.5 * smile, 16.7 - 0.95 * smile
     lips = 0.9 * np.asarray(look['lips']) + 0.1 * skin
     middle = ((2.5, 16.3), (0, 16.6), (-2.5, 16.3))
-    upper = at(
-        (-wide, corner), (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9), (wide, corner), *middle
-    )
+    bow = (-2.6, 14.9), (-1, 14.5), (0, 14.8), (1, 14.5), (2.6, 14.9)
+    upper = at((-wide, corner), *bow, (wide, corner), *middle)
     lower = at((wide, corner), *middle, (-wide, corner), (-3, 18.6), (0, 19.3), (3, 18.6))
     marks: list[tuple] = [
         (spline(upper, closed=True, steps=3), None, lips * 0.87),
@@ -144,9 +124,8 @@ def mouth_and_nose_marks(head: Head) -> list[tuple]:
     ]
     for side in (-1, 1):
         marks.append((at((side * 1.4, 10.2), (side * 2.4, 9.9)), 0.8, skin * 0.5))
-        marks.append(
-            (spline(at((side * 2.2, 7.4), (side * 3.4, 8.8), (side * 2.9, 10.4)), steps=3), 0.4, skin * 0.8)
-        )
+        nostril = at((side * 2.2, 7.4), (side * 3.4, 8.8), (side * 2.9, 10.4))
+        marks.append((spline(nostril, steps=3), 0.4, skin * 0.8))
     if look['glasses']:
         t = np.linspace(0, 2 * np.pi, 21)
         for side in (-1, 1):
@@ -189,9 +168,8 @@ def face_layers(person: Person, frame: Frame) -> list[Layer]:
         if side * person.head['turn'] < 0.35:
             ear = [(side * 17, -5), (side * 20.3, -5.5), (side * 20.6, 0), (side * 19, 6), (side * 16.8, 7)]
             ears.append(head.to_frame(spline(ear, closed=True)))
-    lobes = np.clip(
-        grow(tint(person.skin, 0.86 + 0.08 * np.cos(y / 3).astype(np.float32), WARM)), 0, 255
-    ).astype(np.uint8)
+    lobes = grow(tint(person.skin, 0.86 + 0.08 * np.cos(y / 3).astype(np.float32), WARM))
+    lobes = np.clip(lobes, 0, 255).astype(np.uint8)
     if person.head['earrings']:
         for side in (-1, 1):
             drop = brush.pixels(head.to_frame([(side * 18.2, 6.3)]))[0].tolist()
@@ -232,53 +210,28 @@ def crown(look: dict, side: int, puff: float, low: float) -> list[tuple[float, f
     ]
 
 
-PUFFS = {
-    'buzz': 0.5,
-    'short': 3.2,
-    'bun': 1.6,
-    'tail': 1.6,
-    'bob': 3.4,
-    'long': 2.8,
-    'waves': 3.6,
-    'curls': 4.0,
-}
-LOW = {
-    'short': 0.0,
-    'buzz': -3.0,
-    'bun': -1.0,
-    'tail': -1.0,
-    'bob': 6.0,
-    'long': 7.0,
-    'waves': 7.0,
-    'curls': 4.0,
-}
+# Of each style: how far the hair stands off the head, and where it ends at the temples.
+HAIRCUTS = {
+    'buzz': (0.5, -3.0), 'short': (3.2, 0.0), 'bun': (1.6, -1.0), 'tail': (1.6, -1.0),
+    'bob': (3.4, 6.0), 'long': (2.8, 7.0), 'waves': (3.6, 7.0), 'curls': (4.0, 4.0),
+}  # fmt: skip
 
 
 def cap_lock(look: dict, side: int) -> Lock:
     """The hair on one half of the head, between the hairline and the crown."""
     style, part = look['style'], look['part'] + look['turn'] * 3
-    puff, low, brow = PUFFS[style], LOW[style], -14.5
-    edge = [
-        (part, brow - 5),
-        (side * 8 + part * 0.3, brow - 3.5),
-        (side * 14, brow + 1.5),
-        (side * 16.2, -7),
-        (side * 16.9, low),
-    ]
+    puff, low = HAIRCUTS[style]
+    second = side * 8 + part * 0.3
     if look['fringe'] and style not in ('short', 'buzz'):
-        edge = [
-            (part, -7.5),
-            (side * 8 + part * 0.3, -8),
-            (side * 13, -6.5),
-            (side * 15.8, -2),
-            (side * 16.5, low),
-        ]
+        edge = [(part, -7.5), (second, -8), (side * 13, -6.5), (side * 15.8, -2), (side * 16.5, low)]
+    else:
+        edge = [(part, -19.5), (second, -18), (side * 14, -13), (side * 16.2, -7), (side * 16.9, low)]
     return lock(edge, crown(look, side, puff, low))
 
 
 def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lock], list[Lock]]:
     """Long hair of one side, behind the body and in front of it."""
-    style, puff, wave = look['style'], PUFFS[look['style']], rng.uniform(-2, 2, 4)
+    style, puff, wave = look['style'], HAIRCUTS[look['style']][0], rng.uniform(-2, 2, 4)
     curl = {'waves': 4.0, 'long': 1.0, 'bob': 0.5}[style]
     end = 25 + wave[0] if style == 'bob' else look['length']
     tuck = -5.0 if style == 'bob' else 0.0
@@ -293,34 +246,16 @@ def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lo
     back = [lock(inner, outer)]
     if style == 'bob':
         edge = [(side * 15.6, -10), (side * 16.4, 2), (side * 15.0, 13), (side * 13.2, end - 1.5)]
-        rim = [
-            (side * 18.4, -10),
-            (side * (19.2 + puff), 2),
-            (side * (19.6 + puff), 14),
-            (side * (15.5 + puff), end),
-        ]
-        return back, [lock(edge, rim)]
+        rim = [(18.4, -10), (19.2 + puff, 2), (19.6 + puff, 14), (15.5 + puff, end)]
+        return back, [lock(edge, [(side * x, y) for x, y in rim])]
     if side not in look['front']:
         return back, []
     fall, end = np.array((0.0, 0.25, 0.5, 0.75, 1.0)), look['length'] * 1.1
     wide, narrow = (curl * np.sin(5 * fall * end / 60 + w) for w in (wave[2], wave[3]))
-    rim = [
-        (side * 18.0, -12),
-        (side * (19.5 + puff), 2),
-        *(
-            (side * (20.5 + puff + w - 3 * f**3), 16 + (end - 16) * f)
-            for f, w in zip(fall, wide, strict=True)
-        ),
-    ]
-    edge = [
-        (side * 15.6, -10),
-        (side * 16.4, 3),
-        *(
-            (side * (14.5 + w + 2 * f + 4.5 * f**4), 16 + (end - 14) * f)
-            for f, w in zip(fall, narrow, strict=True)
-        ),
-    ]
-    return back, [lock(edge, rim)]
+    rim, edge = [(18.0, -12), (19.5 + puff, 2)], [(15.6, -10), (16.4, 3)]
+    rim += zip(20.5 + puff + wide - 3 * fall**3, 16 + (end - 16) * fall, strict=True)
+    edge += zip(14.5 + narrow + 2 * fall + 4.5 * fall**4, 16 + (end - 14) * fall, strict=True)
+    return back, [lock(*([(side * x, y) for x, y in line] for line in (edge, rim)))]
 
 
 def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], list[Lock]]:
@@ -335,9 +270,8 @@ def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], li
     if look['style'] == 'tail':
         s, end = -1 if look['turn'] > 0 else 1, look['length']
         inner = [(s * 4, -18), (s * 15, -4), (s * 16, 18), (s * 15, 36), (s * 18, end * 0.9)]
-        back.append(
-            lock(inner, [(s * 8, -24), (s * 21, -10), (s * 24, 14), (s * 25, 34), (s * 20, end * 0.95)])
-        )
+        outer = [(s * 8, -24), (s * 21, -10), (s * 24, 14), (s * 25, 34), (s * 20, end * 0.95)]
+        back.append(lock(inner, outer))
     if look['style'] == 'bun':
         t, x = np.linspace(0.1, np.pi - 0.1, 9), look['turn'] * -4
         rings = [(x - r * np.cos(t), -26 - h * np.sin(t)) for r, h in ((5, 1), (10, 13.5))]
@@ -385,9 +319,8 @@ def curls_layers(person: Person, frame: Frame, *, back: bool, rng: np.random.Gen
     brush = Brush(frame, window)
     mask, tone = brush.blank(), brush.blank(110)
     size = brush.scale * person.scale
-    for spot, value in zip(
-        brush.pixels(spots).tolist(), rng.integers(70, 175, len(spots)).tolist(), strict=True
-    ):
+    values = rng.integers(70, 175, len(spots)).tolist()
+    for spot, value in zip(brush.pixels(spots).tolist(), values, strict=True):
         cv2.circle(mask, spot, int(70 * size), 255, -1, cv2.LINE_AA, 4)
         cv2.circle(tone, spot, int(36 * size), value, max(1, int(1.1 * size)), cv2.LINE_AA, 4)
     shade = (0.66 + tone * np.float32(0.6 / 255)) * np.float32(0.85 if back else 1)

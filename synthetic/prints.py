@@ -19,18 +19,10 @@ WORDS = (
     'MILANO', 'SMILE', 'FREE', 'AMOUR', 'NORTH', 'STUDIO', 'COOL', 'SUMMER', 'YES', 'MOON', 'CITY',
 )  # fmt: skip
 FONTS = (
-    cv2.FONT_HERSHEY_DUPLEX,
-    cv2.FONT_HERSHEY_TRIPLEX,
-    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX, cv2.FONT_HERSHEY_COMPLEX,
     cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-)
-RING = np.stack(
-    [
-        np.cos(np.linspace(0, 2 * np.pi, 40, endpoint=False)),
-        np.sin(np.linspace(0, 2 * np.pi, 40, endpoint=False)),
-    ],
-    -1,
-)
+)  # fmt: skip
+RING = np.stack([wave(np.linspace(0, 2 * np.pi, 40, endpoint=False)) for wave in (np.cos, np.sin)], -1)
 SQUARE = floats([(-1, -1), (1, -1), (1, 1), (-1, 1)])
 
 
@@ -61,9 +53,8 @@ def cloth_grid(brush: Brush, cut: Cut, arms: list[np.ndarray]) -> tuple[np.ndarr
     sleeve = (arms[0] | arms[1])[::SUPERSAMPLE, ::SUPERSAMPLE]
     dx, dy = cut.direction
     past, below = np.abs(x) - cut.tip, y - cut.drop
-    return grow(np.where(sleeve, below * dx - past * dy, x)), grow(
-        np.where(sleeve, past * dx + below * dy + cut.drop, y)
-    )
+    across, along = below * dx - past * dy, past * dx + below * dy + cut.drop
+    return grow(np.where(sleeve, across, x)), grow(np.where(sleeve, along, y))
 
 
 def paint_pattern(
@@ -80,11 +71,10 @@ def paint_pattern(
     x, y = cloth_grid(brush, cut, arms)
     step = rng.uniform(5, 16)
     if kind in ('cloud', 'fade'):
-        level = (
-            ramp(y / cut.length)
-            if kind == 'fade'
-            else ramp(cv2.resize(noise(rng, (256, 192)), x.shape[::-1]) * 6 + 0.5)
-        )
+        level = y / cut.length
+        if kind == 'cloud':
+            level = cv2.resize(noise(rng, (256, 192)), x.shape[::-1]) * 6 + 0.5
+        level = ramp(level)
         base, second = (np.float32(c) for c in colors[:2])
         return cv2.merge([(b + level * (s - b)) for b, s in zip(base, second, strict=True)]).astype(np.uint8)
     if kind in ('stripes', 'bars'):
@@ -123,21 +113,15 @@ def paint_print(
     if motif == 'leaf':
         shape[:, 1] *= 0.42 * (1 - 0.4 * shape[:, 0])
     elif motif == 'heart':
-        shape = np.stack(
-            [np.sin(t) ** 3, -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)) / 16],
-            -1,
-        )
+        height = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+        shape = np.stack([np.sin(t) ** 3, -height / 16], -1)
     elif motif == 'flower':
         t = np.linspace(0, 2 * np.pi, 30, endpoint=False)
         shape = np.stack([np.cos(t), np.sin(t)], -1) * (0.72 + 0.28 * np.cos(5 * t))[:, None]
     rows, columns = int(canvas.shape[0] / cell) + 1, int(canvas.shape[1] / cell) + 1
-    turns = (
-        rng.uniform(-0.4, 0.4, (rows, columns)) if motif == 'heart' else rng.uniform(0, 6.3, (rows, columns))
-    )
-    sizes, jitter = (
-        cell * rng.uniform(0.24, 0.42, (rows, columns)),
-        rng.uniform(-0.2, 0.2, (rows, columns, 2)),
-    )
+    turns = rng.uniform(*((-0.4, 0.4) if motif == 'heart' else (0, 6.3)), (rows, columns))
+    sizes = cell * rng.uniform(0.24, 0.42, (rows, columns))
+    jitter = rng.uniform(-0.2, 0.2, (rows, columns, 2))
     kinds = rng.integers(len(colors), size=(rows, columns))
     for row, column in np.ndindex(rows, columns):
         center = (np.array((column + 0.5 * (row % 2), row)) + jitter[row, column]) * cell
@@ -147,16 +131,9 @@ def paint_print(
             canvas, [np.rint(outline * 16).astype(np.int32)], colors[kinds[row, column]], cv2.LINE_AA, 4
         )
         if motif == 'flower':
-            spot = np.rint(center * 16).astype(int).tolist()
-            cv2.circle(
-                canvas,
-                spot,
-                int(sizes[row, column] * 4.5),
-                colors[(kinds[row, column] + 1) % len(colors)],
-                -1,
-                cv2.LINE_AA,
-                4,
-            )
+            spot, radius = np.rint(center * 16).astype(int).tolist(), int(sizes[row, column] * 4.5)
+            other = colors[(kinds[row, column] + 1) % len(colors)]
+            cv2.circle(canvas, spot, radius, other, -1, cv2.LINE_AA, 4)
     return canvas
 
 
@@ -168,16 +145,8 @@ def put_word(
     size = width / wide
     thick = max(1, round(heavy * size * 2))
     (wide, high), _ = cv2.getTextSize(word, font, size, thick)
-    cv2.putText(
-        canvas,
-        word,
-        (int(center[0] - wide / 2), int(center[1] + high / 2)),
-        font,
-        size,
-        color,
-        thick,
-        cv2.LINE_AA,
-    )
+    start = int(center[0] - wide / 2), int(center[1] + high / 2)
+    cv2.putText(canvas, word, start, font, size, color, thick, cv2.LINE_AA)
     return float(high)
 
 
@@ -227,8 +196,5 @@ def paint_graphic(
         half = np.array((wide / 2, wide * 0.42))
         fill(middle + half * SQUARE, other)
         fill(RING * half[1] * 0.4 + middle + half * (0.35, -0.35), [244, 206, 96])
-        fill(
-            middle
-            + half * ((-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)),
-            first,
-        )
+        hills = (-1, 1), (-1, 0.3), (-0.45, -0.45), (-0.1, 0.1), (0.25, -0.2), (1, 0.55), (1, 1)
+        fill(middle + half * hills, first)

@@ -65,14 +65,10 @@ class Arm:
     girth: float
 
     def __post_init__(self):
-        self.joint, self.elbow, self.wrist = (
-            np.asarray(p, np.float32) for p in (self.joint, self.elbow, self.wrist)
-        )
+        self.joint, self.elbow, self.wrist = map(floats, (self.joint, self.elbow, self.wrist))
         bones = self.elbow - self.joint, self.wrist - self.elbow
         self.lengths = tuple(float(np.hypot(*bone)) for bone in bones)
-        self.along = tuple(
-            bone / np.float32(length) for bone, length in zip(bones, self.lengths, strict=True)
-        )
+        self.along = tuple(bone / np.float32(size) for bone, size in zip(bones, self.lengths, strict=True))
         # the normals point outwards when the arm hangs
         self.normal = tuple(floats((d[1], -d[0])) * self.side for d in self.along)
         self.upper = (9.4 * self.girth, 7.0 * self.girth)
@@ -266,10 +262,8 @@ def sample_person(rng: np.random.Generator, *, male: bool) -> Person:
     build, tilt = spread(0.93, 1.1), spread(-3.5, 3.5)
     tip_x, tip_y = (45 if male else 39.5) * spread(0.96, 1.05), spread(5, 10)
     lifts = [7 if pose == 'raised' else 0 for pose in poses]
-    left_tip, right_tip = (
-        floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt))
-        for s, lift in zip((-1, 1), lifts, strict=True)
-    )
+    sides = zip((-1, 1), lifts, strict=True)
+    left_tip, right_tip = (floats((s * (tip_x - lift / 3), tip_y - lift + s * tilt)) for s, lift in sides)
     waist = spread(92, 102) if male else spread(80, 99)
     widths, girth = sample_widths(rng, male=male, build=build), build * (1.15 if male else 0.97)
     arms = [

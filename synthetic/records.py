@@ -104,16 +104,8 @@ def render_record(
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)
         mask[new_parsing == Parsing.UPPER_CLOTHES] = GARMENT
         truth = DrawnTruth(image, normalised_flow(new_flow), mask, new_parsing)
-    return Record(
-        person,
-        own.picture,
-        own.edge,
-        parsing,
-        densepose,
-        scene.key_points(densepose),
-        normalised_flow(flow),
-        truth,
-    )
+    points, own_flow = scene.key_points(densepose), normalised_flow(flow)
+    return Record(person, own.picture, own.edge, parsing, densepose, points, own_flow, truth)
 
 
 def partner(index: int, count: int) -> int:

@@ -56,10 +56,8 @@ class Warp:
         stop = cut.sleeve * REACH
         body = arm.radius(patch.place, 1.2)
         end = max(float(arm.radius(np.float32(stop), 1.2)), 0.86 * cut.cuff)
-        full = max(
-            arm.upper[0] + 1.6,
-            0.25 * float(np.hypot(cut.chest - cut.tip, cut.pit - cut.drop)) + 4 + 2 * cut.ease,
-        )
+        hole = float(np.hypot(cut.chest - cut.tip, cut.pit - cut.drop))
+        full = max(arm.upper[0] + 1.6, 0.25 * hole + 4 + 2 * cut.ease)
         last = max(stop, 20.0)
         wide = Profile([(-4, arm.upper[0] + 1), (10, full), (last, end), (last + 20, end)])
         radius = np.maximum(body, wide(patch.place))
@@ -96,14 +94,10 @@ class Warp:
 
     def to_pixels(self, frame: Frame, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Flat body units -> stored pixel (x, y) of the garment's picture [h, w, 2]."""
-        scale, origin = (
-            np.float32(self.garment.zoom * frame.unit),
-            self.garment.origin * np.float32(frame.unit),
-        )
-        x, y = (
-            x * scale + (origin[0] + np.float32(frame.margin - 0.5)),
-            y * scale + (origin[1] - np.float32(0.5)),
-        )
+        scale = np.float32(self.garment.zoom * frame.unit)
+        origin = self.garment.origin * np.float32(frame.unit)
+        x = x * scale + (origin[0] + np.float32(frame.margin - 0.5))
+        y = y * scale + (origin[1] - np.float32(0.5))
         return cv2.merge([x.astype(np.float32), y.astype(np.float32)])
 
 
@@ -135,26 +129,12 @@ def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.n
     for _ in range(4 + int(4 * cut.ease)):
         q, top = rng.uniform(-0.9, 0.9), low - rng.uniform(22, 55)
         bend = rng.uniform(-3, 3, 2)
-        lines.append(
-            spline(
-                [
-                    (q * wide(low), low),
-                    (q * wide(low) + bend[0], (top + low) / 2),
-                    (q * wide(top) * 0.85 + bend[1], top),
-                ]
-            )
-        )
+        middle = q * wide(low) + bend[0], (top + low) / 2
+        lines.append(spline([(q * wide(low), low), middle, (q * wide(top) * 0.85 + bend[1], top)]))
     for _ in range(2 if cut.ease < 0.5 else 1):
         y, side = rng.uniform(66, 84), pick(rng, (-1, 1))
-        lines.append(
-            spline(
-                [
-                    (side * wide(y), y),
-                    (side * wide(y) * 0.5, y + rng.uniform(2, 6)),
-                    (side * wide(y) * 0.1, y + rng.uniform(-1, 4)),
-                ]
-            )
-        )
+        heights, out = (y, y + rng.uniform(2, 6), y + rng.uniform(-1, 4)), side * wide(y)
+        lines.append(spline(list(zip((out, out * 0.5, out * 0.1), heights, strict=True))))
     return [person.to_frame(item) for item in lines]
 
 
@@ -200,21 +180,16 @@ def wear_sleeve(
     view = warp.sleeve(patch)
     flow = warp.to_pixels(frame, view['x'], view['y'])
     fine = grow(flow)
-    alpha = np.clip(
-        grow(view['inside'].astype(np.float32)) * np.float32(person.scale * brush.scale) + 0.5, 0, 1
-    )
+    alpha = grow(view['inside'].astype(np.float32)) * np.float32(person.scale * brush.scale) + 0.5
+    alpha = np.clip(alpha, 0, 1)
     alpha *= np.minimum(look_up(garment.front, fine) * 2, 1)
     light = None
     if shade:
         tube = limb_shade(view['rim'] * 0.95, patch.normal_x, patch.normal_y, person.light)
-        trunk = limb_shade(
-            np.clip(patch.x / warp.worn_width(np.maximum(patch.y, 30)), -1, 1) * 0.93, 1.0, 0.0, person.light
-        )
-        light = (
-            trunk
-            + view['blend'] * (tube - trunk)
-            + brush.relief(folds, 1.5, 0.22 + 0.1 * warp.cut.ease, person.light)
-        )
+        across = np.clip(patch.x / warp.worn_width(np.maximum(patch.y, 30)), -1, 1)
+        trunk = limb_shade(across * 0.93, 1.0, 0.0, person.light)
+        light = trunk + view['blend'] * (tube - trunk)
+        light = light + brush.relief(folds, 1.5, 0.22 + 0.1 * warp.cut.ease, person.light)
     rim = np.clip(cv2.blur(shrink(alpha), (3, 3)) * 0.5 - 0.1, 0, 1) * ramp((view['past'] - 3) / 6)
     cloth = shaded(look_up(garment.cloth, fine), light)
     shadow = Layer(patch.window, None, grow(rim.astype(np.float32)))
