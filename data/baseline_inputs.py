@@ -7,7 +7,6 @@ published for 256 x 192.
 import os
 import zlib
 from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +27,6 @@ from data.labels import (
     is_one_of,
 )
 from data.phases import find_phases
-from data.records import RecordError
 from data.sdafn_pictures import AGNOSTIC_QUALITY, SKELETON_QUALITY, draw_agnostic, draw_skeleton, through_jpeg
 from data.transforms import ids_tensor, picture_tensor, pose_maps
 from data.viton import VITONDataset
@@ -37,6 +35,7 @@ from utils.paths import expand
 
 SIZE = (256, 192)  # (H, W) that the published inputs are made for
 KINDS = {'label': 'the parsing maps', 'pose': 'the key points', 'densepose': 'the DensePose parts'}
+TRANSLATION = '; of another parsing? python -m data.convert translates them'
 NOISE_SEED = 0
 NOISE_PLANES, NOISE_SHARE = 3, 0.1591  # ACGPN's noise: planes of zeros and ones, and the share of ones
 PART_PLANES = 26  # C-VTON's weights take one plane more than there are parts; it is always zero
@@ -163,22 +162,12 @@ class AnnotatedDataset(VITONDataset):
                 path = self._file(kind, person)
                 ids = read(path)
                 records.match_size(path, ids.shape, source, picture_path)
-                _require_known_ids(path, ids, known)
+                records.require_known_ids(path, ids, known, TRANSLATION)
                 found[kind] = ids_tensor(ids, SIZE)
         if 'pose' in self.needs:
             points = records.read_key_points(self._file('pose', person))
             found['points'] = points * [SIZE[1] / source[1], SIZE[0] / source[0], 1]
         return found
-
-
-def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> None:
-    if unknown := sorted(set(np.unique(ids).tolist()) - set(known)):
-        some = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
-        raise RecordError(
-            f'{path}: ids {some}, expected 0 to {max(known)}; '
-            'of another parsing? python -m data.convert translates them',
-            kind=records.UNKNOWN_IDS,
-        )
 
 
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from data.check_memory import Memory, signature
 from data.labels import CLOTH, DensePosePart, Parsing
 from data.masks import BLACK, INVERTED, WHITE, judge_edge
 from data.phases import PHASES, find_phases
-from data.records import RecordError
+from data.records import RecordError, attempt
 from utils.cli import OptionParser
 from utils.errors import DataError, UserError, exit_cleanly
 from utils.paths import expand
@@ -151,19 +151,18 @@ def _is_annotated(root: Path, phase: str, wanted: bool | None) -> bool:
 def _check_phase(report: Report, looking: _Looking, size: tuple[int, int], path: Path) -> None:
     root, phase = looking.root, looking.phase
     errors: list[RecordError] = []
-    pairs, bad_lines = _attempt(errors, records.parse_list, path) or ([], [])
+    pairs, bad_lines = attempt(errors, records.parse_list, path) or ([], [])
     errors += bad_lines
     if phase == 'train' and pairs:
-        _attempt(errors, records.require_other_garments, root, pairs)
+        attempt(errors, records.require_other_garments, root, pairs)
     missing = [kind for kind in looking.kinds if not os.path.isdir(root / f'{phase}_{kind}')]
-    errors += [_missing_folder(root, phase, kind) for kind in missing] if pairs else []
+    for kind in missing if pairs else ():
+        errors.append(RecordError(f'{root / f"{phase}_{kind}"}: no such folder', kind=records.MISSING))
     looking = looking._replace(kinds=tuple(kind for kind in looking.kinds if kind not in missing))
-    persons = _look_at_all(
-        looking, dict.fromkeys(pair.person for pair in pairs), _look_at_person, PERSON_KINDS
-    )
-    garments = _look_at_all(
-        looking, dict.fromkeys(pair.garment for pair in pairs), _look_at_garment, GARMENT_KINDS
-    )
+    person_names = dict.fromkeys(pair.person for pair in pairs)
+    garment_names = dict.fromkeys(pair.garment for pair in pairs)
+    persons = _look_at_all(looking, person_names, _look_at_person, PERSON_KINDS)
+    garments = _look_at_all(looking, garment_names, _look_at_garment, GARMENT_KINDS)
     report.problems += [_problem(looking, error) for error in errors]
     for finding in persons + garments:
         report.problems += finding.problems
@@ -173,10 +172,6 @@ def _check_phase(report: Report, looking: _Looking, size: tuple[int, int], path:
 
 def _problem(looking: _Looking, error: RecordError) -> Problem:
     return Problem(error.kind, looking.short(str(error)))
-
-
-def _missing_folder(root: Path, phase: str, kind: str) -> RecordError:
-    return RecordError(f'{root / f"{phase}_{kind}"}: no such folder', kind=records.MISSING)
 
 
 def _look_at_all(
@@ -203,20 +198,13 @@ def _look_at_garment(looking: _Looking, paths: dict[str, Path]) -> _Finding:
     errors: list[RecordError] = []
     remarks: list[tuple[str, str]] = []
     notes: list[str] = []
-    picture = _attempt(errors, records.read_picture, paths['color']) if 'color' in paths else None
+    picture = attempt(errors, records.read_picture, paths['color']) if 'color' in paths else None
     size = picture and (picture.height, picture.width)
-    edge = _attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
+    edge = attempt(errors, records.read_edge, paths['edge'], notes=notes) if 'edge' in paths else None
     if edge:
         if size:
-            _attempt(
-                errors,
-                records.match_size,
-                paths['edge'],
-                (edge.height, edge.width),
-                size,
-                paths['color'],
-                notes=notes,
-            )
+            sizes = (edge.height, edge.width), size
+            attempt(errors, records.match_size, paths['edge'], *sizes, paths['color'], notes=notes)
         notes += [fault] if (fault := judge_edge(edge)) else []
         remarks = [(note, looking.short(paths['edge'])) for note in notes]
     return _Finding([_problem(looking, error) for error in errors], size, [], remarks)
@@ -227,26 +215,26 @@ def _look_at_person(looking: _Looking, paths: dict[str, Path]) -> _Finding:
     remarks: list[tuple[str, str]] = []
     label_ids: list = []
     bare = None
-    picture = _attempt(errors, records.read_picture, paths['img']) if 'img' in paths else None
+    picture = attempt(errors, records.read_picture, paths['img']) if 'img' in paths else None
     size = picture and (picture.height, picture.width)
     for kind, read in {'label': records.read_label, 'densepose': records.read_densepose}.items():
         notes: list[str] = []
-        ids = _attempt(errors, read, paths[kind], notes=notes) if kind in paths else None
+        ids = attempt(errors, read, paths[kind], notes=notes) if kind in paths else None
         if ids is None:
             continue
         if size:
-            _attempt(errors, records.match_size, paths[kind], ids.shape, size, paths['img'], notes=notes)
+            attempt(errors, records.match_size, paths[kind], ids.shape, size, paths['img'], notes=notes)
         present = np.unique(ids).tolist()
         if kind == 'label':
             label_ids = present
             bare = looking.short(paths[kind]) if np.isin(ids, CLOTH).mean() < _LEAST_CLOTHES else None
             notes += [_LOSSY] if paths[kind].suffix == '.jpg' else []
             notes += [_IN_NO_MASK] if set(present) - set(Parsing) else []
-        elif unknown := sorted(set(present) - set(DensePosePart)):
-            errors.append(_unknown_parts(paths[kind], unknown))
+        else:
+            attempt(errors, records.require_known_ids, paths[kind], present, DensePosePart)
         remarks += [(note, looking.short(paths[kind])) for note in notes]
     notes = []
-    points = _attempt(errors, records.read_pose, paths['pose'], notes=notes) if 'pose' in paths else None
+    points = attempt(errors, records.read_pose, paths['pose'], notes=notes) if 'pose' in paths else None
     if points is not None:
         notes += [_NO_PERSON] if not points.any() else []
         notes += [_OUTSIDE] if size and (points > (size[1], size[0])).any() else []
@@ -280,20 +268,6 @@ def _whole_set_problems(
                 Problem(records.WRONG_FORMAT, f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so')
             )
     return problems
-
-
-def _unknown_parts(path: Path, unknown: list[int]) -> RecordError:
-    some = ', '.join(str(number) for number in unknown[:5]) + (', ...' if len(unknown) > 5 else '')
-    return RecordError(f'{path}: ids {some}, expected 0 to {max(DensePosePart)}', kind=records.UNKNOWN_IDS)
-
-
-def _attempt(errors: list[RecordError], function: Callable, *arguments: Any, **options: Any) -> Any:
-    """Return what the function returns for the arguments; or None, and its error goes to the list."""
-    try:
-        return function(*arguments, **options)
-    except RecordError as error:
-        errors.append(error)
-        return None
 
 
 def _summary(

@@ -21,9 +21,8 @@ from data import convert_files as files
 from data import layouts, records
 from data.check import GARMENT_KINDS, PERSON_KINDS, check_dataset
 from data.clean import digest_record, distinct
-from data.convert_files import attempt
 from data.layouts import LAYOUTS
-from data.records import Pair, RecordError
+from data.records import Pair, RecordError, attempt
 from utils.cli import OptionParser
 from utils.errors import DataError, MissingFileError, UserError, exit_cleanly
 from utils.log import format_table
@@ -51,15 +50,9 @@ class Settings(NamedTuple):
     @property
     def about(self) -> dict[str, Any]:
         """The settings as the manifest holds them: all but whether files are links or copies."""
-        pairs = self.pairs and str(self.pairs.resolve())
-        source = str(self.source.resolve())
-        return {
-            'source': source,
-            'layout': self.layout,
-            'clean': self.clean,
-            'list': pairs,
-            'version': _VERSION,
-        }
+        pairs, source = self.pairs and str(self.pairs.resolve()), str(self.source.resolve())
+        about = {'source': source, 'layout': self.layout, 'clean': self.clean}
+        return about | {'list': pairs, 'version': _VERSION}
 
 
 @dataclass
@@ -178,15 +171,8 @@ def _convert_person(
     if label:
         attempt(errors, files.convert_label, label, to('label', person, suffix='.png'), layout.parsing)
     if pose:
-        attempt(
-            errors,
-            files.convert_pose,
-            pose,
-            to('pose', person),
-            picture,
-            layout.pose_frame,
-            copy=settings.copy,
-        )
+        where = pose, to('pose', person), picture, layout.pose_frame
+        attempt(errors, files.convert_pose, *where, copy=settings.copy)
     if densepose:
         made = 'taken from the source'
         attempt(errors, files.convert_densepose, densepose, to('densepose', person), copy=settings.copy)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -125,14 +125,6 @@ def draw_edge(garment: Path, target: Path) -> None:
     sizes = ndimage.sum_labels(inside, regions, range(1, count + 1)) if count else []
     large = [number for number, size in enumerate(sizes, 1) if size >= _SPECK * inside.size]
     _save(Image.fromarray(np.isin(regions, large).astype(np.uint8) * 255), target)
-
-
-def attempt(errors: list[RecordError], convert: Callable, *arguments, **options) -> None:
-    """Run one conversion; what cannot be read goes to the list."""
-    try:
-        convert(*arguments, **options)
-    except RecordError as error:
-        errors.append(error)
 
 
 def _read_key_points(path: Path) -> np.ndarray:

@@ -5,6 +5,7 @@ the distance of the shoulders. It depends on the pose alone, so the worn garment
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -37,57 +38,20 @@ class Limb(NamedTuple):
     radii: tuple[float, float]
 
 
+def _limbs(first: str, second: str, part: str, radii: tuple[float, float]) -> Iterator[Limb]:
+    """The right and the left limb between two joints; of DensePose's parts _2 is the front, _1 the back."""
+    for side in ('RIGHT', 'LEFT'):
+        ends = KeyPoint[f'{side}_{first}'], KeyPoint[f'{side}_{second}']
+        yield Limb(*ends, Part[f'{side}_{part}_2'], Part[f'{side}_{part}_1'], radii)
+
+
 _LEGS = (
-    Limb(
-        KeyPoint.RIGHT_HIP,
-        KeyPoint.RIGHT_KNEE,
-        Part.RIGHT_UPPER_LEG_2,
-        Part.RIGHT_UPPER_LEG_1,
-        (_THIGH, _KNEE),
-    ),
-    Limb(
-        KeyPoint.LEFT_HIP, KeyPoint.LEFT_KNEE, Part.LEFT_UPPER_LEG_2, Part.LEFT_UPPER_LEG_1, (_THIGH, _KNEE)
-    ),
-    Limb(
-        KeyPoint.RIGHT_KNEE,
-        KeyPoint.RIGHT_ANKLE,
-        Part.RIGHT_LOWER_LEG_2,
-        Part.RIGHT_LOWER_LEG_1,
-        (_KNEE, _ANKLE),
-    ),
-    Limb(
-        KeyPoint.LEFT_KNEE, KeyPoint.LEFT_ANKLE, Part.LEFT_LOWER_LEG_2, Part.LEFT_LOWER_LEG_1, (_KNEE, _ANKLE)
-    ),
+    *_limbs('HIP', 'KNEE', 'UPPER_LEG', (_THIGH, _KNEE)),
+    *_limbs('KNEE', 'ANKLE', 'LOWER_LEG', (_KNEE, _ANKLE)),
 )
 _ARMS = (
-    Limb(
-        KeyPoint.RIGHT_SHOULDER,
-        KeyPoint.RIGHT_ELBOW,
-        Part.RIGHT_UPPER_ARM_2,
-        Part.RIGHT_UPPER_ARM_1,
-        (_UPPER_ARM, _LOWER_ARM),
-    ),
-    Limb(
-        KeyPoint.LEFT_SHOULDER,
-        KeyPoint.LEFT_ELBOW,
-        Part.LEFT_UPPER_ARM_2,
-        Part.LEFT_UPPER_ARM_1,
-        (_UPPER_ARM, _LOWER_ARM),
-    ),
-    Limb(
-        KeyPoint.RIGHT_ELBOW,
-        KeyPoint.RIGHT_WRIST,
-        Part.RIGHT_LOWER_ARM_2,
-        Part.RIGHT_LOWER_ARM_1,
-        (_LOWER_ARM, _WRIST),
-    ),
-    Limb(
-        KeyPoint.LEFT_ELBOW,
-        KeyPoint.LEFT_WRIST,
-        Part.LEFT_LOWER_ARM_2,
-        Part.LEFT_LOWER_ARM_1,
-        (_LOWER_ARM, _WRIST),
-    ),
+    *_limbs('SHOULDER', 'ELBOW', 'UPPER_ARM', (_UPPER_ARM, _LOWER_ARM)),
+    *_limbs('ELBOW', 'WRIST', 'LOWER_ARM', (_LOWER_ARM, _WRIST)),
 )
 # The joint before the end, the end, the part beyond it, its length and radius.
 _FEET = (
@@ -135,9 +99,8 @@ class _Body:
 
     def __init__(self, points: np.ndarray, canvas: ImageDraw.ImageDraw):
         self.canvas = canvas
-        self.at = {
-            point: np.array(xy, float) for point, xy in zip(KeyPoint, points, strict=True) if min(xy) > 0
-        }
+        named = zip(KeyPoint, points, strict=True)
+        self.at = {point: np.array(xy, float) for point, xy in named if min(xy) > 0}
         self.unit = self._unit()
         right, left = self.at.get(KeyPoint.RIGHT_SHOULDER), self.at.get(KeyPoint.LEFT_SHOULDER)
         self.from_behind = right is not None and left is not None and right[0] > left[0]
@@ -159,14 +122,13 @@ class _Body:
 
     def _unit(self) -> float:
         """Distance of the shoulders; for a person in profile or cut off, estimated from other distances."""
-        hips = max(self._distance(KeyPoint.NECK, hip) for hip in (KeyPoint.RIGHT_HIP, KeyPoint.LEFT_HIP))
-        halves = (
-            self._distance(KeyPoint.NECK, side) for side in (KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER)
+        shoulders, hips = (
+            [KeyPoint[f'{side}_{joint}'] for side in ('RIGHT', 'LEFT')] for joint in ('SHOULDER', 'HIP')
         )
         return max(
-            self._distance(KeyPoint.RIGHT_SHOULDER, KeyPoint.LEFT_SHOULDER),
-            2 * max(halves),
-            _TORSO_TO_SHOULDERS * hips,
+            self._distance(*shoulders),
+            *(2 * self._distance(KeyPoint.NECK, shoulder) for shoulder in shoulders),
+            *(_TORSO_TO_SHOULDERS * self._distance(KeyPoint.NECK, hip) for hip in hips),
             _NOSE_TO_SHOULDERS * self._distance(KeyPoint.NECK, KeyPoint.NOSE),
         )
 
@@ -178,13 +140,8 @@ class _Body:
             self.canvas.ellipse([x - radius, y - radius, x + radius, y + radius], fill=int(part))
         along = second - first
         across = np.array([-along[1], along[0]]) / (np.linalg.norm(along) or 1)
-        sides = (
-            first + across * radii[0],
-            second + across * radii[1],
-            second - across * radii[1],
-            first - across * radii[0],
-        )
-        self._polygon(list(sides), part)
+        start, end = across * radii[0], across * radii[1]
+        self._polygon([first + start, second + end, second - end, first - start], part)
 
     def _limbs(self, limbs: tuple[Limb, ...]) -> None:
         for limb in limbs:

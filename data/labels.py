@@ -97,13 +97,7 @@ CLOTH = (Parsing.UPPER_CLOTHES, Parsing.DRESS)
 
 FACE = (Parsing.HAIR, Parsing.FACE)
 
-OTHERS = (
-    Parsing.OTHER_CLOTHES_5,
-    Parsing.OTHER_CLOTHES_6,
-    Parsing.OTHER_CLOTHES_8,
-    Parsing.OTHER_CLOTHES_9,
-    Parsing.OTHER_CLOTHES_10,
-)
+OTHERS = tuple(part for part in Parsing if part.name.startswith('OTHER_CLOTHES'))
 
 ARMS = (Parsing.ARM_11, Parsing.ARM_13)
 """Arms down to the finger tips; the hands among them are those that DensePose calls hands, see
@@ -114,16 +108,7 @@ DENSEPOSE_TORSO = (DensePosePart.TORSO_1, DensePosePart.TORSO_2)
 
 DENSEPOSE_HANDS = (DensePosePart.RIGHT_HAND, DensePosePart.LEFT_HAND)
 
-DENSEPOSE_ARMS = (
-    DensePosePart.LEFT_UPPER_ARM_1,
-    DensePosePart.RIGHT_UPPER_ARM_1,
-    DensePosePart.LEFT_UPPER_ARM_2,
-    DensePosePart.RIGHT_UPPER_ARM_2,
-    DensePosePart.LEFT_LOWER_ARM_1,
-    DensePosePart.RIGHT_LOWER_ARM_1,
-    DensePosePart.LEFT_LOWER_ARM_2,
-    DensePosePart.RIGHT_LOWER_ARM_2,
-)
+DENSEPOSE_ARMS = tuple(part for part in DensePosePart if '_ARM_' in part.name)
 
 LIP_PARSING = {
     0: Parsing.BACKGROUND,

@@ -9,12 +9,14 @@ import math
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
 from data.labels import BODY_25, KEY_POINTS
@@ -59,6 +61,22 @@ class RecordError(DataError):
     def __init__(self, message: str, *, kind: str = DAMAGED):
         super().__init__(message)
         self.kind = kind
+
+
+def attempt(errors: list[RecordError], function: Callable, *arguments: Any, **options: Any) -> Any:
+    """Return what the function returns for the arguments; or None, and its error goes to the list."""
+    try:
+        return function(*arguments, **options)
+    except RecordError as error:
+        errors.append(error)
+        return None
+
+
+def require_known_ids(path: Path, ids: ArrayLike, known: type[IntEnum], hint: str = '') -> None:
+    """Raise `RecordError` for a map with other ids than those of `known`."""
+    if unknown := sorted(set(np.unique(ids).tolist()) - set(known)):
+        some = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
+        raise RecordError(f'{path}: ids {some}, expected 0 to {max(known)}{hint}', kind=UNKNOWN_IDS)
 
 
 class Pair(NamedTuple):
@@ -170,11 +188,8 @@ def read_picture(path: Path) -> Image.Image:
     with reading(path):
         picture = _flat(path, 'RGB', background='white')
     if min(picture.size) < _SMALLEST_SIDE:
-        raise RecordError(
-            f'{path}: {picture.height} x {picture.width} pixels (height x width), no photograph; replace the '
-            'file',
-            kind=WRONG_SIZE,
-        )
+        size = f'{picture.height} x {picture.width} pixels (height x width)'
+        raise RecordError(f'{path}: {size}, no photograph; replace the file', kind=WRONG_SIZE)
     return picture
 
 
@@ -334,12 +349,10 @@ def reading(path: Path) -> Iterator[None]:
             raise RecordError(
                 f'{path}: a link to {os.readlink(path)}, which is not there; mend the link', kind=MISSING
             ) from None
-        others = suggest_names(path)
-        hint = (
-            f'; {_told_apart(others[0], path.name)} lies there: rename it, or write that name in the list'
-            if others
-            else ''
-        )
+        hint = ''
+        if others := suggest_names(path):
+            other = _told_apart(others[0], path.name)
+            hint = f'; {other} lies there: rename it, or write that name in the list'
         raise RecordError(f'{path}: no such file{hint}', kind=MISSING) from None
     except Image.UnidentifiedImageError:
         text = f'not a picture ({", ".join(_PICTURE_FORMATS)})' if path.stat().st_size else 'an empty file'
@@ -348,18 +361,15 @@ def reading(path: Path) -> Iterator[None]:
         # On damaged bytes Pillow, NumPy and json raise nearly anything: SyntaxError, struct.error, ...
         of_the_system = isinstance(error, OSError) and error.strerror
         fix = 'check its name, its permissions and the disk' if of_the_system else 'replace the file'
-        raise RecordError(f'{path}: cannot be read ({_reason(error)}), {fix}') from error
+        reason = first_line(error)[:_LONGEST_REASON]
+        reason = reason if reason.isprintable() else repr(reason)
+        raise RecordError(f'{path}: cannot be read ({reason}), {fix}') from error
 
 
 def _told_apart(other: str, name: str) -> str:
     """A name, and where its letters look as those of `name` and are stored another way, how."""
     same = unicodedata.normalize('NFC', other) == unicodedata.normalize('NFC', name)
     return f'{other} (stored as {ascii(other)})' if same else other
-
-
-def _reason(error: Exception) -> str:
-    reason = first_line(error)[:_LONGEST_REASON]
-    return reason if reason.isprintable() else repr(reason)
 
 
 def _open(path: Path) -> Image.Image:
