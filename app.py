@@ -9,12 +9,10 @@ folder that goes with it.
 
 import sys
 
-import runtime
-from models import TryOnModel, TryOnPipeline
-from models.checkpoint.defaults import ABOUT, choose_weights
+from models.checkpoint.defaults import ABOUT
 from opt.app_opt import parse_app_options
-from opt.network_opt import EAGER
-from utils.device import describe_device, select_device
+from opt.network_opt import load_pipeline, on_backend
+from utils.device import describe_device
 from utils.errors import UserError, exit_cleanly
 from webapp.server import check_free, own_folder, serve
 
@@ -27,20 +25,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Load, build the page, serve it."""
     options = parse_app_options(arguments)
     check_free(options.host, options.port)
-    weights, device = (
-        choose_weights(options.checkpoint, weights=options.weights),
-        select_device(options.device),
-    )
-    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
-    about = f'{pipeline.family}, {pipeline.size[0]} x {pipeline.size[1]}, on {describe_device(device)}'
+    weights, pipeline = load_pipeline(options)
+    size, device = pipeline.size, pipeline.device
+    about = f'{pipeline.family}, {size[0]} x {size[1]}, on {describe_device(device)}'
     note = '' if pipeline.is_trained else '**Untrained weights:** the pictures mean nothing yet.'
     if weights.about == ABOUT['viton']:
         note = '**For research, non-commercial:** trained on VITON; `--weights drawn` has seen no photograph.'
-    model: TryOnModel = pipeline
-    if options.backend != EAGER:
-        candidates = QUICK_TO_START[device.type] if options.backend == 'auto' else None
-        model = runtime.optimize(pipeline, options.backend, candidates=candidates)
-        about += f', {model.mode}'
+    model = on_backend(pipeline, options.backend, candidates=QUICK_TO_START[device.type])
+    about += f', {model.mode}' if model is not pipeline else ''
     print(f'weights: {weights.about} ({about})')
     with own_folder() as folder:
         try:
@@ -61,14 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
         room.prepare(choice.garments[:KEPT_READY])
         page = build_page(studio, room, choice, about=about, note=note)
         studio.keeper.protect()
-        serve(
-            page,
-            room,
-            host=options.host,
-            port=options.port,
-            share=options.share,
-            max_upload=options.max_upload,
-        )
+        settings = {name: getattr(options, name) for name in ('host', 'port', 'share', 'max_upload')}
+        serve(page, room, **settings)
 
 
 if __name__ == '__main__':

@@ -15,16 +15,14 @@ from itertools import chain
 
 import torch
 
-import runtime
 from models import TryOnModel, TryOnPipeline
-from models.checkpoint.defaults import Weights, choose_weights
-from opt.network_opt import EAGER
+from models.checkpoint.defaults import Weights
+from opt.network_opt import load_pipeline, on_backend
 from opt.tryon_opt import parse_tryon_options
 from photo.clip import WRITABLE, open_clip
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
 from photo.lists import Task, about, dress_every_pair, end, look_at_all, report_faults
 from photo.video import ClipTask, dress_clip
-from utils.device import select_device
 from utils.errors import exit_cleanly
 from utils.paths import expand
 
@@ -41,7 +39,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 def dress_photographs(options: Namespace) -> None:
     """Every person in every garment."""
-    device = select_device(options.device)
     persons, garments = find_pictures(options.person, '--person'), find_pictures(options.garment, '--garment')
     masks = [match_masks(persons, options.person_mask, '--person_mask')]
     masks += [match_masks(garments, options.garment_mask, '--garment_mask')]
@@ -49,7 +46,7 @@ def dress_photographs(options: Namespace) -> None:
     sheet = sheet_path(task.results, options.out)
     check_results([sheet, *chain(*task.results)], [*persons, *garments, *chain(*masks)])
 
-    weights, pipeline, size = load_networks(options, device)
+    weights, pipeline, size = load_networks(options)
     looked = look_at_all(task, size=size, background=options.background)
     report_faults(looked, task, skip_bad=options.skip_bad)
     runner = choose_backend(options, weights, pipeline, size)
@@ -64,7 +61,6 @@ def dress_photographs(options: Namespace) -> None:
 
 def dress_video(options: Namespace) -> None:
     """The person of a video in every garment."""
-    device = select_device(options.device)
     clip, garments = expand(options.video), find_pictures(options.garment, '--garment')
     masks = match_masks(garments, options.garment_mask, '--garment_mask')
     results = name_results(options.out, [clip], garments, suffixes=WRITABLE)[0]
@@ -73,7 +69,7 @@ def dress_video(options: Namespace) -> None:
     check_results(task.files, [clip, *garments, *masks])
     open_clip(clip).close()
 
-    weights, pipeline, size = load_networks(options, device)
+    weights, pipeline, size = load_networks(options)
     runner = choose_backend(options, weights, pipeline, size)
     notes = dress_clip(runner, task, size=size, background=options.background)
     for note in (*about(pipeline, size)[1], *notes):
@@ -81,10 +77,9 @@ def dress_video(options: Namespace) -> None:
     print(f'results: {", ".join(str(path) for path in task.files)}')
 
 
-def load_networks(options: Namespace, device: torch.device) -> tuple[Weights, TryOnPipeline, tuple[int, int]]:
+def load_networks(options: Namespace) -> tuple[Weights, TryOnPipeline, tuple[int, int]]:
     """Load the weights; return their files, the pipeline, and the size (H, W) of its pictures."""
-    weights = choose_weights(options.checkpoint, weights=options.weights)
-    pipeline = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
+    weights, pipeline = load_pipeline(options)
     size = options.size or pipeline.size
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size, device='meta'))
     return weights, pipeline, size
@@ -94,13 +89,9 @@ def choose_backend(
     options: Namespace, weights: Weights, pipeline: TryOnPipeline, size: tuple[int, int]
 ) -> TryOnModel:
     """The pipeline on the backend of the options; prints which weights run, and where."""
-    runner: TryOnModel = pipeline
-    if options.backend != EAGER:
-        runner = runtime.optimize(pipeline, options.backend, size=size)
-    print(
-        f'weights: {weights.about} '
-        f'({pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device})'
-    )
+    runner = on_backend(pipeline, options.backend, size=size)
+    about = f'{pipeline.family}, {size[0]} x {size[1]}, {runner.mode} on {pipeline.device}'
+    print(f'weights: {weights.about} ({about})')
     return runner
 
 

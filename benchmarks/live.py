@@ -28,13 +28,12 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
-import runtime
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.base_opt import whole_number
-from opt.network_opt import EAGER
+from opt.network_opt import on_backend
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.frames import FrameDresser
@@ -103,11 +102,6 @@ def jpegs_of(clip: Path) -> Iterator[bytes]:
     with contextlib.closing(reader):
         for frame in reader.frames():
             yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-def write_camera(clip: Path, path: Path) -> None:
-    """Write a clip as Motion JPEG, which Chromium shows again and again as its camera."""
-    path.write_bytes(b''.join(jpegs_of(clip)))
 
 
 def processor_seconds(server: int) -> tuple[float, float]:
@@ -187,7 +181,7 @@ def print_parts(options: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     weights = choose_weights(weights=options.weights)
     loaded = TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen)
-    pipeline = loaded if options.backend == EAGER else runtime.optimize(loaded, options.backend)
+    pipeline = on_backend(loaded, options.backend)
     picture = Image.fromarray(render_record(SEED, 'test', RECORD, size=GARMENT_SIZE).cloth)
     parts = measure_parts(pipeline, prepare_garment(pipeline, picture), list(jpegs_of(Path(options.clip))))
     print(f'milliseconds of processor time a frame, {pipeline.mode}, one thread, medians over the clip')
@@ -210,15 +204,11 @@ def measure(page: Any, server: int) -> None:
     print(f'frames a second: {fps:.1f}; delay: {delay:.0f} ms (medians of {STEPS} readings)')
     shown = max(1, page.evaluate(FRAMES) - frames)
     both = (after - before for after, before in zip(processor_seconds(server), spent, strict=True))
-    print(
-        'processor time a frame: server {:.0f} ms, browser {:.0f} ms'.format(
-            *(1000 * x / shown for x in both)
-        )
-    )
+    server_ms, browser_ms = (1000 * x / shown for x in both)
+    print(f'processor time a frame: server {server_ms:.0f} ms, browser {browser_ms:.0f} ms')
     gaps = sorted(page.evaluate(GAPS, 7))
-    print(
-        f'while garments change: {statistics.median(gaps):.0f} ms between frames, {gaps[-1]:.0f} ms at most'
-    )
+    median, longest = statistics.median(gaps), gaps[-1]
+    print(f'while garments change: {median:.0f} ms between frames, {longest:.0f} ms at most')
 
 
 @exit_cleanly
@@ -228,14 +218,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--clip', required=True, help='a video that is the camera')
     parser.add_argument('--backend', default='auto', help='as of app.py')
     parser.add_argument('--weights', default='drawn', help='as of app.py')
-    parser.add_argument(
-        '--port', type=whole_number(1, 65535), default=7869, help='that the page is served on'
-    )
-    parser.add_argument(
-        '--parts',
-        action='store_true',
-        help='no browser: processor time of each part of a frame in the server',
-    )
+    parser.add_argument('--port', type=whole_number(1, 65535), default=7869, help='where the page is served')
+    parser.add_argument('--parts', action='store_true', help='no browser: processor time of a frame by part')
     options = parser.parse_args(arguments)
     if options.parts:
         print_parts(options)
@@ -250,7 +234,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
     with tempfile.TemporaryDirectory() as folder:
         camera = Path(folder) / 'camera.mjpeg'
-        write_camera(Path(options.clip), camera)
+        # Motion JPEG, which Chromium shows again and again as its camera.
+        camera.write_bytes(b''.join(jpegs_of(Path(options.clip))))
         flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
         flags.append(f'--use-file-for-fake-video-capture={camera}')
         settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']

@@ -20,18 +20,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-import runtime
-from models import TryOnPipeline
-from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
+from models.checkpoint.defaults import PHOTOGRAPHS
 from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
-from opt.network_opt import EAGER, add_checkpoint_option, add_device_options
+from opt.network_opt import EAGER, add_checkpoint_option, add_device_options, load_pipeline, on_backend
 from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.files import find_pictures
 from photo.frames import FrameDresser
 from utils.cli import OptionParser
-from utils.device import select_device
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
 
@@ -195,11 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     paths = [path for path in paths if path.suffix not in ('.md', '.txt')]
     if not paths:
         raise UserError('--clips: no file in this folder; give one that holds videos')
-    weights = choose_weights(options.checkpoint, weights=options.weights)
-    plain = TryOnPipeline.from_checkpoints(
-        warp=weights.warp, gen=weights.gen, device=select_device(options.device)
-    )
-    pipeline: TryOnModel = plain if options.backend == EAGER else runtime.optimize(plain, options.backend)
+    pipeline = on_backend(load_pipeline(options)[1], options.backend)
     garment = prepare_garment(pipeline, find_pictures([options.garment], '--garment')[0])
     out = expand(options.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,14 @@
 """Options that tryon.py, app.py and export.py share: which weights, where, and on what they run."""
 
 import argparse
+from collections.abc import Sequence
 
 from data.records import valid_size
-from models.checkpoint.defaults import DEFAULTS
+from models import TryOnModel, TryOnPipeline
+from models.checkpoint.defaults import DEFAULTS, Weights, choose_weights
 from opt.base_opt import add_device_option
-from runtime import MODES
+from runtime import MODES, optimize
+from utils.device import select_device
 
 EAGER = 'torch'  # the backend that is PyTorch as it is
 
@@ -41,3 +44,23 @@ def add_device_options(parser: argparse.ArgumentParser, *, backend: str) -> None
         default=backend,
         help='what the networks run on: torch as they are, auto the fastest, found by trying, or one by name',
     )
+
+
+def load_pipeline(options: argparse.Namespace) -> tuple[Weights, TryOnPipeline]:
+    """The weights that `--checkpoint` or `--weights` names, and their pipeline on `--device`."""
+    weights = choose_weights(options.checkpoint, weights=options.weights)
+    device = select_device(options.device)
+    return weights, TryOnPipeline.from_checkpoints(warp=weights.warp, gen=weights.gen, device=device)
+
+
+def on_backend(
+    pipeline: TryOnPipeline,
+    backend: str,
+    *,
+    size: tuple[int, int] | None = None,
+    candidates: Sequence[str] | None = None,
+) -> TryOnModel:
+    """The pipeline on the backend of `--backend`; `size` and `candidates` are those of `runtime.optimize`."""
+    if backend == EAGER:
+        return pipeline
+    return optimize(pipeline, backend, size=size, candidates=candidates)

@@ -19,16 +19,21 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-import runtime
-from models import TryOnPipeline
-from models.checkpoint.defaults import PHOTOGRAPHS, choose_weights
+from models import TryOnModel
+from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import add_size_option
-from opt.network_opt import EAGER, add_checkpoint_option, add_device_options, checked_size
+from opt.network_opt import (
+    EAGER,
+    add_checkpoint_option,
+    add_device_options,
+    checked_size,
+    load_pipeline,
+    on_backend,
+)
 from photo.dressing import dress, prepare_garment, prepare_person
 from photo.files import find_pictures, name_results, save_result
 from photo.person import BACKGROUNDS
 from utils.cli import OptionParser
-from utils.device import select_device
 from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand
 
@@ -58,22 +63,17 @@ class Book(NamedTuple):
 def main(arguments: list[str] | None = None) -> None:
     """Dress everybody in everything, then write the page."""
     options = parse_options(arguments)
-    persons, garments = (
-        find_pictures(options.persons, '--persons'),
-        find_pictures(options.garments, '--garments'),
-    )
+    persons = find_pictures(options.persons, '--persons')
+    garments = find_pictures(options.garments, '--garments')
     out = expand(options.out)
     if out.suffix:
         raise UserError(f'--out {out}: expected the name of a folder, without a suffix')
     if (out / 'index.html').exists() and not (out / 'pictures').is_dir():
         raise UserError(f'--out {out}: there is a page of another kind in it; give a new folder')
     names = name_results(out / 'pictures', persons, garments, suffixes=(SUFFIX,))
-    weights = choose_weights(options.checkpoint, weights=options.weights)
-    pipeline = TryOnPipeline.from_checkpoints(
-        warp=weights.warp, gen=weights.gen, device=select_device(options.device)
-    )
+    weights, pipeline = load_pipeline(options)
     size = options.size or pipeline.size
-    runner = pipeline if options.backend == EAGER else runtime.optimize(pipeline, options.backend, size=size)
+    runner = on_backend(pipeline, options.backend, size=size)
     print(f'weights: {weights.about} ({pipeline.family}, {size[0]} x {size[1]})')
     book = make_book(runner, persons, garments, names, out=out, size=size, background=options.background)
     write_page(book, out / 'index.html', title=options.title, about=f'{pipeline.family}; {weights.about}')
@@ -103,7 +103,7 @@ def parse_options(arguments: list[str] | None) -> Namespace:
 
 @torch.no_grad()
 def make_book(
-    pipeline: Any,
+    pipeline: TryOnModel,
     persons: list[Path],
     garments: list[Path],
     names: list[list[Path]],
@@ -195,7 +195,6 @@ def _figure(look: Look) -> str:
 
 
 def _link(path: Path) -> str:
-
     return html.escape(quote(path.as_posix()))
 
 
