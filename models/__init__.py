@@ -7,15 +7,6 @@ from models.pipeline import TryOnPipeline
 from models.registry import FAMILIES, create_generator, create_warp
 
 __all__ = [
-    'FAMILIES',
-    'GarmentCode',
-    'PersonCode',
-    'TryOn',
-    'TryOnModel',
-    'TryOnPipeline',
-    'WarpLevel',
-    'WarpOutput',
-    'compose',
-    'create_generator',
-    'create_warp',
-]
+    'FAMILIES', 'GarmentCode', 'PersonCode', 'TryOn', 'TryOnModel', 'TryOnPipeline', 'WarpLevel',
+    'WarpOutput', 'compose', 'create_generator', 'create_warp',
+]  # fmt: skip

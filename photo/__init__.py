@@ -17,19 +17,7 @@ from photo.loading import Photo, load_mask, load_photo
 from photo.person import BACKGROUNDS
 
 __all__ = [
-    'BACKGROUNDS',
-    'DressedPhoto',
-    'Photo',
-    'PreparedGarment',
-    'PreparedPerson',
-    'Window',
-    'dress',
-    'frame_garment',
-    'frame_person',
-    'garment_mask',
-    'load_mask',
-    'load_photo',
-    'prepare_garment',
-    'prepare_person',
-    'try_on',
-]
+    'BACKGROUNDS', 'DressedPhoto', 'Photo', 'PreparedGarment', 'PreparedPerson', 'Window', 'dress',
+    'frame_garment', 'frame_person', 'garment_mask', 'load_mask', 'load_photo', 'prepare_garment',
+    'prepare_person', 'try_on',
+]  # fmt: skip

@@ -6,14 +6,6 @@ from runtime.parts import Parts, input_names, output_names, split
 from runtime.pipeline import OptimizedPipeline, optimize
 
 __all__ = [
-    'MODES',
-    'OptimizedPipeline',
-    'Parts',
-    'create',
-    'create_runtime',
-    'find_problem',
-    'input_names',
-    'optimize',
-    'output_names',
-    'split',
-]
+    'MODES', 'OptimizedPipeline', 'Parts', 'create', 'create_runtime', 'find_problem', 'input_names',
+    'optimize', 'output_names', 'split',
+]  # fmt: skip

@@ -9,13 +9,6 @@ from models.checkpoint.formats import SUFFIXES
 from models.checkpoint.identity import identify, match_family
 
 __all__ = [
-    'SUFFIXES',
-    'CheckpointInfo',
-    'identify',
-    'load_baseline',
-    'load_network',
-    'load_state',
-    'match_family',
-    'read_checkpoint',
-    'save_checkpoint',
-]
+    'SUFFIXES', 'CheckpointInfo', 'identify', 'load_baseline', 'load_network', 'load_state', 'match_family',
+    'read_checkpoint', 'save_checkpoint',
+]  # fmt: skip
