@@ -113,31 +113,13 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
 
 def table(rows: Sequence[Row]) -> str:
     """The rows for the screen."""
-    header = [
-        'stage',
-        'teacher',
-        'student',
-        'way',
-        'batch',
-        'median ms',
-        'p95',
-        'samples/s',
-        'speed-up',
-        'peak MB',
-    ]
-    lines = [
-        [
-            row.stage,
-            row.teacher,
-            row.student,
-            row.way,
-            str(row.batch),
-            f'{row.median_ms:.4g}',
-            f'{row.p95_ms:.4g}',
-        ]
-        + [f'{row.samples_per_second:.3g}', f'{row.speed_up:.2f} x', f'{row.peak_mb:.0f}']
-        for row in rows
-    ]
+    header = ['stage', 'teacher', 'student', 'way', 'batch']
+    header += ['median ms', 'p95', 'samples/s', 'speed-up', 'peak MB']
+    lines = []
+    for row in rows:
+        times = [f'{row.median_ms:.4g}', f'{row.p95_ms:.4g}', f'{row.samples_per_second:.3g}']
+        rest = [f'{row.speed_up:.2f} x', f'{row.peak_mb:.0f}']
+        lines.append([row.stage, row.teacher, row.student, row.way, str(row.batch), *times, *rest])
     return format_table(header, lines)
 
 
