@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from data.labels import CLOTH, KEPT, Parsing
+from data.labels import CLOTH, KEPT, Parsing, is_one_of
 from data.training_inputs import TrainingInputs
 from models.ops.flow import sample
 
@@ -24,6 +24,10 @@ CLOTH_ZOOM, CLOTH_SHIFT, CLOTH_TURN = (0.85, 1.2), 0.06, 0.1
 OTHER_BACKGROUND, DEGRADED, RECOMPRESSED, MATCHED_LIGHT = 0.6, 0.4, 0.3, 0.5  # probabilities
 FOLD = 0.06  # neighbours whose flow differs more, in normalised units, lie on two sides of a fold
 
+TRUTH_ENTRIES = (
+    'image', 'truth', 'color', 'edge', 'color_un', 'edge_un', 'own_flow', 'truth_flow', 'label',
+    'truth_label', 'truth_mask', 'is_made',
+)  # fmt: skip
 # The luminance table of the JPEG standard (ITU-T T.81, annex K), for quality 50.
 LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -53,48 +57,33 @@ class TruthInputs(NamedTuple):
     target_body: Tensor  # where the target shows no background
 
 
-def _is_cloth(label: Tensor) -> Tensor:
-    return torch.stack([label == number for number in CLOTH]).any(dim=0).to(label.dtype)
-
-
 def truth_inputs(batch: Mapping[str, Any], *, reversed_pairs: Tensor) -> TruthInputs:
     """Turn a batch of the loader into the person, the garment to put on, and the truth.
 
     As listed: the person as photographed puts on the truth's garment. Where `reversed_pairs` (bool [N]) the
     person of the truth puts on the own one. Raises ValueError where the batch lacks an entry.
     """
-    names = (
-        'image',
-        'truth',
-        'color',
-        'edge',
-        'color_un',
-        'edge_un',
-        'own_flow',
-        'truth_flow',
-        'label',
-        'truth_label',
-    )
-    if missing := [name for name in (*names, 'truth_mask', 'is_made') if name not in batch]:
+    if missing := [name for name in TRUTH_ENTRIES if name not in batch]:
         raise ValueError(f'batch without {", ".join(missing)}: expected what the loader of truths yields')
-    image, truth, color, edge, color_un, edge_un, own_flow, truth_flow, label, truth_label = (
-        batch[name] for name in names
-    )
-    turned = reversed_pairs[:, None, None, None]
-    edge = (torch.where(turned, edge, edge_un) > 0.5).to(image.dtype)
+    dtype, turned = batch['image'].dtype, reversed_pairs[:, None, None, None]
+
+    def either(where_turned: str, elsewhere: str) -> Tensor:
+        return torch.where(turned, batch[where_turned], batch[elsewhere])
+
+    edge = (either('edge', 'edge_un') > 0.5).to(dtype)
+    person_label, target_label = either('truth_label', 'label'), either('label', 'truth_label')
     # Parsings of photographs leave out necks, so there nothing counts as background.
-    is_made = batch['is_made'].to(image.dtype)[:, None, None, None]
-    bodies = [torch.maximum((x != Parsing.BACKGROUND).to(image.dtype), is_made) for x in (label, truth_label)]
+    is_made = batch['is_made'].to(dtype)[:, None, None, None]
     return TruthInputs(
-        person=torch.where(turned, truth, image),
-        cloth=torch.where(turned, color, color_un) * edge,
+        person=either('truth', 'image'),
+        cloth=either('color', 'color_un') * edge,
         edge=edge,
-        target=torch.where(turned, image, truth),
-        flow=torch.where(turned, own_flow, truth_flow),
-        garment=torch.where(turned, _is_cloth(label), _is_cloth(truth_label)),
-        kept=(batch['truth_mask'] == KEPT).to(image.dtype),
-        body=torch.where(turned, bodies[1], bodies[0]),
-        target_body=torch.where(turned, bodies[0], bodies[1]),
+        target=either('image', 'truth'),
+        flow=either('own_flow', 'truth_flow'),
+        garment=is_one_of(target_label, CLOTH).to(dtype),
+        kept=(batch['truth_mask'] == KEPT).to(dtype),
+        body=torch.maximum((person_label != Parsing.BACKGROUND).to(dtype), is_made),
+        target_body=torch.maximum((target_label != Parsing.BACKGROUND).to(dtype), is_made),
     )
 
 
@@ -118,9 +107,8 @@ def own_inputs(inputs: TrainingInputs, keepable: Tensor, flow: Tensor | None) ->
 
 def uniform(like: Tensor, low: float, high: float, *, channels: int = 1) -> Tensor:
     """A random number for each sample and channel, [N, channels, 1, 1]."""
-    return low + (high - low) * torch.rand(
-        like.shape[0], channels, 1, 1, device=like.device, dtype=like.dtype
-    )
+    share = torch.rand(like.shape[0], channels, 1, 1, device=like.device, dtype=like.dtype)
+    return low + (high - low) * share
 
 
 def chance(like: Tensor, probability: float) -> Tensor:
@@ -158,7 +146,7 @@ class Affine(NamedTuple):
         if mirrored is not None:
             sign = 1 - 2 * mirrored.flatten().to(like.dtype)
             matrix = matrix * torch.stack([sign, torch.ones_like(sign)], 1)[:, None]
-        reach = torch.tensor([width, height], device=like.device, dtype=like.dtype)
+        reach = like.new_tensor([width, height])
         return cls(matrix, uniform(like, -shift, shift, channels=2).flatten(1) * reach, (height, width))
 
     def apply(self, places: Tensor) -> Tensor:
@@ -179,9 +167,7 @@ class Affine(NamedTuple):
 
     def _move(self, places: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
         height, width = self.size
-        half = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=places.device, dtype=places.dtype)[
-            :, None
-        ]
+        half = places.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None]
         moved = matrix @ (places.flatten(2) * half) + shift[:, :, None]  # [N, 2, h * w]
         return (moved / half).view_as(places)
 
@@ -211,9 +197,8 @@ def move(inputs: TruthInputs) -> TruthInputs:
     pictures = sample(torch.cat([inputs.person, inputs.target], 1), grid, align_corners=True)
     masks = torch.cat([inputs.garment, 1 - inputs.kept, inputs.body, inputs.target_body], 1)
     garment, changed, body, target_body = sample(masks, grid, align_corners=True).chunk(4, 1)
-    worn = sample(
-        torch.cat([inputs.cloth, inputs.edge], 1), cloth_grid, align_corners=True, padding_mode='zeros'
-    )
+    garments = torch.cat([inputs.cloth, inputs.edge], 1)
+    worn = sample(garments, cloth_grid, align_corners=True, padding_mode='zeros')
     edge = (worn[:, 3:] > 0.5).to(worn.dtype)
     return TruthInputs(
         person=pictures[:, :3],
@@ -236,9 +221,8 @@ def texture(like: Tensor) -> Tensor:
     options: dict[str, Any] = {'device': like.device, 'dtype': like.dtype}
     y, x = (torch.linspace(-1, 1, n, **options) for n in (height, width))
     picture = uniform(like, -0.9, 0.95) + uniform(like, -0.25, 0.25, channels=3)
-    picture = (
-        picture + uniform(like, -0.4, 0.4, channels=3) * x + uniform(like, -0.4, 0.4, channels=3) * y[:, None]
-    )
+    for axis in (x, y[:, None]):
+        picture = picture + uniform(like, -0.4, 0.4, channels=3) * axis
     for cells in (2, 5, 16):
         noise = torch.randn(count, 3, cells * 4 // 3 + 1, cells, **options)
         noise = 0.5 * (noise + noise.mean(dim=1, keepdim=True))
@@ -318,10 +302,8 @@ def degrade(inputs: TruthInputs) -> TruthInputs:
     """Blur, noise and compression, the same in both pictures where they are equal."""
     person, target = inputs.person, inputs.target
     blurred = chance(person, DEGRADED / 2)
-    person, target = (
-        torch.where(blurred, F.avg_pool2d(F.pad(x, [1] * 4, mode='replicate'), 3, 1), x)
-        for x in (person, target)
-    )
+    soft = [F.avg_pool2d(F.pad(x, [1] * 4, mode='replicate'), 3, 1) for x in (person, target)]
+    person, target = torch.where(blurred, soft[0], person), torch.where(blurred, soft[1], target)
     noise = torch.randn_like(person) * uniform(person, 0.005, 0.06) * chance(person, DEGRADED)
     person, target = (person + noise).clamp(-1, 1), (target + noise).clamp(-1, 1)
     compressed, quality = chance(person, RECOMPRESSED), uniform(person, 30, 95)

@@ -97,9 +97,7 @@ def _device_of(device: str, local_rank: int) -> torch.device:
     select_device(name)  # refuses what is not understood or not there
     numbers = name.removeprefix('cuda').removeprefix(':').split(',')
     if name == 'mps' or local_rank >= len(numbers):
-        raise UserError(
-            f'--device {device} for process {local_rank + 1} here: give one GPU a process, such as 0,1'
-        )
+        raise UserError(f'--device {device}, process {local_rank + 1}: give one GPU a process, such as 0,1')
     return select_device(numbers[local_rank])
 
 

@@ -106,8 +106,9 @@ class Guarded:
 
     def scores(self) -> list[Score]:
         """The observer's scores, or the reason why there are none."""
-        failed = [Score(self.label, None, '', '', self.reason)]
-        return self.observe.scores() if self.reason is None else failed
+        if self.reason is None:
+            return self.observe.scores()
+        return [Score(self.label, None, '', '', self.reason)]
 
 
 def student_inputs(batch: dict[str, Any]) -> tuple:
@@ -335,10 +336,9 @@ class Validation:
             return None
         all_names = result_names(self.dataset.pairs)
         pairs, names = [self.dataset.pairs[index] for index in mine], [all_names[index] for index in mine]
+        workers = min(self.workers, len(mine))
         try:
-            loader = create_loader(
-                self.dataset, batch_size=self.batch_size, workers=min(self.workers, len(mine)), sampler=mine
-            )
+            loader = create_loader(self.dataset, batch_size=self.batch_size, workers=workers, sampler=mine)
             dress_all(self.pipeline.eval(), loader, pairs, folder, names=names)
         except UserError as error:  # diverged weights, a lost picture: no reason to stop training
             return first_line(error)

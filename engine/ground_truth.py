@@ -40,7 +40,7 @@ MEASURES = {
     'LPIPS': ('lpips, VGG, v0.1', ''),
 }
 WARP_ERROR = 'warp error'
-BASELINE = ' baseline'  # ends the label of a score of the baseline
+BASELINE, PASTED = ' baseline', 'unwarped garment pasted onto the person'  # end of a label, and what it is
 FOLD = 4  # pixels; places further from the nearest old pixel's are means over a fold
 SHOWN = 3  # problems that the one line of a refusal names
 
@@ -79,12 +79,6 @@ def read_flow(path: Path) -> np.ndarray:
     return flow.astype(np.float32)
 
 
-def _sides(part: Image.Image | np.ndarray) -> tuple[int, int]:
-    """Height and width of a picture, a mask [H, W] or a flow [2, H, W]."""
-    return part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
-
-
-Part = Image.Image | np.ndarray
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     'img': ('.png', records.read_picture),
     'flow': ('.npy', read_flow),
@@ -99,9 +93,8 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     KEPT where a new pixel sees kept pixels alone, GARMENT where most it sees are the garment's, else CHANGED.
     """
     width_height = (size[1], size[0])
-    changed, garment = (
-        Image.fromarray((where * 255.0).astype(np.float32)) for where in (mask != KEPT, mask == GARMENT)
-    )
+    masks = mask != KEPT, mask == GARMENT
+    changed, garment = (Image.fromarray((where * 255.0).astype(np.float32)) for where in masks)
     # Exactly zero where only kept pixels contribute; the kernel's negative lobes count as changes.
     kept = np.asarray(changed.resize(width_height, Image.Resampling.BICUBIC)) == 0
     covered = np.asarray(garment.resize(width_height, Image.Resampling.BOX)) >= 255 / 2
@@ -137,8 +130,7 @@ class GroundTruth:
         self.folder, self.size = folder, (size[0], size[1])
         problems = []
         for pair in tqdm(pairs if check else (), 'checking truths', leave=False, disable=None, delay=1):
-            for problem in self._problems(*pair):
-                problems.append(problem.removeprefix(f'{folder}{os.sep}'))
+            problems += [problem.removeprefix(f'{folder}{os.sep}') for problem in self._problems(*pair)]
         if problems:
             more = f'; and {len(problems) - SHOWN} more' if len(problems) > SHOWN else ''
             raise DataError(
@@ -159,7 +151,8 @@ class GroundTruth:
         problems = []
         for kind in READERS:
             try:
-                sides[kind] = _sides(self._read(kind, person, garment))
+                part = READERS[kind][1](self._path(kind, person, garment))
+                sides[kind] = part.shape[-2:] if isinstance(part, np.ndarray) else (part.height, part.width)
             except DataError as error:
                 problems.append(str(error))
         expected = Counter(sides.values()).most_common(1)[0][0] if sides else None
@@ -173,9 +166,6 @@ class GroundTruth:
 
     def _path(self, kind: str, person: str, garment: str) -> Path:
         return self.folder / kind / f'{Path(person).stem}__{Path(garment).stem}{READERS[kind][0]}'
-
-    def _read(self, kind: str, person: str, garment: str) -> Part:
-        return READERS[kind][1](self._path(kind, person, garment))
 
 
 def find_truths(dataset: VITONDataset, wanted: bool | None = None) -> GroundTruth | None:
@@ -199,11 +189,8 @@ def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners`
     says how the first flow is sampled; true ones are meant with it.
     """
-    sampled, true = (
-        sampled_pixels(flow.float(), align_corners=align_corners),
-        sampled_pixels(truth, align_corners=True),
-    )
-    distances = (sampled - true).norm(dim=0)  # [H, W]
+    sampled = sampled_pixels(flow.float(), align_corners=align_corners)
+    distances = (sampled - sampled_pixels(truth, align_corners=True)).norm(dim=0)  # [H, W]
     return distances[truth.isfinite().all(dim=0)].mean().item()
 
 
@@ -225,9 +212,8 @@ class Comparison:
         self.truths, self.align_corners = truths, align_corners
         self.with_lpips = 'lpips' in evaluation.metrics
         self.reasons = {'LPIPS': evaluation.reasons['lpips']} if 'lpips' in evaluation.reasons else {}
-        self.measures = {'SSIM': ssim, 'PSNR': psnr} | (
-            {'LPIPS': evaluation.lpips} if evaluation.lpips else {}
-        )
+        self.measures = {'SSIM': ssim, 'PSNR': psnr}
+        self.measures |= {'LPIPS': evaluation.lpips} if evaluation.lpips else {}
         # SSIM is computed in float64, which a CUDA GPU does fast and MPS cannot do.
         self.device = evaluation.device if evaluation.device.type == 'cuda' else torch.device('cpu')
         self.values: dict[str, list[float]] = defaultdict(list)
@@ -235,9 +221,8 @@ class Comparison:
 
     def __call__(self, batch: dict[str, Any], result: TryOn | BaselineTryOn) -> Tensor:
         """Score a batch of the loader and its try-ons; return the true pictures [N, 3, H, W]."""
-        truths = [
-            self.truths(*pair) for pair in zip(batch['person_name'], batch['garment_name'], strict=True)
-        ]
+        pairs = zip(batch['person_name'], batch['garment_name'], strict=True)
+        truths = [self.truths(*pair) for pair in pairs]
         baseline = paste(batch['image'], batch['color'], batch['edge'])
         unwarped = offset_to_flow(torch.zeros(2, *baseline.shape[2:])[None])[0]
         flows = [None] * len(truths) if result.flow is None else result.flow
@@ -253,12 +238,10 @@ class Comparison:
         if flow is None:
             self.reasons[WARP_ERROR] = 'not applicable: the method has no single flow'
         elif truth.flow.isfinite().all(dim=0).any():
-            self.values[WARP_ERROR + suffix].append(
-                warp_error(flow.cpu(), truth.flow, align_corners=align_corners)
-            )
-        true, picture, mask = (
-            x[None].to(self.device, torch.float32) for x in (truth.picture, picture, truth.mask)
-        )
+            error = warp_error(flow.cpu(), truth.flow, align_corners=align_corners)
+            self.values[WARP_ERROR + suffix].append(error)
+        parts = truth.picture, picture, truth.mask
+        true, picture, mask = (x[None].to(self.device, torch.float32) for x in parts)
         regions = {'whole': None, 'garment': mask == GARMENT, 'unchanged': mask == KEPT}
         for name, region in regions.items():
             if region is None or region.any():
@@ -279,27 +262,17 @@ class Comparison:
                 continue
             reason = self.reasons.get(measure)
             for name, region in REGIONS.items():
-                for suffix, what in (
-                    ('', 'try-on before JPEG'),
-                    (BASELINE, 'unwarped garment pasted onto the person'),
-                ):
+                for suffix, what in (('', 'try-on before JPEG'), (BASELINE, PASTED)):
                     protocol = f'{library}, {what} against truth, {region}'
                     scores.append(self._score(f'{measure} {name}{suffix}', unit, protocol, reason))
-        for suffix, what in (('', "network's flow"), (BASELINE, 'no warp')):
-            protocol = (
-                f'{what} against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
-            )
-            scores.append(
-                self._score(
-                    WARP_ERROR + suffix, 'px', protocol, None if suffix else self.reasons.get(WARP_ERROR)
-                )
-            )
-        return scores
+        protocol = f'against true flow, mean distance in pixels of the picture, {REGIONS["garment"]}'
+        reason = self.reasons.get(WARP_ERROR)
+        scores.append(self._score(WARP_ERROR, 'px', f"network's flow {protocol}", reason))
+        return [*scores, self._score(WARP_ERROR + BASELINE, 'px', f'no warp {protocol}')]
 
     def _score(self, label: str, unit: str, protocol: str, reason: str | None = None) -> Score:
         values = self.values[label]
         if reason or not values:
             return Score(label, None, unit, protocol, reason or 'not applicable: no truth has such a region')
-        return Score(
-            label, sum(values) / len(values), unit, f'{protocol}, {len(values)} of {self.pairs} pairs'
-        )
+        counted = f'{protocol}, {len(values)} of {self.pairs} pairs'
+        return Score(label, sum(values) / len(values), unit, counted)

@@ -78,10 +78,8 @@ class Journal:
         values = {name: means[term] for term, name in EPOCH_CURVES.items() if term in means}
         self._draw(values, epoch)
         if values:
-            self.say(
-                f'epoch {epoch}/{epochs}: '
-                + ', '.join(f'{name} {value:.4g}' for name, value in values.items())
-            )
+            shown = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+            self.say(f'epoch {epoch}/{epochs}: {shown}')
 
     def sample(self, panels: Mapping[str, Tensor], step: int) -> None:
         """Write panels [N, 3, H, W] as `samples/<step>.jpg`, a record a row, and to TensorBoard."""
@@ -104,14 +102,8 @@ class Journal:
 
     def progress(self, title: str, *, total: int, done: int) -> tqdm:
         """A progress bar of an epoch's steps, with rate and time left, where somebody looks at a terminal."""
-        return tqdm(
-            total=total,
-            initial=done,
-            desc=title,
-            unit='step',
-            dynamic_ncols=True,
-            disable=None if self.active else True,
-        )
+        options: dict[str, Any] = {'unit': 'step', 'dynamic_ncols': True}
+        return tqdm(total=total, initial=done, desc=title, disable=None if self.active else True, **options)
 
     def close(self) -> None:
         """Write out what TensorBoard still holds."""

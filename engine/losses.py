@@ -86,9 +86,9 @@ def warp_terms(
         factor = level.cloth.shape[2] / person_cloth.shape[2]
         assert level.edge is not None, 'training gives an edge'
         cloth, mask = (x if factor == 1 else rescale(x, factor) for x in (person_cloth, person_cloth_mask))
+        roughness = total_variation(level.coarse_offset) + total_variation(level.refine_offset)
         terms = {
-            'offset_tv': OFFSET_TV
-            * (total_variation(level.coarse_offset) + total_variation(level.refine_offset)),
+            'offset_tv': OFFSET_TV * roughness,
             'cloth_l1': (n + 1) * CLOTH_L1 * l1(level.cloth, cloth),
             'edge_l1': (n + 1) * EDGE_L1 * l1(level.edge, mask),
             'flow_curvature': (n + 1) * FLOW_CURVATURE * curvature(level.flow),
@@ -101,10 +101,8 @@ def warp_terms(
 
 def is_closer(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
     """[N]: 1 for samples where `first` [N, C, H, W] is strictly closer to `target` than `second`, else 0."""
-    first_distance, second_distance = (
-        (widen(x) - widen(target)).abs().mean(dim=(1, 2, 3)) for x in (first, second)
-    )
-    return (first_distance < second_distance).to(first_distance.dtype)
+    distances = [(widen(x) - widen(target)).abs().mean(dim=(1, 2, 3)) for x in (first, second)]
+    return (distances[0] < distances[1]).to(distances[0].dtype)
 
 
 def gated_mean(values: Tensor, gate: Tensor) -> Tensor:
@@ -192,9 +190,8 @@ class VGGLoss(nn.Module):
         self.vgg = nn.Sequential(*layers)
         self.vgg.register_load_state_dict_pre_hook(_ignore_last_convs)
         if weights is not None:
-            _load_vgg(
-                self.vgg, *(_imagenet_weights() if weights == 'imagenet' else _weights_of_file(Path(weights)))
-            )
+            found = _imagenet_weights() if weights == 'imagenet' else _weights_of_file(Path(weights))
+            _load_vgg(self.vgg, *found)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> 'VGGLoss':
@@ -215,9 +212,8 @@ class VGGLoss(nn.Module):
         with torch.no_grad():
             wanted = self.features(target)
         weights = VGG19_WEIGHTS.values()
-        return total(
-            weight * l1(x, y) for weight, x, y in zip(weights, self.features(picture), wanted, strict=True)
-        )
+        pairs = zip(weights, self.features(picture), wanted, strict=True)
+        return total(weight * l1(x, y) for weight, x, y in pairs)
 
 
 def _ignore_last_convs(vgg: nn.Module, state_dict: dict, prefix: str, *_) -> None:
@@ -253,10 +249,8 @@ def _weights_of_file(path: Path) -> tuple[dict[str, Tensor], str]:
 
 def _load_vgg(vgg: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Load a whole vgg19 or its features, strictly."""
-    if any(name.startswith('features.') for name in state):
-        state = {
-            name.removeprefix('features.'): x for name, x in state.items() if name.startswith('features.')
-        }
+    of_features = {name: x for name, x in state.items() if name.startswith('features.')}
+    state = {name.removeprefix('features.'): x for name, x in of_features.items()} or state
     try:
         vgg.load_state_dict(state)
     except RuntimeError as error:

@@ -48,9 +48,7 @@ def check_file(path: str | Path, option: str) -> Path:
     """Return `path`, given as `option`, if a file is there; else raise `MissingFileError`."""
     path = expand(path)
     if not os.path.isfile(path):
-        raise MissingFileError(
-            f'{option} {path}: no such file; give the weights as the library publishes them'
-        )
+        raise MissingFileError(f'{option} {path}: no such file; give the weights that the library publishes')
     return path
 
 
@@ -63,13 +61,10 @@ def _fetching(option: str, path: str | Path | None) -> Iterator[None]:
         reason = ' '.join(str(error).split())[:120]
         if path is not None:
             raise CheckpointError(f'{option} {path}: not the weights that are needed ({reason})') from error
+        problem = f'the cached weights cannot be read ({reason}); give others'
         if isinstance(error, OSError):  # no network, a full disk, a refused address
-            raise WeightsUnavailable(
-                f'the weights cannot be downloaded ({error}); give them by {option} PATH'
-            ) from error
-        raise WeightsUnavailable(
-            f'the cached weights cannot be read ({reason}); give others by {option} PATH'
-        ) from error
+            problem = f'the weights cannot be downloaded ({error}); give them'
+        raise WeightsUnavailable(f'{problem} by {option} PATH') from error
 
 
 @contextlib.contextmanager

@@ -59,11 +59,8 @@ def published_state(files: Mapping[str, Path], stage: Stage, settings: TrainSett
     if len(epochs) > 1 or None in epochs:
         found = ', '.join(f'{file}: {infos[name].epoch}' for name, file in files.items())
         raise CheckpointError(f'the networks are of different epochs ({found}); give files of one epoch')
-    best = [
-        info.extra['best_fid']
-        for info in infos.values()
-        if isinstance(info.extra.get('best_fid'), int | float)
-    ]
+    scores = (info.extra.get('best_fid') for info in infos.values())
+    best = [score for score in scores if isinstance(score, int | float)]
     epoch = epochs.pop()
     return {
         'step': max((int(entry['step']) for entry in moments.values() if 'step' in entry), default=0),

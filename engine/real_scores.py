@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -24,7 +25,7 @@ from data.labels import ARMS, CLOTH, OTHERS, is_one_of
 from data.transforms import ids_tensor
 from data.viton import VITONDataset, create_loader
 from engine.evaluate import Score
-from engine.ground_truth import BASELINE, paste
+from engine.ground_truth import BASELINE, PASTED, paste
 from engine.metrics import psnr, ssim
 from models.outputs import TryOn
 from utils.errors import MissingFileError
@@ -55,10 +56,7 @@ PROTOCOLS = {
     'round trip SSIM unchanged': (f'torchmetrics, {_BACK}, {_STAYS}', ''),
     'round trip PSNR unchanged': (f'torchmetrics, {_BACK}, {_STAYS}', 'dB'),
     'round trip changed': (f'share of the worn garment that the first step changes by {SAME} or more', ''),
-    'left over': (
-        f'share of bare old garment that still looks as in the photograph (less than {SAME} off)',
-        '',
-    ),
+    'left over': (f'share of bare old garment less than {SAME} off the photograph', ''),
 }
 """Of each score what was measured, and its unit."""
 
@@ -130,6 +128,11 @@ def score_left_over(person: Tensor, worn: Tensor, dressing: Dressing) -> dict[st
     return {'left over': looks_same(dressing.image, person)[bare].float().mean().item()}
 
 
+def read_parsing(dataset: VITONDataset, person: str) -> np.ndarray:
+    """Parsing ids [h, w] of a person of a test set. Raises `DataError`."""
+    return records.read_label(records.file_of(dataset.root, dataset.phase, 'label', person))
+
+
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
     """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
 
@@ -162,16 +165,11 @@ class RealScores:
     @torch.no_grad()
     def __call__(self, batch: dict[str, Any], result: TryOn) -> None:
         """Score a batch of the loader and what the pipeline made of it."""
-        for index, (person, garment) in enumerate(
-            zip(batch['person_name'], batch['garment_name'], strict=True)
-        ):
-            label = records.read_label(
-                records.file_of(self.dataset.root, self.dataset.phase, 'label', person)
-            )
-            worn, stays = regions(ids_tensor(label, self.dataset.size)[None])
-            photograph, cloth, edge = (
-                batch[name][index : index + 1].cpu() for name in ('image', 'color', 'edge')
-            )
+        pairs = zip(batch['person_name'], batch['garment_name'], strict=True)
+        for index, (person, garment) in enumerate(pairs):
+            worn, stays = regions(ids_tensor(read_parsing(self.dataset, person), self.dataset.size)[None])
+            parts = (batch[name][index : index + 1] for name in ('image', 'color', 'edge'))
+            photograph, cloth, edge = (part.cpu() for part in parts)
             made = [_dressing(result, index), _pasted(photograph, cloth, edge)]
             own = self.own.get(person)
             dressed_own, dressed_back = self._dress_in_own(own, garment, photograph, made)
@@ -181,16 +179,8 @@ class RealScores:
                 if own != garment:
                     self._add(score_left_over(photograph, worn, made[number]), suffix)
                     if dressed_back:
-                        self._add(
-                            score_round_trip(
-                                photograph,
-                                made[number].image,
-                                dressed_back[number].image,
-                                worn=worn,
-                                stays=stays,
-                            ),
-                            suffix,
-                        )
+                        there, back = made[number].image, dressed_back[number].image
+                        self._add(score_round_trip(photograph, there, back, worn=worn, stays=stays), suffix)
             self.records += 1
 
     def _dress_in_own(
@@ -217,7 +207,7 @@ class RealScores:
         """Return the means over the records so far, each of the network followed by that of the baseline."""
         scores = []
         for label, (protocol, unit) in PROTOCOLS.items():
-            for suffix, what in (('', ''), (BASELINE, 'unwarped garment pasted onto the person: ')):
+            for suffix, what in (('', ''), (BASELINE, f'{PASTED}: ')):
                 values = self.values[label + suffix]
                 if values:
                     counted = f'{what}{protocol}, {len(values)} of {self.records} records'
@@ -241,7 +231,7 @@ def find_real_scores(
     if wanted is False or not folder.is_dir():
         return None
     for person in dict.fromkeys(pair.person for pair in dataset.pairs):
-        records.read_label(records.file_of(dataset.root, dataset.phase, 'label', person))
+        read_parsing(dataset, person)
     return RealScores(dataset, pipeline)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,15 +57,10 @@ def create_optimizer(
     `name` is one of `OPTIMIZERS`: Adam (beta1 = `momentum`, beta2 0.999), AdamW (the same, without weight
     decay) or SGD (Nesterov's `momentum`). Raises `UserError` for another name, and for SGD without momentum.
     """
-    groups = [
-        {
-            'params': list(network.parameters()),
-            'lr': lr * lr_scale[key],
-            'full_lr': lr * lr_scale[key],
-            'name': key,
-        }
-        for key, network in networks.items()
-    ]
+    groups: list[dict[str, Any]] = []
+    for key, network in networks.items():
+        rate = lr * lr_scale[key]
+        groups.append({'params': list(network.parameters()), 'lr': rate, 'full_lr': rate, 'name': key})
     if name == 'Adam':
         return torch.optim.Adam(groups, betas=(momentum, BETA2))
     if name == 'AdamW':

@@ -31,7 +31,7 @@ def option(default: Any, effect: str, *, group: str | None = None, **parsing: An
 
 
 of_data = partial(option, group='data and networks')
-of_optimisation = partial(option, group='optimisation')
+of_learning = partial(option, group='optimisation')
 of_run = partial(option, group='run')
 
 
@@ -58,30 +58,18 @@ class TrainSettings:
     workers: int = option(8, 'processes that load records', type=whole_number(0))
 
     dataroot: str | None = of_data(None, 'training set in the VITON layout (train_pairs.txt, train_img, ...)')
-    mix_dataroot: str | None = of_data(
-        None, 'train_pf_truth, train_pb_truth: a second training set, whose records are mixed in'
-    )
+    mix_dataroot: str | None = of_data(None, 'pf_truth, pb_truth: a second training set, mixed in')
     mix_share: float = of_data(0.3, 'share of the records that come from --mix_dataroot', type=share)
-    part: str = of_data(
-        'both',
-        'train_pf_truth: the networks that learn; the other one stays as its checkpoint is',
-        choices=list(PARTS),
-    )
+    part: str = of_data('both', 'pf_truth: the networks that learn; the other one stays', choices=list(PARTS))
     valroot: str | None = of_data(None, 'test set in the VITON layout; measures FID after each epoch')
     size: tuple[int, int] = of_data(
         (256, 192), 'pictures are resized to this', nargs=2, type=whole_number(1), metavar=('H', 'W')
     )
     teacher: str = of_data('fs_vton', 'family of the parser-based networks, or WARP+GEN')
     student: str = of_data('dm_vton', 'family of the parser-free networks, or WARP+GEN')
-    warp: str | None = of_data(
-        None, "warp network of the trained role in place of its family's", choices=list(WARPS)
-    )
-    gen: str | None = of_data(
-        None, "generator of the trained role in place of its family's", choices=list(GENERATORS)
-    )
-    align_corners: bool = of_data(
-        False, 'how flows sample; published weights were trained with it', switch=True
-    )
+    warp: str | None = of_data(None, "warp network in place of the trained family's", choices=list(WARPS))
+    gen: str | None = of_data(None, "generator in place of the trained family's", choices=list(GENERATORS))
+    align_corners: bool = of_data(False, 'how flows sample; published weights had it on', switch=True)
     pb_warp_checkpoint: str | None = weights_of('pb_warp')
     pb_gen_checkpoint: str | None = weights_of('pb_gen')
     pf_warp_checkpoint: str | None = weights_of('pf_warp')
@@ -91,46 +79,38 @@ class TrainSettings:
         "VGG19 of the perceptual terms: torchvision's, downloaded once; a file; or none: without the terms",
         metavar='imagenet|PATH|none',
     )
-    fid_weights: str | None = of_data(
-        None, "pytorch-fid's Inception file; None: downloaded when first needed", metavar='PATH'
-    )
+    fid_weights: str | None = of_data(None, "pytorch-fid's Inception file; None: downloaded", metavar='PATH')
 
-    optimizer: str = of_optimisation(
+    optimizer: str = of_learning(
         'Adam', 'AdamW has no weight decay, SGD is Nesterov', choices=list(OPTIMIZERS)
     )
-    lr: float = of_optimisation(
-        5e-5, 'learning rate; a fine-tuned warp network gets a fifth', type=positive_number
+    lr: float = of_learning(
+        5e-5, 'learning rate; a fifth for a fine-tuned warp network', type=positive_number
     )
-    momentum: float = of_optimisation(0.5, 'beta1 of Adam and AdamW, momentum of SGD', type=share)
-    niter: int = of_optimisation(50, 'epochs at the full learning rate', type=whole_number(0))
-    niter_decay: int = of_optimisation(50, 'epochs after them, while it decays', type=whole_number(0))
-    schedule: str = of_optimisation(
-        'linear', 'shape of the decay: linear changes by epoch, cosine by step', choices=list(SCHEDULES)
+    momentum: float = of_learning(0.5, 'beta1 of Adam and AdamW, momentum of SGD', type=share)
+    niter: int = of_learning(50, 'epochs at the full learning rate', type=whole_number(0))
+    niter_decay: int = of_learning(50, 'epochs after them, while it decays', type=whole_number(0))
+    schedule: str = of_learning(
+        'linear', 'decay: linear changes by epoch, cosine by step', choices=list(SCHEDULES)
     )
-    warm_up: int = of_optimisation(
-        0, 'steps in which the learning rate rises to its full value', type=whole_number(0), metavar='N'
+    warm_up: int = of_learning(0, 'steps in which the learning rate rises', type=whole_number(0), metavar='N')
+    ema: float | None = of_learning(
+        None, 'also keep an exponential average of the weights', type=share, metavar='DECAY'
     )
-    ema: float | None = of_optimisation(
-        None, 'also keep an exponential average of the weights; None: none', type=share, metavar='DECAY'
-    )
-    accumulate: int = of_optimisation(
+    accumulate: int = of_learning(
         1, 'average gradients of K batches a step', type=whole_number(1), metavar='K'
     )
-    grad_clip: float | None = of_optimisation(
+    grad_clip: float | None = of_learning(
         None, "cut the gradient's norm to this; None: never", type=positive_number, metavar='NORM'
     )
-    max_steps: int | None = of_optimisation(
+    max_steps: int | None = of_learning(
         None, 'save and stop after N optimiser steps in all', type=whole_number(1), metavar='N'
     )
-    seed: int = of_optimisation(0, 'of new weights, order, drawn garments', type=whole_number(0))
-    amp: str = of_optimisation('off', 'mixed precision; fp16 scales the loss', choices=list(AMP))
-    compile: bool = of_optimisation(False, 'run the trained networks through torch.compile', switch=True)
-    channels_last: bool = of_optimisation(
-        False, 'keep channels last in memory, which suits tensor cores', switch=True
-    )
-    sync_bn: bool = of_optimisation(
-        False, 'share batch norm statistics among processes (CUDA, torchrun)', switch=True
-    )
+    seed: int = of_learning(0, 'of new weights, order, drawn garments', type=whole_number(0))
+    amp: str = of_learning('off', 'mixed precision; fp16 scales the loss', choices=list(AMP))
+    compile: bool = of_learning(False, 'run the trained networks through torch.compile', switch=True)
+    channels_last: bool = of_learning(False, 'keep channels last in memory, for tensor cores', switch=True)
+    sync_bn: bool = of_learning(False, 'share batch norm statistics among processes', switch=True)
 
     print_step: int = of_run(100, 'log every N steps; 0: epochs only', type=whole_number(0), metavar='N')
     sample_step: int = of_run(100, 'pictures every N steps; 0: never', type=whole_number(0), metavar='N')
@@ -182,10 +162,8 @@ class TrainSettings:
     def check_device(self, process: Process) -> None:
         """Raise `UserError` for settings that the process's device cannot follow."""
         if self.sync_bn and process.world > 1 and process.device.type != 'cuda':
-            raise UserError(
-                f'--sync_bn: PyTorch synchronises batch norm on CUDA devices only, not on {process.device}; '
-                'leave it out'
-            )
+            problem = f'PyTorch synchronises batch norm on CUDA devices only, not on {process.device}'
+            raise UserError(f'--sync_bn: {problem}; leave it out')
 
 
 def options_of(settings: type[TrainSettings] = TrainSettings) -> list[dataclasses.Field]:

@@ -65,9 +65,8 @@ class PBEndToEnd(Stage):
         warped = self.modules['pb_warp'](inputs.condition, inputs.cloth, inputs.edge, keep_levels=True)
 
         bare_arms = inputs.arms * (1 - inputs.person_cloth_mask)
-        generated = self.modules['pb_gen'](
-            torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1)
-        )
+        seen = torch.cat([inputs.preserved, warped.cloth, warped.edge, bare_arms], dim=1)
+        generated = self.modules['pb_gen'](seen)
         tryon = compose(warped, generated, inputs.preserved)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
@@ -130,9 +129,8 @@ class PFEndToEnd(Stage):
 
         warped = self.modules['pf_warp'](supervision.fake_person, inputs.cloth, inputs.edge, keep_levels=True)
 
-        generated = self.modules['pf_gen'](
-            torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1)
-        )
+        seen = torch.cat([supervision.fake_person, warped.cloth, warped.edge], dim=1)
+        generated = self.modules['pf_gen'](seen)
         tryon = compose(warped, generated, supervision.fake_person)
 
         terms = warp_terms(warped.levels, inputs.person_cloth, inputs.person_cloth_mask, self.perceptual)
@@ -140,9 +138,8 @@ class PFEndToEnd(Stage):
         terms |= distillation_terms(supervision.warped.levels, warped.levels, gate)
         gen_terms = generator_terms(tryon, inputs.person, self.perceptual)
         skin_mask = supervision.fake_edge * (1 - inputs.person_cloth_mask)
-        gen_terms |= skin_terms(
-            tryon.rendered, inputs.person, skin_mask, self.perceptual, late=epoch > self.niter
-        )
+        late = epoch > self.niter
+        gen_terms |= skin_terms(tryon.rendered, inputs.person, skin_mask, self.perceptual, late=late)
         warp, gen = total(terms.values()), total(gen_terms.values())
         loss = PF_E2E_WARP_FACTOR * warp + gen
 
@@ -157,9 +154,8 @@ class PFEndToEnd(Stage):
             **derived_panels(inputs),
             'skin_mask': mask_panel(skin_mask),
         }
-        return self.result(
-            loss, {'warp': warp, 'gen': gen, 'open_gates': gate.mean(), **terms, **gen_terms}, panels
-        )
+        sums = {'warp': warp, 'gen': gen, 'open_gates': gate.mean()}
+        return self.result(loss, {**sums, **terms, **gen_terms}, panels)
 
 
 STAGES: dict[str, type[Stage]] = {
@@ -189,9 +185,7 @@ def create_stage(
     for an unknown stage, and for a family unknown or without the role.
     """
     recipe = STAGES[choose('stage', name, STAGES)]
-    families = {
-        role: find_family(family, role) for role, family in (('teacher', teacher), ('student', student))
-    }
+    families = {'teacher': find_family(teacher, 'teacher'), 'student': find_family(student, 'student')}
     networks: dict[str, nn.Module] = {}
     for network in recipe.network_names():
         role, part = NETWORKS[network]

@@ -29,11 +29,6 @@ class Subject(NamedTuple):
         return self.inputs(default_collate([self.dataset[0]]))
 
 
-def _pair(size: Sequence[int]) -> tuple[int, int]:
-    height, width = size
-    return height, width
-
-
 def create_subject(
     dataroot: str | Path,
     *,
@@ -41,7 +36,7 @@ def create_subject(
     files: Sequence[str | Path],
     align_corners: bool | None,
     device: torch.device,
-    size: Sequence[int] | None,
+    size: tuple[int, int] | None,
     pairs: str | Path | None = None,
 ) -> Subject:
     """The method called `family` (None: the student in the files), with its test set.
@@ -53,13 +48,13 @@ def create_subject(
         needs = BASELINES[family].needs
         require_folders(dataroot, needs, family)  # before weights of half a gigabyte are read
         method = BaselinePipeline.from_checkpoints(family, files, align_corners=align_corners, device=device)
-        annotated = AnnotatedDataset(dataroot, family, needs, size=_pair(size or method.size), pairs=pairs)
+        annotated = AnnotatedDataset(dataroot, family, needs, size=size or method.size, pairs=pairs)
         about = {'noise_seed': NOISE_SEED} if 'noise' in method.network.inputs else {}
         return Subject(method, annotated, method.inputs_of, about)
     warp, gen = files
     pipeline = TryOnPipeline.from_checkpoints(
         warp=warp, gen=gen, family=family, align_corners=align_corners, device=device
     )
-    dataset = VITONDataset(dataroot, 'test', size=_pair(size or pipeline.size), pairs=pairs)
+    dataset = VITONDataset(dataroot, 'test', size=size or pipeline.size, pairs=pairs)
     pipeline.warp.check_size('--size', dataset[0]['image'])
     return Subject(pipeline, dataset, student_inputs, {})

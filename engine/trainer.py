@@ -38,6 +38,8 @@ from engine.signals import StopSignals, outlive_signals
 from utils.device import move_batch
 from utils.errors import CheckpointError, UserError
 
+NUMBERS = ('step', 'epoch', 'records', 'validated', 'best')  # attributes of a trainer that its state keeps
+
 
 def _groups(batches: Iterable, size: int) -> Iterator[list]:
     batches = iter(batches)
@@ -152,7 +154,7 @@ class Trainer:
             self.scaler.load_state_dict(state['scaler'])
         if self.average is not None and state.get('average'):
             self.average.load_state_dict(state['average'])
-        for name in ('step', 'epoch', 'records', 'validated', 'best'):
+        for name in NUMBERS:
             setattr(self, name, state[name])
         self.epoch_means = Means(**state.get('means', {}))
         if self.process.rank < len(state['random']):
@@ -352,9 +354,7 @@ class Trainer:
         trained = {name: self.stage.networks[name] for name in self.stage.lr_scale}
         numbers = {name: getattr(self, name) for name in ('step', 'epoch', 'best')}
         state = {
-            **numbers,
-            'records': self.records,
-            'validated': self.validated,
+            **{name: getattr(self, name) for name in NUMBERS},
             'means': self.epoch_means.state(),
             'networks': {name: network.state_dict() for name, network in trained.items()},
             'optimizer_name': self.settings.optimizer,

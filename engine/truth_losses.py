@@ -17,11 +17,8 @@ REFERENCE_HEIGHT = 128  # distances count in pixels of pictures of this height
 WARPED_CLOTH, WARPED_STRUCTURE, WARPED_EDGE = 0.5, 0.4, 0.3
 WINDOW = 7  # pixels a side; similarity of structure compares means and variances in it
 PICTURE, GRADIENT, RENDERED = 2.0, 1.0, 1.0
-IN_KEPT, IN_GARMENT, REPAINTED = (
-    0.1,
-    0.5,
-    5.0,
-)  # of the rendered picture, where it is hidden, half hidden, and shown
+# Of the rendered picture, where it is hidden, half hidden, and shown.
+IN_KEPT, IN_GARMENT, REPAINTED = 0.1, 0.5, 5.0
 MASK, MASK_PULL = 0.5, 0.1
 KEPT_WRONGLY = 3.0  # weight of a pixel that must change: what is left of the old garment is seen at once
 CURVATURE, CURVATURE_EPSILON = 0.01, 1e-4
@@ -106,10 +103,8 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
     edge.
     """
     weights = LEVEL_WEIGHTS[-len(warped.levels) :]
-    flow = total(
-        weight * flow_distance(level.flow, inputs.flow)
-        for weight, level in zip(weights, warped.levels, strict=True)
-    )
+    levels = zip(weights, warped.levels, strict=True)
+    flow = total(weight * flow_distance(level.flow, inputs.flow) for weight, level in levels)
     assert warped.edge is not None, 'training gives an edge'
     decided = 1 - hidden_region(inputs.garment)
     return {
@@ -124,20 +119,18 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
 def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
     """The generator's losses; `generated` [N, 4 or 5, H, W] is its raw output, whose masks are logits."""
     outside = inputs.kept * IN_KEPT + (1 - inputs.kept) * REPAINTED
-    weight = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside
+    weight, mask = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside, generated[:, 3:4]
     terms = {
         'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
         'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
-        'garment_mask': MASK * F.binary_cross_entropy_with_logits(generated[:, 3:4], inputs.garment),
-        'garment_pull': MASK_PULL
-        * region_l1(torch.sigmoid(generated[:, 3:4]), inputs.garment, inputs.garment),
+        'garment_mask': MASK * F.binary_cross_entropy_with_logits(mask, inputs.garment),
+        'garment_pull': MASK_PULL * region_l1(torch.sigmoid(mask), inputs.garment, inputs.garment),
     }
     if generated.shape[1] > 4:
         weight = 1 + (KEPT_WRONGLY - 1) * (1 - inputs.kept)
-        terms['keep_mask'] = MASK * F.binary_cross_entropy_with_logits(
-            generated[:, 4:5], inputs.kept, weight=weight
-        )
+        keep = F.binary_cross_entropy_with_logits(generated[:, 4:5], inputs.kept, weight=weight)
+        terms['keep_mask'] = MASK * keep
     return terms
 
 
