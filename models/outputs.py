@@ -55,9 +55,8 @@ class TryOn(NamedTuple):
     warped_cloth: Tensor  # [N, 3, H, W] in [-1, 1]
     warped_edge: Tensor  # [N, 1, H, W] in [0, 1]
     flow: Tensor  # [N, 2, H, W], sampling grid in normalised (x, y)
-    keep: Tensor | None = (
-        None  # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
-    )
+    # [N, 1, H, W] in [0, 1], 1 where `rendered` is the person; 0 without a keep mask
+    keep: Tensor | None = None
 
     @property
     def warped_on_white(self) -> Tensor:

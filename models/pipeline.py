@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +52,8 @@ def check_inputs(
     Pictures must be of one batch. A single person or garment goes with any number of codes of the other.
     """
     if isinstance(person, GarmentCode) or isinstance(cloth, PersonCode):
-        raise UserError(
-            'a garment code came as the person, or a person code as the garment; '
-            'the person is the first argument'
-        )
+        swapped = 'a garment code came as the person, or a person code as the garment'
+        raise UserError(f'{swapped}; the person is the first argument')
     has_code = isinstance(person, PersonCode) or isinstance(cloth, GarmentCode)
     if isinstance(person, PersonCode):
         person = person.person
@@ -149,19 +148,15 @@ class TryOnPipeline(nn.Module):
         says, and True where it says nothing, as published weights want. `size` is what the warp network's
         file says, else 256 x 192. Raises `CheckpointError` or `MissingFileError` of `utils.errors`.
         """
-        warp_network, warp_info = load_network(
-            warp, part='warp', family=family, role='student', align_corners=align_corners, device=device
-        )
-        generator, generator_info = load_network(
-            gen, part='generator', family=family, role='student', device=device
-        )
+        asked: dict[str, Any] = {'family': family, 'device': device}
+        warp_network, warp_info = load_network(warp, part='warp', align_corners=align_corners, **asked)
+        generator, generator_info = load_network(gen, part='generator', **asked)
         if family is None:
             family = match_family(warp_info.network, generator_info.network)
-        is_trained = not any(info.extra.get('untrained') is True for info in (warp_info, generator_info))
-        notes = [*warp_info.notes, *generator_info.notes]
-        terms = {
-            str(info.extra['license']) for info in (warp_info, generator_info) if 'license' in info.extra
-        }
+        infos = warp_info, generator_info
+        is_trained = not any(info.extra.get('untrained') is True for info in infos)
+        notes = [note for info in infos for note in info.notes]
+        terms = {str(info.extra['license']) for info in infos if 'license' in info.extra}
         notes += [f'licence of these weights: {term}' for term in sorted(terms)]
         if family not in FAMILIES:
             notes.append(f'{family}: this pair of networks is no published method')

@@ -18,11 +18,11 @@ from torch import Tensor
 from models.baselines import BASELINES
 from models.checkpoint.baselines import load_baseline
 from models.checkpoint.files import check_asked, read_checkpoint, save_checkpoint
-from models.checkpoint.formats import SUFFIXES
+from models.checkpoint.formats import SUFFIXES, check_suffix
 from models.checkpoint.identity import BASELINE_ROLE, PARTS, create_network, families_of, layout_of
 from models.checkpoint.messages import name_of, reason_of, shown
 from models.registry import FAMILIES, ROLES
-from utils.cli import OptionParser
+from utils.cli import OptionParser, whole_number
 from utils.errors import CheckpointError, exit_cleanly
 from utils.paths import expand
 
@@ -42,13 +42,10 @@ def _table(path: Path) -> list[tuple[str, str]]:
     megabytes = sum(x.numel() * x.element_size() for x in once.values()) / 1e6
     dtypes = sorted({name_of(x.dtype) for x in once.values() if x.is_floating_point()})
     candidates = ' or '.join(families_of(*info[:3]))
-    extra = [
-        f'{shown(name)} = {shown(value)}'
-        if isinstance(value, bool | int | float | str)
-        else f'{shown(name)} ({type(value).__name__})'
-        for name, value in info.extra.items()
-        if name != 'epoch'
-    ]
+    extra = []
+    for name, value in info.extra.items():
+        plain = isinstance(value, bool | int | float | str)
+        extra.append(shown(name) + (f' = {shown(value)}' if plain else f' ({type(value).__name__})'))
     return [
         ('network', f'{info.network} ({PARTS[info.part]})'),
         ('role', info.role),
@@ -68,20 +65,15 @@ def _inspect(options: argparse.Namespace) -> None:
     if options.family:
         load_baseline(options.family, options.files)
     for number, path in enumerate(options.files):
-        rows = _table(path)
-        print(f'{"" if number == 0 else chr(10)}{path}')
-        for name, value in rows:
-            print(f'  {name:<14} {value}')
+        rows = [f'  {name:<14} {value}' for name, value in _table(path)]
+        print('\n'.join(([''] if number else []) + [str(path), *rows]))
 
 
 def _convert(options: argparse.Namespace) -> None:
     source, target = options.source, options.target
     if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
         raise CheckpointError(f'{target} is the file to convert; give another name for the result')
-    if target.suffix not in SUFFIXES:
-        raise CheckpointError(
-            f'{target}: unknown suffix {target.suffix!r}; choose from {", ".join(SUFFIXES)}'
-        )
+    check_suffix(target)
     state, info = read_checkpoint(source, dtype=None)
     candidates = families_of(*info[:3])
     family = options.family or info.family or (candidates[0] if len(candidates) == 1 else None)
@@ -147,19 +139,18 @@ def _files_of(options: argparse.Namespace) -> dict[str, tuple[str, str, str]]:
     if baseline := BASELINES.get(options.family):
         if options.teacher:
             raise CheckpointError(f'--teacher: {baseline.name} is not trained here; leave it out')
-        return {
-            f'{network.replace(".", "_")}.pt': ('baseline', network, BASELINE_ROLE)
-            for network in baseline.files[0]
-        }
+        networks = {f'{name.replace(".", "_")}.pt': name for name in baseline.files[0]}
+        return {file: ('baseline', name, BASELINE_ROLE) for file, name in networks.items()}
     family = FAMILIES[options.family]
-    if options.role not in family.roles:
+    role = options.role
+    if role not in family.roles:
         raise CheckpointError(
-            f'{family.name} has no {options.role}; it was published as {" and ".join(family.roles)}'
+            f'{family.name} has no {role}; it was published as {" and ".join(family.roles)}'
         )
-    ends = (('warp', 'warp'), ('generator', 'gen'))
+    stem = f'{family.name}_{role}'
     return {
-        f'{family.name}_{options.role}_{end}.pt': (part, getattr(family, part), options.role)
-        for part, end in ends
+        f'{stem}_warp.pt': ('warp', family.warp, role),
+        f'{stem}_gen.pt': ('generator', family.generator, role),
     }
 
 
@@ -197,16 +188,6 @@ def _init(options: argparse.Namespace) -> None:
     )
 
 
-def _seed(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f'{shown(text)!r} is not a whole number from 0 to {LARGEST_SEED}')
-    return value
-
-
 def _parser() -> OptionParser:
     parser = OptionParser('Inspect and convert checkpoints.', prog='python -m models.checkpoint')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
@@ -236,7 +217,9 @@ def _parser() -> OptionParser:
         metavar='FILE',
         help="a trained teacher's files: a student of its family begins with those of their weights that fit",
     )
-    init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
+    init.add_argument(
+        '--seed', type=whole_number(0, LARGEST_SEED), default=0, help='another seed draws other weights'
+    )
     init.add_argument('--out', type=expand, required=True, metavar='DIR')
     init.set_defaults(run=_init)
     return parser

@@ -39,10 +39,8 @@ def choose_weights(
     `weights` is a key of `DEFAULTS`, with files in `folder`. Raises `UserError` unless there is one pair.
     """
     paths = [expand(path) for path in given]
-    if len(paths) == 2:
-        return Weights(paths[0], paths[1], f'{paths[0]} and {paths[1]}')
-    if len(paths) == 1:
-        warp, gen = _pair_in(paths[0])
+    if len(paths) in (1, 2):
+        warp, gen = paths if len(paths) == 2 else _pair_in(paths[0])
         return Weights(warp, gen, f'{warp} and {gen}')
     if paths:
         raise UserError(
@@ -75,11 +73,8 @@ def _pair_in(folder: Path) -> tuple[Path, Path]:
         if is_student and gen.is_file():
             pairs.append((warp, gen))
     if len(pairs) != 1:
-        found = (
-            f'{len(pairs)} pairs ({", ".join(warp.name for warp, _ in pairs[:3])}, ...)'
-            if pairs
-            else 'no pair'
-        )
+        names = ', '.join(warp.name for warp, _ in pairs[:3])
+        found = f'{len(pairs)} pairs ({names}, ...)' if pairs else 'no pair'
         raise UserError(f'{folder}: {found} of files named ..warp.. and ..gen..; give the two files')
     return pairs[0]
 
@@ -89,6 +84,4 @@ def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
     if tuple(size) == tuple(pipeline.size):
         return None
     asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))
-    return (
-        f'the weights know pictures of {known} (height x width), not of {asked}; they are best at their own'
-    )
+    return f'the weights know pictures of {known} (height x width), not {asked}; they are best at their own'

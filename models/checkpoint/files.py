@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from models.checkpoint.formats import SUFFIXES, bare, read_description, read_file, unwrap
+from models.checkpoint.formats import bare, check_suffix, read_description, read_file, unwrap
 from models.checkpoint.identity import PARTS, Layout, create_blank, families_of, identify, layout_of
 from models.checkpoint.messages import first_three, listed, name_of, reason_of, shown
 from models.registry import GENERATORS, ROLES, WARPS, choose, find_family
@@ -41,22 +41,17 @@ def _check_fits(source: str | Path, state: Mapping[str, Tensor], layout: Layout,
     for kind, names in (('missing', missing), ('unexpected', unexpected)):
         if names:
             faults.append(f'{len(names)} {kind} ({listed(names)})')
-    wrong = [
-        f'{name} {list(state[name].shape)} {name_of(state[name].dtype)}, expected {list(expected.shape)}'
-        for name, expected in layout.tensors.items()
-        if name in state
-        and (
-            state[name].shape != expected.shape
-            or state[name].is_floating_point() != expected.is_floating_point()
-        )
-    ]
+    wrong = []
+    for name, expected in layout.tensors.items():
+        found = state.get(name, expected)
+        if (found.shape, found.is_floating_point()) != (expected.shape, expected.is_floating_point()):
+            shapes = f'{list(found.shape)} {name_of(found.dtype)}, expected {list(expected.shape)}'
+            wrong.append(f'{name} {shapes}')
     if wrong:
         faults.append(f'{len(wrong)} of a wrong shape or type ({first_three(wrong)})')
     if faults:
-        raise CheckpointError(
-            f'{source} is not a whole {what} of {len(layout.tensors)} tensors: {"; ".join(faults)}; '
-            'it is damaged or of another version'
-        )
+        whole = f'{source} is not a whole {what} of {len(layout.tensors)} tensors'
+        raise CheckpointError(f'{whole}: {"; ".join(faults)}; it is damaged or of another version')
 
 
 def _check_finite(source: str | Path, state: Mapping[str, Tensor], cause: str) -> None:
@@ -64,18 +59,14 @@ def _check_finite(source: str | Path, state: Mapping[str, Tensor], cause: str) -
     floats = {name: x for name, x in state.items() if x.is_floating_point()}
     broken = [name for name, x in floats.items() if not torch.isfinite(torch.stack(torch.aminmax(x))).all()]
     if broken:
-        raise CheckpointError(
-            f'{source}: {len(broken)} tensors are not finite, the first is {broken[0]}; {cause}'
-        )
+        problem = f'{len(broken)} tensors are not finite, the first is {broken[0]}'
+        raise CheckpointError(f'{source}: {problem}; {cause}')
 
 
 def _check_tied(source: str | Path, state: Mapping[str, Tensor], layout: Layout) -> None:
-    pairs = [
-        (name, first)
-        for name, first in layout.tied.items()
-        if state[name].data_ptr() != state[first].data_ptr()
-    ]
-    differing = [name for name, first in pairs if not torch.equal(state[name], state[first])]
+    pairs = [(name, state[name], state[first]) for name, first in layout.tied.items()]
+    # Tensors in one place of memory need no comparison.
+    differing = [name for name, x, y in pairs if x.data_ptr() != y.data_ptr() and not torch.equal(x, y)]
     if differing:
         first = layout.tied[differing[0]]
         raise CheckpointError(
@@ -95,14 +86,6 @@ def _fill_tied(state: Mapping[str, Tensor], layout: Layout) -> dict[str, Tensor]
         if stored is not None:
             filled |= {name: stored for name in group if name not in state}
     return filled
-
-
-def _drop_unknown(state: dict[str, Tensor], layout: Layout) -> list[str]:
-    """Remove the tensors that the network does not have; returns their names."""
-    unknown = [name for name in state if name not in layout.tensors]
-    for name in unknown:
-        del state[name]
-    return unknown
 
 
 def _cast(state: Mapping[str, Tensor], layout: Layout, dtype: torch.dtype | None) -> dict[str, Tensor]:
@@ -161,20 +144,18 @@ def read_checkpoint(
     layout = layout_of(*identity)
     notes: tuple[str, ...] = ()
     state = _fill_tied(state, layout)
-    if not description and (unknown := _drop_unknown(state, layout)):
-        notes = (
-            f'{path}: {len(unknown)} tensors that {network} does not have were left out ({listed(unknown)})',
-        )
+    unknown = [name for name in state if name not in layout.tensors]
+    if unknown and not description:
+        state = {name: x for name, x in state.items() if name in layout.tensors}
+        left_out = f'{len(unknown)} tensors that {network} does not have were left out'
+        notes = (f'{path}: {left_out} ({listed(unknown)})',)
     _check_fits(path, state, layout, f'{network} ({PARTS[part]}, {role})')
     _check_finite(path, state, 'the training diverged or the file is damaged')
     _check_tied(path, state, layout)
     result = _cast(state, layout, dtype)
     changed = {name: x for name, x in result.items() if x.dtype != state[name].dtype}
-    _check_finite(
-        path,
-        changed,
-        f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind',
-    )
+    beyond = f'they leave the range of {dtype and name_of(dtype)}; the file is damaged or of another kind'
+    _check_finite(path, changed, beyond)
     kind = 'self-describing' if description else format_name
     return result, _info(identity, description, extra, (kind, container))._replace(notes=notes)
 
@@ -187,9 +168,8 @@ def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None
             'are the two files swapped?'
         )
     if network is not None and info.network != network:
-        found, asked = (
-            ' or '.join(families_of(part, name, role)) or 'no family' for name in (info.network, network)
-        )
+        families = [families_of(part, name, role) for name in (info.network, network)]
+        found, asked = (' or '.join(names) or 'no family' for names in families)
         raise CheckpointError(
             f'{path} holds the {PARTS[part]} {info.network} ({found}), asked was {network} ({asked}); '
             'name the family of the file or give the file of the family'
@@ -212,12 +192,9 @@ def load_state(
     path = expand(path)
     state, info = read_checkpoint(path)
     check_asked(path, info, part, network, role)
-    if (
-        part == 'warp'
-        and None not in (align_corners, info.align_corners)
-        and align_corners != info.align_corners
-    ):
-        said, asked = ('on' if flag else 'off' for flag in (info.align_corners, align_corners))
+    flags = info.align_corners, align_corners
+    if part == 'warp' and None not in flags and flags[0] != flags[1]:
+        said, asked = ('on' if flag else 'off' for flag in flags)
         note = f'{path} was trained with align_corners {said}, this run has it {asked}: is that meant?'
         info = info._replace(notes=(*info.notes, note))
     return state, info
@@ -246,9 +223,8 @@ def load_network(
     if family is not None:
         expected = getattr(find_family(family), part)
         if network not in (None, expected):
-            raise ValueError(
-                f'the {PARTS[part]} of {family} is {expected}, asked was {network}; leave one of them out'
-            )
+            problem = f'the {PARTS[part]} of {family} is {expected}, asked was {network}'
+            raise ValueError(f'{problem}; leave one of them out')
         network = expected
     if network is not None:
         choose(PARTS[part], network, WARPS if part == 'warp' else GENERATORS)
@@ -326,25 +302,19 @@ def save_checkpoint(
     not finite (after the cast too), and for a failed write: the old file stays.
     """
     path = expand(path)
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(SUFFIXES)}')
+    check_suffix(path)
     state = bare(dict(weights.state_dict() if isinstance(weights, nn.Module) else weights))
     beside: dict[str, Any] = _plain(extra or {}, 'extra')
-    taken = {'model', 'state_dict', 'description'} & beside.keys()
-    if taken:
-        raise ValueError(
-            f'extra may not contain {", ".join(sorted(taken))}: the checkpoint itself uses the name'
-        )
-    layout = layout_of(part, network, role)
-    _check_fits(
-        f'{path} was not written: what was given', state, layout, f'{network} ({PARTS[part]}, {role})'
-    )
-    _check_tied(f'{path} was not written', state, layout)
+    if taken := sorted({'model', 'state_dict', 'description'} & beside.keys()):
+        raise ValueError(f'extra may not contain {", ".join(taken)}: the checkpoint itself uses the name')
+    layout, refused = layout_of(part, network, role), f'{path} was not written'
+    _check_fits(f'{refused}: what was given', state, layout, f'{network} ({PARTS[part]}, {role})')
+    _check_tied(refused, state, layout)
     state = _cast(state, layout, dtype)
     cause = 'the training diverged; try a lower learning rate'
     if dtype == torch.float16:
         cause = 'they leave the range of float16, try bfloat16, or the training diverged'
-    _check_finite(f'{path} was not written', state, cause)
+    _check_finite(refused, state, cause)
     description = {
         'version': 1,
         'part': part,

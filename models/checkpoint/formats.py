@@ -28,18 +28,24 @@ WHOLE_NUMBERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, 
 WRAPPER_PREFIXES = ('module.', '_orig_mod.')
 # The constant second-difference filters, present in a warp network saved in the middle of its training.
 FILTERS_NAME, FILTERS_SHAPE = 'aflow_net.weight', (4, 1, 3, 3)
+GIVE_ANOTHER = 'give a .pt, .pth or .safetensors file'
 LONGEST_SAFETENSORS_HEADER = 100_000_000
-ZIP_START, PICKLE_START, TORCH_PICKLE_START = (
-    b'PK\x03\x04',
-    b'\x80',
-    b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.',
-)
+ZIP_START, PICKLE_START = b'PK\x03\x04', b'\x80'
+TORCH_PICKLE_START = b'\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'
+# What safetensors raises for damaged bytes.
+DAMAGE = safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError, RuntimeError
 FOREIGN_STARTS = (
     (b'\xff\xd8\xff', 'a JPEG picture'),
     (b'\x89PNG', 'a PNG picture'),
     (b'\x1f\x8b', 'a gzip archive; unpack it'),
     (b'version https://git-lfs', 'a Git LFS pointer; run git lfs pull'),
 )
+
+
+def check_suffix(path: Path) -> None:
+    """Raise `CheckpointError` unless a file to be written has one of `SUFFIXES`."""
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f'{path}: unknown suffix {path.suffix!r}; choose from {", ".join(SUFFIXES)}')
 
 
 def _read_start(path: Path) -> bytes:
@@ -49,19 +55,13 @@ def _read_start(path: Path) -> bytes:
             with open(path, 'rb') as file:
                 start = file.read(1024)
     except FileNotFoundError:
-        raise MissingFileError(
-            f'{path}: there is no such file; check the path or download the weights first'
-        ) from None
+        hint = 'check the path or download the weights first'
+        raise MissingFileError(f'{path}: there is no such file; {hint}') from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f'{path} cannot be read: {reason_of(error)}; check its permissions and the disk'
-        ) from error
-    if kind == 'folder':
-        raise CheckpointError(f'{path} is a folder, expected a checkpoint file; give the file itself')
+        hint = 'check its permissions and the disk'
+        raise CheckpointError(f'{path} cannot be read: {reason_of(error)}; {hint}') from error
     if kind != 'file':
-        raise CheckpointError(
-            f'{path} is a pipe or a device, expected a checkpoint file; give the file itself'
-        )
+        raise CheckpointError(f'{path} is a {kind}, expected a checkpoint file; give the file itself')
     if not start:
         raise CheckpointError(f'{path} is empty (0 bytes); download or copy it again')
     return start
@@ -76,13 +76,7 @@ def _refuse_foreign(path: Path, start: bytes) -> None:
         )
     for foreign_start, kind in FOREIGN_STARTS:
         if start.startswith(foreign_start):
-            raise CheckpointError(
-                f'{path} is not a checkpoint but {kind}; give a .pt, .pth or .safetensors file'
-            )
-
-
-def _looks_like_safetensors(start: bytes) -> bool:
-    return start[8:9] == b'{' and int.from_bytes(start[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
+            raise CheckpointError(f'{path} is not a checkpoint but {kind}; {GIVE_ANOTHER}')
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -90,14 +84,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safetensors.safe_open(path, framework='pt', device='cpu') as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}
-    except (
-        safetensors.SafetensorError,
-        OSError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
+    except DAMAGE as error:
         raise CheckpointError(
             f'{path} is no whole safetensors file ({reason_of(error)}): '
             'its header is wrong or it was cut short; download or copy it again'
@@ -115,9 +102,8 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CheckpointError(
-            f'{path} is cut short or damaged ({reason_of(error)}); download it again'
-        ) from error
+        damage = f'{path} is cut short or damaged ({reason_of(error)})'
+        raise CheckpointError(f'{damage}; download it again') from error
     if any(name.endswith('/constants.pkl') for name in names):
         raise CheckpointError(
             f'{path} is a TorchScript archive, expected a state dict; give the file it was made from'
@@ -149,9 +135,8 @@ def _read_torch(path: Path) -> Any:
                 f'{path} was refused: it names {shown(named[1])}, which could run code when loaded; '
                 'ask for a file made by torch.save(network.state_dict(), path)'
             ) from error
-        reason = (
-            'an unreadable pickle' if str(error).startswith('Weights only load failed') else reason_of(error)
-        )
+        refused = str(error).startswith('Weights only load failed')
+        reason = 'an unreadable pickle' if refused else reason_of(error)
         raise CheckpointError(
             f'{path} is damaged, cut short or not written by torch.save ({reason}); download or copy it again'
         ) from error
@@ -166,7 +151,8 @@ def read_file(path: Path) -> tuple[Any, dict[str, str], str]:
         return _read_torch(path), {}, 'torch zip'
     if start.startswith(TORCH_PICKLE_START):
         return _read_torch(path), {}, 'torch pickle'
-    if _looks_like_safetensors(start) or path.suffix == '.safetensors':
+    has_header = start[8:9] == b'{' and int.from_bytes(start[:8], 'little') <= LONGEST_SAFETENSORS_HEADER
+    if has_header or path.suffix == '.safetensors':
         return *_read_safetensors(path), 'safetensors'
     if start.startswith(PICKLE_START):
         raise CheckpointError(
@@ -174,7 +160,7 @@ def read_file(path: Path) -> tuple[Any, dict[str, str], str]:
             'ask for a file made by torch.save(network.state_dict(), path)'
         )
     kind = 'text' if start.isascii() else f'a file that begins with the bytes {start[:4].hex(" ")}'
-    raise CheckpointError(f'{path} is not a checkpoint but {kind}; give a .pt, .pth or .safetensors file')
+    raise CheckpointError(f'{path} is not a checkpoint but {kind}; {GIVE_ANOTHER}')
 
 
 def unwrap(path: Path, content: Any) -> tuple[dict[str, Tensor], dict[str, Any], str]:

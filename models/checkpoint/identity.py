@@ -94,9 +94,8 @@ def families_of(part: str, network: str, role: str) -> list[str]:
     """The families, or the compared method, that have this network."""
     if part == 'baseline':
         return [name for name in BASELINES if network.partition('.')[0] == name]
-    return [
-        name for name, family in FAMILIES.items() if getattr(family, part) == network and role in family.roles
-    ]
+    families = [family for family in FAMILIES.values() if role in family.roles]
+    return [family.name for family in families if getattr(family, part) == network]
 
 
 def identify(

@@ -606,7 +606,7 @@ def test_metadata_that_python_cannot_take_is_refused(tmp_path, generator_state, 
 @pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no named pipes')
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / 'weights.pt')
-    assert 'a pipe or a device' in refusal(tmp_path / 'weights.pt', part='generator')
+    assert 'a pipe or device' in refusal(tmp_path / 'weights.pt', part='generator')
 
 
 def test_a_path_that_the_system_refuses_is_told_in_one_line(tmp_path, generator_state):
