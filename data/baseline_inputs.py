@@ -92,14 +92,12 @@ def sdafn_inputs(person: Person) -> dict[str, Tensor]:
     """The drawn skeleton, the person without garment and arms, and the garment."""
     label = person.label[0]
     picture = ((person.image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    agnostic = draw_agnostic(
-        picture, is_one_of(label, CLOTH).numpy(), is_one_of(label, FACE + OTHERS).numpy(), person.points
-    )
+    clothes, kept = (is_one_of(label, wanted).numpy() for wanted in (CLOTH, FACE + OTHERS))
+    agnostic = through_jpeg(draw_agnostic(picture, clothes, kept, person.points), AGNOSTIC_QUALITY)
+    skeleton = through_jpeg(draw_skeleton(person.points, SIZE), SKELETON_QUALITY)
     return {
-        'pose_picture': picture_tensor(
-            through_jpeg(draw_skeleton(person.points, SIZE), SKELETON_QUALITY), SIZE
-        ),
-        'agnostic': picture_tensor(through_jpeg(agnostic, AGNOSTIC_QUALITY), SIZE),
+        'pose_picture': picture_tensor(skeleton, SIZE),
+        'agnostic': picture_tensor(agnostic, SIZE),
         'cloth': person.cloth,
     }
 
@@ -131,9 +129,8 @@ class AnnotatedDataset(VITONDataset):
         pairs: str | Path | None = None,
     ):
         if tuple(size) != SIZE:
-            raise UserError(
-                f'size {size[0]} x {size[1]}: {method} takes {SIZE[0]} x {SIZE[1]} only; leave --size out'
-            )
+            taken = f'{method} takes {SIZE[0]} x {SIZE[1]} only'
+            raise UserError(f'size {size[0]} x {size[1]}: {taken}; leave --size out')
         super().__init__(root, 'test', size=SIZE, check=check, pairs=pairs)
         self.method, self.needs = method, needs
         require_folders(self.root, needs, method)
@@ -144,9 +141,8 @@ class AnnotatedDataset(VITONDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         record = super().__getitem__(index)
         person, garment = record['person_name'], record['garment_name']
-        given = Person(
-            record['image'], record['color'], record['edge'], (person, garment), **self._annotations(person)
-        )
+        pictures = record['image'], record['color'], record['edge']
+        given = Person(*pictures, (person, garment), **self._annotations(person))
         return record | {'inputs': PREPARE[self.method](given)}
 
     def _annotations(self, person: str) -> dict[str, Any]:
@@ -154,10 +150,8 @@ class AnnotatedDataset(VITONDataset):
         picture = records.read_picture(picture_path)
         source = picture.height, picture.width
         found: dict[str, Any] = {'label': None, 'densepose': None, 'points': None}
-        for kind, read, known in (
-            ('label', records.read_label, Parsing),
-            ('densepose', records.read_densepose, DensePosePart),
-        ):
+        readers = ('label', records.read_label, Parsing), ('densepose', records.read_densepose, DensePosePart)
+        for kind, read, known in readers:
             if kind in self.needs:
                 path = self._file(kind, person)
                 ids = read(path)
@@ -178,8 +172,8 @@ def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> No
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
         folders, what = (
-            ', '.join(table)
-            for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing])
+            ', '.join(f'test_{kind}' for kind in missing),
+            ', '.join(KINDS[kind] for kind in missing),
         )
         raise MissingFileError(
             f'{root}: no {folders}, but {method} needs {what} of the persons; '

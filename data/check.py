@@ -253,20 +253,17 @@ def _whole_set_problems(
         ids = sorted({number for finding in persons for number in finding.ids})
         cloth = ' and '.join(str(int(number)) for number in CLOTH)
         above = f'; ids up to {ids[-1]} occur' if ids[-1] > max(Parsing) else ''
-        problems.append(
-            Problem(
-                records.UNKNOWN_IDS,
-                f'{bare[0]}: hardly a pixel of upper clothes (ids {cloth}), as in {len(bare)} of {maps} '
-                f'maps{above}; ids of another parsing, such as LIP? translate them: '
-                '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode',
-            )
+        text = (
+            f'{bare[0]}: hardly a pixel of upper clothes (ids {cloth}), as in {len(bare)} of {maps} '
+            f'maps{above}; ids of another parsing, such as LIP? translate them: '
+            '`python -m data.convert SOURCE TARGET --layout cp_vton`, or viton_hd, dresscode'
         )
+        problems.append(Problem(records.UNKNOWN_IDS, text))
     for fault in (INVERTED, BLACK, WHITE):
         files = [file for finding in garments for remark, file in finding.remarks if remark == fault]
         if len(files) > len(garments) / 2:
-            problems.append(
-                Problem(records.WRONG_FORMAT, f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so')
-            )
+            text = f'{files[0]}: {fault}; {len(files)} of {len(garments)} are so'
+            problems.append(Problem(records.WRONG_FORMAT, text))
     return problems
 
 
@@ -282,11 +279,10 @@ def _summary(
         return []
     phase = looking.phase
     lines = [f'{phase}: {len(pairs)} records, {len(persons)} persons, {len(garments)} garments']
-    kind = records.list_kind(pairs)
-    hint = (
-        '; training takes the garment of a line for the one that the person wears' if phase == 'train' else ''
-    )
-    lines.append(f'  list: {kind} (by file names){hint if kind != "paired" else ""}')
+    kind, hint = records.list_kind(pairs), ''
+    if phase == 'train' and kind != 'paired':
+        hint = '; training takes the garment of a line for the one that the person wears'
+    lines.append(f'  list: {kind} (by file names){hint}')
     sizes = Counter(finding.size for finding in persons + garments if finding.size)
     shown = ', '.join(f'{height} x {width} ({count})' for (height, width), count in sizes.most_common(5))
     more = f' and {len(sizes) - 5} more' if len(sizes) > 5 else ''

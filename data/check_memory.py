@@ -72,9 +72,8 @@ class Memory:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            content = json.dumps({'version': self.version, 'known': self.known})
             with atomic_write(self.path) as temporary:
-                temporary.write_text(
-                    json.dumps({'version': self.version, 'known': self.known}), encoding='utf-8'
-                )
+                temporary.write_text(content, encoding='utf-8')
         except OSError:
             pass  # a home that is read-only or full: the next check takes its time

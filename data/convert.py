@@ -113,9 +113,7 @@ def _nothing_here(settings: Settings) -> UserError:
     if not source.is_dir():
         return MissingFileError(f'{source}: no such folder; give the folder of the {layout.title} data set')
     lists = ' or '.join(name for names in layout.lists.values() for name in names)
-    return DataError(
-        f'{source}: no {lists} here; give the folder of the {layout.title} data set that holds it'
-    )
+    return DataError(f'{source}: no {lists} here; give the folder of the {layout.title} data set that has it')
 
 
 def _clean(parts: list[Part], settings: Settings) -> list[Part]:
@@ -145,10 +143,8 @@ def _check_files(part: Part, settings: Settings) -> None:
     wanted += [('edge', garment) for garment in part.garments if layout.files['edge']]
     missing = [entry for entry in wanted if not layout.file(source, part.name, *entry)]
     if missing:
-        shown = ', '.join(
-            str(layout.candidates(source, part.name, *entry)[0].relative_to(source))
-            for entry in missing[:_SHOWN]
-        )
+        places = [layout.candidates(source, part.name, *entry)[0] for entry in missing[:_SHOWN]]
+        shown = ', '.join(str(place.relative_to(source)) for place in places)
         more = f' and {len(missing) - _SHOWN} more' if len(missing) > _SHOWN else ''
         raise DataError(
             f'{source}: {part.name}: {len(missing)} of {len(wanted)} files are missing: {shown}{more}; '
@@ -216,19 +212,16 @@ def convert_part(root: Path, part: Part, settings: Settings) -> None:
     _write_manifest(root, part, settings, finished=False)
     made: dict[str, int] = {}
     errors: list[RecordError] = []
-    for names, convert, what in (
-        (part.persons, _convert_person, 'persons'),
-        (part.garments, _convert_garment, 'garments'),
-    ):
+    steps = (part.persons, _convert_person, 'persons'), (part.garments, _convert_garment, 'garments')
+    for names, convert, what in steps:
         work = partial(convert, root, part.name, settings)
         for found, how in map_in_threads(work, names, f'converting {part.name} {what}'):
             errors += found
             if how:
                 made[how] = made.get(how, 0) + 1
     if errors:
-        raise DataError(
-            f'{errors[0]} ({len(errors)} such files in all)' if len(errors) > 1 else str(errors[0])
-        )
+        more = f' ({len(errors)} such files in all)' if len(errors) > 1 else ''
+        raise DataError(f'{errors[0]}{more}')
     _write_list(root / f'{part.name}_pairs.txt', part.pairs)
     if part.own:
         _write_list(root / OWN_LIST, part.own)
@@ -242,15 +235,14 @@ def _write_list(path: Path, pairs: Iterable[Pair]) -> None:
 
 def _write_manifest(root: Path, part: Part, settings: Settings, **about: Any) -> None:
     layout = LAYOUTS[settings.layout]
+    drawn = 'drawn: what is not white and borders on the picture'
     content = settings.about | {
         'pairs': len(part.pairs),
         'persons': len(part.persons),
         'garments': len(part.garments),
         'own_pairs': len(part.own),
         'parsing': f'ids translated from those of {layout.title}',
-        'edge': 'taken from the source'
-        if layout.files['edge']
-        else 'drawn: what is not white and borders on the picture',
+        'edge': 'taken from the source' if layout.files['edge'] else drawn,
         'notes': part.notes,
         **about,
     }
@@ -264,9 +256,8 @@ def _refuse_other_content(root: Path, settings: Settings) -> None:
         return
     try:
         before = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
-        other = [
-            f'{key} {before.get(key)}' for key, value in settings.about.items() if before.get(key) != value
-        ]
+        differing = [key for key, value in settings.about.items() if before.get(key) != value]
+        other = [f'{key} {before.get(key)}' for key in differing]
     except FileNotFoundError:
         raise UserError(
             f'{root}: not empty, and no earlier conversion; give another TARGET, or empty this folder'
@@ -285,9 +276,8 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
     Raises `UserError` before work begins where no conversion is possible, `DataError` for unreadable files.
     """
     if settings.layout == 'dresscode' and layouts.holds_lower_body(settings.source):
-        raise DataError(
-            f'{settings.source}: no upper clothes, which is what the networks put on; give upper_body'
-        )
+        problem = 'no upper clothes, which is what the networks put on'
+        raise DataError(f'{settings.source}: {problem}; give upper_body')
     nested = settings.source / layouts.CATEGORIES[0]
     if settings.layout == 'dresscode' and LAYOUTS['dresscode'].recognises(nested):
         settings = settings._replace(source=nested)
@@ -312,9 +302,8 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f'{root}: no folder can be made there ({error.strerror}); choose another TARGET'
-            ) from error
+            problem = f'{root}: no folder can be made there ({error.strerror})'
+            raise UserError(f'{problem}; choose another TARGET') from error
         convert_part(root, part, settings)
     return roots
 
@@ -322,15 +311,13 @@ def convert(settings: Settings, target: Path) -> dict[Path, Part]:
 @exit_cleanly
 def main(arguments: list[str] | None = None) -> int:
     """Convert and check the data set that the command line names; return 0 if it is good."""
-    parser = OptionParser(
-        'Bring a data set of another layout into that of VITON.', prog='python -m data.convert'
-    )
+    about = 'Bring a data set of another layout into that of VITON.'
+    parser = OptionParser(about, prog='python -m data.convert')
     parser.add_argument('source', help='folder of the data set, with its lists of pairs')
     parser.add_argument('target', help='folder that gets VITON_traindata and VITON_test')
     parser.add_argument('--layout', required=True, choices=list(LAYOUTS), help='how the data set is laid out')
-    parser.add_argument(
-        '--clean', action='store_true', help='one record for each content, none in test that training has'
-    )
+    once = 'one record for each content, none in test that training has'
+    parser.add_argument('--clean', action='store_true', help=once)
     parser.add_argument('--pairs', help='list of test pairs; None: that of the data set')
     parser.add_argument('--copy', action='store_true', help='copy all files, where hard links would do')
     options = parser.parse_args(arguments)

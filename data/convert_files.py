@@ -33,7 +33,8 @@ def place(source: Path, target: Path, *, copy: bool = False) -> None:
             pass  # another disk, a file system without links, or somebody else's file: copied instead
     with atomic_write(target, sync=False) as temporary:
         shutil.copyfile(source, temporary)
-    _keep_time(source, target)
+    times = os.stat(source)
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
@@ -60,14 +61,12 @@ def convert_pose(
         place(source, target, copy=copy)
     elif not _is_done(source, target):
         height, width = records.read_size(picture)
-        points = _read_key_points(source) * (width / frame[1], height / frame[0])
-        values = [
-            number for x, y in points.round(2).tolist() for number in (x, y, 1.0 if x > 0 and y > 0 else 0.0)
-        ]
+        points = (_read_key_points(source) * (width / frame[1], height / frame[0])).round(2)
+        scores = (points > 0).all(axis=1, keepdims=True)
+        values = np.hstack([points, scores]).flatten().tolist()
+        content = json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]})
         with atomic_write(target, sync=False) as temporary:
-            temporary.write_text(
-                json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}), encoding='utf-8'
-            )
+            temporary.write_text(content, encoding='utf-8')
 
 
 def draw_densepose(pose: Path, target: Path, picture: Path) -> None:
@@ -87,20 +86,13 @@ def convert_densepose(source: Path, target: Path, *, copy: bool = False) -> None
         coloured = picture.mode in ('RGB', 'RGBA', 'CMYK')
     if not coloured:
         parts = records.read_label(source)
-        if parts.max() > max(DensePosePart):
-            raise RecordError(
-                f'{source}: id {parts.max()}, expected part ids 0 to {max(DensePosePart)}',
-                kind=records.UNKNOWN_IDS,
-            )
+        records.require_known_ids(source, parts, DensePosePart)
     else:
-        parts, error = parts_of_colours(
-            np.asarray(records.read_picture(source)), lossy=source.suffix != '.png'
-        )
+        pixels = np.asarray(records.read_picture(source))
+        parts, error = parts_of_colours(pixels, lossy=source.suffix != '.png')
         if error > _LARGEST_COLOUR_ERROR:
-            raise RecordError(
-                f"{source}: colours that DensePose's drawing has not, expected its 24 on black",
-                kind=records.WRONG_FORMAT,
-            )
+            problem = "colours that DensePose's drawing has not, expected its 24 on black"
+            raise RecordError(f'{source}: {problem}', kind=records.WRONG_FORMAT)
     _save_parts(parts.astype(np.uint8), target)
 
 
@@ -131,9 +123,8 @@ def _read_key_points(path: Path) -> np.ndarray:
     with records.reading(path):
         values = np.array(json.loads(path.read_text(encoding='utf-8'))['keypoints'], dtype=np.float64)
         points = values.reshape(KEY_POINTS, -1)[:, :2]
-        return np.where(
-            (points > 0).all(axis=1, keepdims=True), points, 0.0
-        )  # -1 stands for a point that was not found
+        # -1 stands for a point that was not found.
+        return np.where((points > 0).all(axis=1, keepdims=True), points, 0.0)
 
 
 def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
@@ -145,11 +136,6 @@ def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
     if same:
         return (before.st_size, int(before.st_mtime)) == (after.st_size, int(after.st_mtime))
     return after.st_mtime >= before.st_mtime
-
-
-def _keep_time(source: Path, target: Path) -> None:
-    times = os.stat(source)
-    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _save(picture: Image.Image, target: Path) -> None:

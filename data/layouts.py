@@ -87,13 +87,8 @@ LAYOUTS = {
             'color': ('{part}/cloth/{name}',),
             'edge': ('{part}/cloth-mask/{name}', '{part}/cloth-mask/{stem}.png'),
             'label': ('{part}/image-parse-v3/{stem}.png', '{part}/image-parse/{stem}.png'),
-            'pose': (
-                '{part}/openpose_json/{stem}_keypoints.json',
-                '{part}/openpose-json/{stem}_keypoints.json',
-            ),
-            'densepose': tuple(
-                f'{{part}}/image-densepose/{{stem}}.{suffix}' for suffix in ('npy', 'png', 'jpg')
-            ),
+            'pose': tuple(f'{{part}}/openpose{sign}json/{{stem}}_keypoints.json' for sign in '_-'),
+            'densepose': tuple(f'{{part}}/image-densepose/{{stem}}.{end}' for end in ('npy', 'png', 'jpg')),
         },
         ('{part}/image', '{part}/cloth', '{part}/openpose_json'),
         own_suffix='',

@@ -57,12 +57,8 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
     names = ('image', 'color', 'edge', 'color_un', 'edge_un', 'label', 'densepose', 'pose')
     if missing := [name for name in names if name not in batch]:
         raise ValueError(f'batch without {", ".join(missing)}: expected what the train loader yields')
-    person, color, edge, unpaired_color, unpaired_edge, label, densepose, pose = (
-        batch[name] for name in names
-    )
-
-    edge = (edge > _EDGE_THRESHOLD).to(person.dtype)
-    unpaired_edge = (unpaired_edge > _EDGE_THRESHOLD).to(person.dtype)
+    person, label, densepose = batch['image'], batch['label'], batch['densepose']
+    edge, unpaired_edge = ((batch[name] > _EDGE_THRESHOLD).to(person.dtype) for name in ('edge', 'edge_un'))
     person_cloth_mask = is_one_of(label, CLOTH).to(person.dtype)
     face = is_one_of(label, FACE).to(person.dtype)
     others = is_one_of(label, OTHERS).to(person.dtype)
@@ -70,9 +66,9 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
     parts = torch.cat([densepose == part for part in DensePosePart], dim=1).to(person.dtype)  # [N, 25, H, W]
     return TrainingInputs(
         person=person,
-        cloth=color * edge,
+        cloth=batch['color'] * edge,
         edge=edge,
-        unpaired_cloth=unpaired_color * unpaired_edge,
+        unpaired_cloth=batch['color_un'] * unpaired_edge,
         unpaired_edge=unpaired_edge,
         person_cloth=person * person_cloth_mask,
         person_cloth_mask=person_cloth_mask,
@@ -81,7 +77,7 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
         hand=hand,
         preserved=person * (face + others + hand),
         arms=is_one_of(densepose, DENSEPOSE_ARMS).to(person.dtype),
-        condition=torch.cat([face, others, parts, pose], dim=1),  # [N, 45, H, W]
+        condition=torch.cat([face, others, parts, batch['pose']], dim=1),  # [N, 45, H, W]
     )
 
 

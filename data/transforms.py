@@ -38,10 +38,8 @@ def pose_maps(points: np.ndarray, source: tuple[int, int], size: tuple[int, int]
     for channel, (x, y) in zip(maps, points.tolist(), strict=True):
         x, y = x * size[1] / source[1], y * size[0] / source[0]
         if x > 1 and y > 1:
-            column, row = int(x), int(y)
-            channel[
-                max(row - _RADIUS, 0) : row + _RADIUS + 1, max(column - _RADIUS, 0) : column + _RADIUS + 1
-            ] = 1
+            rows, columns = (slice(max(int(at) - _RADIUS, 0), int(at) + _RADIUS + 1) for at in (y, x))
+            channel[rows, columns] = 1
     return torch.from_numpy(maps)
 
 

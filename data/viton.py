@@ -74,9 +74,8 @@ class VITONDataset(EpochDataset):
             find_phases(self.root, phase)
         self.list = self.root / f'{phase}_pairs.txt' if pairs is None else expand(pairs)
         if check:
-            check_dataset(
-                self.root, phase, size=self.size, pairs=pairs, annotated=self.annotated
-            ).raise_if_bad()
+            wanted: dict[str, Any] = {'size': self.size, 'pairs': pairs, 'annotated': self.annotated}
+            check_dataset(self.root, phase, **wanted).raise_if_bad()
         self.pairs = records.read_list(self.list)
         if phase == 'train':
             records.require_other_garments(self.root, self.pairs)
@@ -146,9 +145,8 @@ class VITONDataset(EpochDataset):
         """Return a garment's picture [3, H, W] in [-1, 1] and mask [1, H, W] in [0, 1], by file name."""
         picture_path, edge_path = self._file('color', name), self._file('edge', name)
         picture, edge = records.read_picture(picture_path), records.read_edge(edge_path)
-        records.match_size(
-            edge_path, (edge.height, edge.width), (picture.height, picture.width), picture_path
-        )
+        sizes = (edge.height, edge.width), (picture.height, picture.width)
+        records.match_size(edge_path, *sizes, picture_path)
         return picture_tensor(picture, self.size), edge_tensor(edge, self.size)
 
     def _maps(self, person: str, picture_path: Path, source: tuple[int, int]) -> dict[str, torch.Tensor]:
@@ -231,6 +229,5 @@ def _with_plain_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, 
     except DataError as error:
         if not str(error).startswith('Caught '):
             raise
-        # A worker's error arrives as its whole traceback in one message; the last line is `module.Class:
-        # message`.
+        # A worker's error arrives as its whole traceback; the last line is `module.Class: message`.
         raise DataError(str(error).rstrip().splitlines()[-1].partition(': ')[2]) from None
