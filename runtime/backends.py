@@ -80,7 +80,7 @@ def openvino(parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str
     """OpenVINO on the CPU, with as many threads as PyTorch; in bfloat16 where that was asked for."""
     from runtime.export.onnx_file import load_openvino, require
 
-    require('openvino', 'onnx', 'onnxscript')
+    require(*PACKAGES['openvino'])
     return _onnx_parts(parts, partial(load_openvino, dtype=dtype))
 
 
@@ -101,16 +101,12 @@ def find_problem(mode: str, device: torch.device, dtype: torch.dtype = torch.flo
         return f'it runs on a CPU, not on {device}'
     if mode in CUDA_ONLY and device.type != 'cuda':
         return f'it needs a CUDA GPU, not {device}'
-    if missing := [
-        package for package in PACKAGES.get(mode, ()) if importlib.util.find_spec(package) is None
-    ]:
-        return f'{missing[0]} is not installed; pip install {" ".join(PACKAGES[mode])}'
-    if mode == 'native':
-        name = str(dtype).removeprefix('torch.')
-        return (
-            native.find_problem() if dtype is torch.float32 else f'it computes in float32 only, not in {name}'
-        )
-    return None
+    for package in PACKAGES.get(mode, ()):
+        if importlib.util.find_spec(package) is None:
+            return f'{package} is not installed; pip install {" ".join(PACKAGES[mode])}'
+    if mode == 'native' and dtype is not torch.float32:
+        return f'it computes in float32 only, not in {str(dtype).removeprefix("torch.")}'
+    return native.find_problem() if mode == 'native' else None
 
 
 def create(mode: str, parts: Parts, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:

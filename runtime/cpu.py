@@ -50,15 +50,13 @@ def sample_rows(picture: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor
     x, y = (torch.where(at > 0, at, 0).clamp(max=side - 1) for at, side in ((x, width), (y, height)))
     left, top = x.floor().clamp(max=max(width - 2, 0)), y.floor().clamp(max=max(height - 2, 0))
     right, below = x - left, y - top
-    first = (top * width + left).long() + height * width * torch.arange(count, device=flow.device)[
-        :, None, None
-    ]
+    sample_start = height * width * torch.arange(count, device=flow.device)[:, None, None]
+    first = (top * width + left).long() + sample_start
     step = 1 if width > 1 else 0
     down = width if height > 1 else 0
     rows = torch.stack([first, first + step, first + down, first + down + step], dim=3).view(-1, 4)
-    weights = torch.stack(
-        [(1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below], dim=3
-    )
+    corners = (1 - right) * (1 - below), right * (1 - below), (1 - right) * below, right * below
+    weights = torch.stack(corners, dim=3)
     table = picture.permute(0, 2, 3, 1).reshape(-1, channels)
     mixed = F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights.view(-1, 4).to(table.dtype))
     return mixed.view(count, *flow.shape[2:], channels).permute(0, 3, 1, 2)
@@ -129,11 +127,9 @@ def accelerate(parts: Parts, operations: Operations = ONEDNN) -> Parts:
     made = set()
 
     def merge_activation(conv: nn.Module, activation: nn.Module) -> nn.Module | None:
-        if (
-            type(activation) not in ACTIVATIONS
-            or not isinstance(conv, nn.Conv2d)
-            or conv.padding_mode != 'zeros'
-        ):
+        if not isinstance(conv, nn.Conv2d) or conv.padding_mode != 'zeros':
+            return None
+        if type(activation) not in ACTIVATIONS:
             return None
         merged = operations.convolve(conv, activation)
         if merged is not None:

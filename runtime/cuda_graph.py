@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-WARM_UP_CALLS = (
-    3  # libraries select algorithms and allocate memory in the first calls, which a graph must not record
-)
+# Libraries select algorithms and allocate memory in the first calls, which a graph must not record.
+WARM_UP_CALLS = 3
 MOST_GRAPHS = 16  # shapes that are kept; each holds the memory of its buffers
 
 
@@ -92,10 +91,8 @@ class GraphedCall:
         if len(self.recorded) >= MOST_GRAPHS:
             _, oldest = self.recorded.popitem(last=False)
             oldest.done.synchronize()
-        places = tuple(
-            x.detach().to(self.engine.device, copy=True, memory_format=torch.contiguous_format)
-            for x in inputs
-        )
+        how: dict[str, Any] = {'copy': True, 'memory_format': torch.contiguous_format}
+        places = tuple(x.detach().to(self.engine.device, **how) for x in inputs)
         graph, outputs = self.engine.capture(self.call, places)
         self.recorded[key] = _Recorded(graph, places, outputs, {}, self.engine.event(), self.engine.event())
 

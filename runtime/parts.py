@@ -80,12 +80,8 @@ class Dresser(nn.Module):
 
     def forward(self, person: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         levels = (len(tensors) - 2) // 2
-        person_features, (cloth, edge), garment_features = (
-            tensors[:levels],
-            tensors[levels : levels + 2],
-            tensors[levels + 2 :],
-        )
-        warped = self.flow(person_features, garment_features, cloth, edge)
+        cloth, edge = tensors[levels : levels + 2]
+        warped = self.flow(tensors[:levels], tensors[levels + 2 :], cloth, edge)
         generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
         return tuple(x for x in compose(warped, generated, person) if x is not None)
 
@@ -152,9 +148,8 @@ class WrappedFlow(FlowNetwork):
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded (see `runtime.fold`); the pipeline stays as it is."""
     warp, generator = folded(pipeline.warp), folded(pipeline.generator)
-    return Parts(
-        PersonEncoder(warp), GarmentEncoder(warp), Dresser(warp.aflow_net, generator), levels=warp.levels
-    ).eval()
+    dresser = Dresser(warp.aflow_net, generator)
+    return Parts(PersonEncoder(warp), GarmentEncoder(warp), dresser, levels=warp.levels).eval()
 
 
 def save_arithmetic(parts: Parts) -> Parts:

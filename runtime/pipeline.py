@@ -151,16 +151,11 @@ def _fastest(
         if problem is not None:
             _log.info('mode %s is left out: %s', mode, problem)
     if not ready:
-        raise UserError(
-            f'none of {", ".join(candidates)} can run on {device}; give a mode by name to see why'
-        )
+        raise UserError(f'none of {", ".join(candidates)} can run on {device}; name a mode to see why')
     calls = [functools.partial(made, *pictures) for made in ready.values()]
     times = time_calls(calls, device=device, repeats=TIMED_CALLS, warm_up=1)
     medians = {mode: statistics.median(values) for mode, values in zip(ready, times, strict=True)}
     _chosen[key] = min(medians, key=lambda mode: medians[mode])
-    _log.info(
-        'took %s of %s',
-        _chosen[key],
-        ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items()),
-    )
+    shown = ', '.join(f'{mode} {1000 * value:.1f} ms' for mode, value in medians.items())
+    _log.info('took %s of %s', _chosen[key], shown)
     return ready[_chosen[key]]

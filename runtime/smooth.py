@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import BLOCKS, PYRAMID_CHANNELS, MobileFPN
+from models.ops.flow import rescale
 from runtime.fold import bias_of, conv_of
 
 BASE = 2  # the level (0 is the coarsest) whose chain is multiplied by the nine taps
@@ -73,9 +74,8 @@ class Taps(nn.Module):
         wide = (products.flatten(0, 2) @ across.t()).view(count * channels, rows, -1)  # [N * 256, 3 * h, w']
         down = down.expand(count * channels, -1, -1)
         if lateral is None:
-            return (
-                torch.bmm(down, wide).view(count, channels, *down.shape[1:2], -1) + self.bias[:, None, None]
-            )
+            placed = torch.bmm(down, wide).view(count, channels, down.shape[1], -1)
+            return placed + self.bias[:, None, None]
         lateral = lateral.contiguous()
         return torch.baddbmm(lateral.flatten(0, 1), down, wide).view(lateral.shape)
 
@@ -131,9 +131,8 @@ class SmoothedPyramid(nn.Module):
     def merge(self, laterals: list[nn.Conv2d]) -> nn.Conv2d:
         """S after a sum of lateral convolutions: a 3x3 convolution of their inputs and a plane of ones."""
         kernel = self.smooth.weight.double()
-        weights = [
-            torch.einsum('ocyx,cd->odyx', kernel, lateral.weight.double().flatten(1)) for lateral in laterals
-        ]
+        inputs = [lateral.weight.double().flatten(1) for lateral in laterals]
+        weights = [torch.einsum('ocyx,cd->odyx', kernel, weight) for weight in inputs]
         bias = torch.stack([bias_of(lateral).double() for lateral in laterals]).sum(dim=0)
         weights.append(torch.einsum('ocyx,c->oyx', kernel, bias)[:, None])
         weight = torch.cat(weights, dim=1)
@@ -152,21 +151,15 @@ class SmoothedPyramid(nn.Module):
         features: list[Tensor] = []
         chain = self.top_layer(x.mean(dim=(2, 3), keepdim=True))
         for lateral, encoded in zip(self.lateral_layers, maps, strict=False):
-            chain = F.interpolate(
-                chain, size=encoded.shape[2:], mode='bilinear', align_corners=False
-            ) + lateral(encoded)
+            upsampled = F.interpolate(chain, size=encoded.shape[2:], mode='bilinear', align_corners=False)
+            chain = upsampled + lateral(encoded)
             features.append(self.smooth(chain) if len(features) < BASE else chain)
         products = self.taps.products(features.pop())
         features.append(self.taps.place(products, None, 0))
         inputs: list[Tensor] = []
-        for doublings, (merged, encoded) in enumerate(
-            zip(self.merged, maps[BASE + 1 :], strict=True), start=1
-        ):
-            inputs = [
-                F.interpolate(coarser, scale_factor=2.0, mode='bilinear', align_corners=False)
-                for coarser in inputs
-            ]
-            inputs.append(encoded)
+        levels = zip(self.merged, maps[BASE + 1 :], strict=True)
+        for doublings, (merged, encoded) in enumerate(levels, start=1):
+            inputs = [*(rescale(coarser, 2.0) for coarser in inputs), encoded]
             lateral = merged(torch.cat([*inputs, torch.ones_like(encoded[:, :1])], dim=1))
             features.append(self.taps.place(products, lateral, doublings))
         return tuple(features)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from models.warp_modules.coarse_to_fine import LEVELS
-from runtime.export.onnx_file import make_portable, require, write_network
+from runtime.export.onnx_file import make_portable, require, save_bare, write_network
 from runtime.parts import Parts, input_names, output_names, save_arithmetic, split
 from utils.paths import atomic_write
 
@@ -102,6 +102,7 @@ def write_graphs(
         path = folder / f'{name}.onnx'
         _write_onnx(Float32Interface(network, dtype), inputs[name], path, graphs[name])
         files[name] = [path] if format == 'onnx' else _to_openvino(path, precision)
+    described = {name: graph._asdict() | {'files': describe(files[name])} for name, graph in graphs.items()}
     manifest = {
         'format': format,
         'precision': precision,
@@ -109,16 +110,8 @@ def write_graphs(
         'trained': pipeline.is_trained,
         'size': list(size),
         'align_corners': pipeline.align_corners,
-        'ranges': {
-            'person': [-1, 1],
-            'cloth': [-1, 1],
-            'edge': [0, 1],
-            'tryon': [-1, 1],
-            'warped_cloth': [-1, 1],
-        },
-        'graphs': {
-            name: {**graph._asdict(), 'files': describe(files[name])} for name, graph in graphs.items()
-        },
+        'ranges': dict.fromkeys(('person', 'cloth', 'tryon', 'warped_cloth'), [-1, 1]) | {'edge': [0, 1]},
+        'graphs': described,
     }
     write_manifest(folder, manifest)
     return folder
@@ -150,17 +143,9 @@ def _write_onnx(network: nn.Module, inputs: tuple[Tensor, ...], path: Path, grap
 
     batch = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     shapes = (tuple({0: batch} for _ in inputs),)  # of *inputs, one argument
-    write_network(
-        network, inputs, path, names=graph.inputs, output_names=graph.outputs, dynamic_shapes=shapes
-    )
-    model = onnx.load(path)
-    del model.metadata_props[:]
-    model.graph.ClearField('value_info')
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.ClearField('doc_string')
-    onnx.save(model, path)
-    onnx.checker.check_model(path, full_check=True)
+    names = {'names': graph.inputs, 'output_names': graph.outputs}
+    write_network(network, inputs, path, **names, dynamic_shapes=shapes)
+    save_bare(onnx.load(path), path)
 
 
 def _to_openvino(path: Path, precision: str) -> list[Path]:

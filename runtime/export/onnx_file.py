@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -42,33 +43,19 @@ def correlation_by_tables(first: Tensor, second: Tensor) -> Tensor:
     below, right = down * TILE - height, across * TILE - width
     tiles = F.pad(first, (0, right, 0, below)).view(count, channels, down, TILE, across, TILE)
     tiles = tiles.permute(0, 2, 4, 3, 5, 1).reshape(-1, TILE**2, channels)
-    rows, columns = (
-        (
-            torch.arange(n, device=first.device)[:, None] * TILE + torch.arange(window, device=first.device)
-        ).flatten()
-        for n in (down, across)
-    )
-    near = (
-        F.pad(second, (RADIUS, RADIUS + right, RADIUS, RADIUS + below))
-        .index_select(2, rows)
-        .index_select(3, columns)
-    )
-    near = (
-        near.view(count, channels, down, window, across, window)
-        .permute(0, 2, 4, 1, 3, 5)
-        .reshape(-1, channels, window**2)
-    )
+    starts = (torch.arange(n, device=first.device)[:, None] * TILE for n in (down, across))
+    rows, columns = ((start + torch.arange(window, device=first.device)).flatten() for start in starts)
+    padded = F.pad(second, (RADIUS, RADIUS + right, RADIUS, RADIUS + below))
+    near = padded.index_select(2, rows).index_select(3, columns)
+    near = near.view(count, channels, down, window, across, window).permute(0, 2, 4, 1, 3, 5)
+    near = near.reshape(-1, channels, window**2)
     places = torch.arange(window**2, device=first.device).view(window, window)
     places = places.unfold(0, SIDE, 1).unfold(1, SIDE, 1)
     offsets = torch.arange(TILE**2, device=first.device) * window**2
     # Of [tile, window], 49 for each pixel of the tile.
     index = (places.flatten(0, 1).flatten(1) + offsets[:, None]).flatten()
-    volume = (
-        torch.bmm(tiles, near)
-        .flatten(1)
-        .index_select(1, index)
-        .view(count, down, across, TILE, TILE, SIDE**2)
-    )
+    volume = torch.bmm(tiles, near).flatten(1).index_select(1, index)
+    volume = volume.view(count, down, across, TILE, TILE, SIDE**2)
     volume = volume.permute(0, 5, 1, 3, 2, 4).reshape(count, SIDE**2, down * TILE, across * TILE)
     return volume[:, :, :height, :width] / channels
 
@@ -176,3 +163,16 @@ def write_network(
             external_data=False,
             verbose=False,
         )
+
+
+def save_bare(model: Any, path: Path) -> None:
+    """Check and write an ONNX model without the exporter's notes: file names, shapes in between."""
+    import onnx
+
+    del model.metadata_props[:]
+    model.graph.ClearField('value_info')
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.ClearField('doc_string')
+    onnx.save(model, path)
+    onnx.checker.check_model(path, full_check=True)

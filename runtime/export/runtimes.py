@@ -73,19 +73,14 @@ def read_manifest(folder: Path) -> dict:
         height, width = map(int, manifest['size'])
         manifest['size'] = (height, width)
         needed = {'format': str, 'align_corners': bool, 'trained': bool}
-        files = {
-            name: entry['sha256']
-            for graph in manifest['graphs'].values()
-            for name, entry in graph['files'].items()
-        }
-        if (
-            any(not isinstance(manifest[key], kind) for key, kind in needed.items())
-            or manifest['format'] not in SUFFIXES
-        ):
+        entries = [entry for graph in manifest['graphs'].values() for entry in graph['files'].items()]
+        sums = {name: entry['sha256'] for name, entry in entries}
+        fits = all(isinstance(manifest[key], kind) for key, kind in needed.items())
+        if not fits or manifest['format'] not in SUFFIXES:
             raise ValueError('its values are not those of an export')
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f'{path}: not a manifest of export.py; export again') from error
-    for name, expected in files.items():
+    for name, expected in sums.items():
         file = folder / Path(name).name
         if not file.is_file():
             raise MissingFileError(f'{file}: missing, which {MANIFEST} lists; export again')
@@ -104,14 +99,8 @@ def _load(kind: str, folder: Path) -> OptimizedPipeline:
         )
     suffix = SUFFIXES[manifest['format']]
     garment, try_on = (load(folder / f'{name}{suffix}') for name in ('garment', 'try_on'))
-    size = manifest['size']
-    about = About(
-        manifest.get('family'),
-        manifest['trained'],
-        size,
-        manifest['align_corners'],
-        partial(_check_size, size),
-    )
+    family, trained, size = manifest.get('family'), manifest['trained'], manifest['size']
+    about = About(family, trained, size, manifest['align_corners'], partial(_check_size, size))
     # The graphs have no part for the person alone: a person's code holds the picture only.
     calls = {'garment': garment, 'try_on': try_on, 'person': lambda person: (), 'dress': try_on}
     return OptimizedPipeline(about, calls, mode=kind, device=torch.device('cpu'), dtype=torch.float32)

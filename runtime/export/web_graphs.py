@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline
 from runtime.export.graphs import describe
-from runtime.export.onnx_file import make_portable, require, write_network
+from runtime.export.onnx_file import make_portable, require, save_bare, write_network
 from runtime.export.parity import ParityError, differences
 from runtime.parts import Parts, split
+from runtime.parts import output_names as names_of_parts
 from utils.errors import UserError
 
 # Of TryOn: what the page makes its picture of.
@@ -56,12 +57,9 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
     with torch.no_grad():
         garment = parts.garment(cloth, edge)
         outputs = TryOn(*parts.try_on(person, *garment))
-    names = [name for name in SHOWN if name != 'keep' or _has_keep_mask(outputs)]
-    code = [
-        'garment_cloth',
-        'garment_edge',
-        *(f'garment_feature_{level}' for level in range(len(garment) - 2)),
-    ]
+    has_keep_mask = outputs.keep is not None and bool(outputs.keep.any())  # zero everywhere: there is none
+    names = [name for name in SHOWN if name != 'keep' or has_keep_mask]
+    code = list(names_of_parts(parts.levels)['garment'])
     graphs = {
         'garment': (parts.garment, (cloth, edge), ['cloth', 'edge'], code),
         'try_on': (ShownOutputs(parts, names), (person, *garment), ['person', *code], names),
@@ -74,11 +72,6 @@ def write_networks(pipeline: TryOnPipeline, folder: Path, *, size: tuple[int, in
         entry = describe([path])[path.name]
         written[name] = {'file': path.name, 'inputs': input_names, 'outputs': output_names, **entry}
     return written
-
-
-def _has_keep_mask(outputs: TryOn) -> bool:
-    keep = getattr(outputs, 'keep', None)
-    return keep is not None and bool(keep.any())  # zero everywhere: the generator has none
 
 
 def halve_weights(path: Path) -> None:
@@ -103,13 +96,7 @@ def halve_weights(path: Path) -> None:
     nodes = [*widened, *model.graph.node]
     model.graph.ClearField('node')
     model.graph.node.extend(nodes)
-    model.graph.ClearField('value_info')
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        del node.metadata_props[:]
-        node.ClearField('doc_string')
-    onnx.save(model, path)
-    onnx.checker.check_model(path, full_check=True)
+    save_bare(model, path)
 
 
 def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor, ...]) -> float:
@@ -123,14 +110,10 @@ def check_networks(pipeline: TryOnPipeline, folder: Path, pictures: tuple[Tensor
     worst = float('inf')
     for person, cloth, edge in zip(*pictures, strict=True):
         person, cloth, edge = person[None], cloth[None], edge[None]
-        inputs = sessions['garment'].get_inputs()
-        code = sessions['garment'].run(
-            None, {input.name: x.numpy() for input, x in zip(inputs, (cloth, edge), strict=True)}
-        )
-        inputs = sessions['try_on'].get_inputs()
-        image = sessions['try_on'].run(
-            ['image'], dict(zip((x.name for x in inputs), (person.numpy(), *code), strict=True))
-        )[0]
+        code = sessions['garment'].run(None, {'cloth': cloth.numpy(), 'edge': edge.numpy()})
+        names = (x.name for x in sessions['try_on'].get_inputs())
+        inputs = dict(zip(names, (person.numpy(), *code), strict=True))
+        (image,) = sessions['try_on'].run(['image'], inputs)
         worst = min(worst, differences(torch.from_numpy(image), pipeline(person, cloth, edge).image)[2])
     if not worst >= SMALLEST_PSNR:
         raise ParityError(

@@ -33,11 +33,8 @@ def library_path() -> Path:
     capability = torch.backends.cpu.get_cpu_capability()
     source = b''.join(path.read_bytes() for path in sorted(SOURCE.parent.glob('*.h'))) + SOURCE.read_bytes()
     state = hashlib.sha256(source + f'{torch.__version__} {sys.platform} {capability} {FLAGS}'.encode())
-    return (
-        Path(torch.hub.get_dir()).parent
-        / 'dm_vton'
-        / f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
-    )
+    name = f'kernels_{capability.lower()}_{state.hexdigest()[:16]}.so'
+    return Path(torch.hub.get_dir()).parent / 'dm_vton' / name
 
 
 def find_problem() -> str | None:
@@ -70,10 +67,8 @@ def _load(path: Path) -> None:
     try:
         torch.ops.load_library(path)
     except OSError as error:
-        reason = first_line(error.__cause__ or error)
-        raise UserError(
-            f'the kernels of mode native cannot be read: {reason}; delete {path}, and they are built anew'
-        ) from error
+        problem = f'the kernels of mode native cannot be read: {first_line(error.__cause__ or error)}'
+        raise UserError(f'{problem}; delete {path}, and they are built anew') from error
 
 
 def _build(path: Path) -> None:
@@ -83,20 +78,14 @@ def _build(path: Path) -> None:
     )
     flags = ['-O3', '-fopenmp', *FLAGS.get(torch.backends.cpu.get_cpu_capability(), [])]
     with tempfile.TemporaryDirectory() as folder:
-        options: dict[str, Any] = {
-            'name': NAME,
-            'sources': [str(SOURCE)],
-            'extra_cflags': flags,
-            'extra_ldflags': ['-fopenmp'],
-        }
-        options |= {'build_directory': folder, 'is_python_module': False}
+        options: dict[str, Any] = {'name': NAME, 'sources': [str(SOURCE)], 'build_directory': folder}
+        options |= {'extra_cflags': flags, 'extra_ldflags': ['-fopenmp'], 'is_python_module': False}
         code = f'from torch.utils.cpp_extension import load; load(**{options!r})'
         done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
         if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or [
-                f'code {done.returncode}'
-            ]
-            reason = next((line for line in lines if 'error:' in line), lines[-1])
+            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+            last = lines[-1] if lines else f'code {done.returncode}'
+            reason = next((line for line in lines if 'error:' in line), last)
             raise UserError(f'the kernels of mode native could not be built: {reason}')
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,9 +20,8 @@ from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
 from runtime.smooth import PYRAMID_CHANNELS, ChannelsLastTaps, shifted_upsampling
 
-SMALLEST_KERNEL = (
-    1000  # input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores
-)
+# Input channels times output channels; below, oneDNN is as fast, measured on two AVX2 cores.
+SMALLEST_KERNEL = 1000
 SLOPES = {type(None): 1.0, nn.ReLU: 0.0, nn.ReLU6: 0.0}  # of activations, below zero
 
 
@@ -81,12 +80,10 @@ def split_pixels(conv: DoublingConv) -> nn.Conv2d:
     low.bias = nn.Parameter(bias_of(conv).repeat_interleave(4), requires_grad=False)
     # [parity of the output, tap of the undoubled map, tap of the doubled map]: 1 where both taps read the
     # same pixel.
-    fall = torch.tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]).to(
-        conv.weight
-    )
-    low.weight.data = (
-        torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), fall, fall).flatten(0, 2).contiguous()
-    )
+    fall = [[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]]
+    taps = conv.weight.new_tensor(fall)
+    weight = torch.einsum('oiyx,avy,bwx->oabivw', conv.weight.detach(), taps, taps)
+    low.weight.data = weight.flatten(0, 2).contiguous()
     return low
 
 
@@ -119,10 +116,9 @@ class NativeAAD(nn.Module):
 
     def __init__(self, aad: AAD):
         super().__init__()
-        for name, gamma, beta in (
-            ('person', aad.conv_a1_gamma, aad.conv_a1_beta),
-            ('cloth', aad.conv_a2_gamma, aad.conv_a2_beta),
-        ):
+        convs = {'person': (aad.conv_a1_gamma, aad.conv_a1_beta)}
+        convs['cloth'] = (aad.conv_a2_gamma, aad.conv_a2_beta)
+        for name, (gamma, beta) in convs.items():
             # [panels, A, columns] each.
             weights = [panels(conv.weight.detach().flatten(1).t()) for conv in (gamma, beta)]
             width = weights[0].shape[0] * weights[0].shape[2]
@@ -175,14 +171,8 @@ class NativeInvertedResidual(nn.Module):
         self.shape = in_channels, projection.out_channels, depthwise.stride[0], block.has_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        weights = (
-            self.expansion,
-            self.expansion_bias,
-            self.depthwise,
-            self.depthwise_bias,
-            self.projection,
-            self.projection_bias,
-        )
+        first = self.expansion, self.expansion_bias, self.depthwise, self.depthwise_bias
+        weights = *first, self.projection, self.projection_bias
         return torch.ops.dm_vton_cpu.inverted_residual(channels_last(x), *weights, *self.shape)
 
 

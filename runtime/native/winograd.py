@@ -30,7 +30,5 @@ def transform_kernels(weight: Tensor) -> Tensor:
 def fits_winograd(conv: nn.Conv2d, smallest: int) -> bool:
     """True for a dense zero-padded 3x3 `conv` of stride 1 with at least `smallest` pairs of channels."""
     shape = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups, conv.padding_mode
-    return (
-        shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros')
-        and conv.in_channels * conv.out_channels >= smallest
-    )
+    fits = shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1, 'zeros')
+    return fits and conv.in_channels * conv.out_channels >= smallest
