@@ -1,6 +1,7 @@
 """Options of app.py."""
 
 import argparse
+from typing import Any
 
 from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import whole_number
@@ -13,31 +14,18 @@ PORTS = 65535
 
 def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of app.py; a wrong option raises `UserError` with one line."""
-    parser = OptionParser(
-        'Serve a page on which people try garments on: their photographs, or themselves before the camera.'
-    )
+    parser = OptionParser('Serve a page to try garments on: on photographs, or before the camera.')
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on; 0.0.0.0: all of them')
     parser.add_argument('--port', type=whole_number(1, PORTS), default=7860, help='port to listen on')
-    parser.add_argument(
-        '--share', action='store_true', help="also give the page a public address, through Gradio's servers"
-    )
-    parser.add_argument(
-        '--garments',
-        metavar='FOLDER',
-        help='garments of the wardrobe, on plain backgrounds; None: drawn ones',
-    )
+    public = "also give the page a public address, through Gradio's servers"
+    parser.add_argument('--share', action='store_true', help=public)
+    wardrobe = 'garments of the wardrobe, on plain backgrounds; None: drawn ones'
+    parser.add_argument('--garments', metavar='FOLDER', help=wardrobe)
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend='auto')
-    parser.add_argument(
-        '--max_upload', type=whole_number(1), default=20, metavar='MB', help='largest file taken'
-    )
-    parser.add_argument(
-        '--max_megapixels',
-        type=whole_number(1),
-        default=25,
-        metavar='MP',
-        help='largest picture that is taken',
-    )
+    largest: dict[str, Any] = {'type': whole_number(1)}
+    parser.add_argument('--max_upload', **largest, default=20, metavar='MB', help='largest file taken')
+    parser.add_argument('--max_megapixels', **largest, default=25, metavar='MP', help='largest picture taken')
     options = parser.parse_args(arguments)
     for name in ('host', 'garments'):
         if getattr(options, name) is not None and not getattr(options, name).strip():

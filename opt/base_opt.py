@@ -19,13 +19,8 @@ class Obsolete(argparse.Action):
 
     def __init__(self, option_strings, dest, *, why: str, nargs: int | None = 0, **settings):
         settings |= {'default': argparse.SUPPRESS}  # no setting, so nothing of it in the run's records
-        super().__init__(
-            option_strings,
-            dest,
-            nargs=nargs,
-            help=f'kept for old scripts, changes nothing: {why}',
-            **settings,
-        )
+        settings |= {'help': f'kept for old scripts, changes nothing: {why}'}
+        super().__init__(option_strings, dest, nargs=nargs, **settings)
         self.why = why
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
@@ -34,16 +29,10 @@ class Obsolete(argparse.Action):
 
 def add_align_corners(parser, *, default: bool | None, explanation: str) -> None:
     """Add --align_corners and its opposite, spelt with a hyphen or an underscore."""
-    parser.add_argument(
-        '--align_corners', action=argparse.BooleanOptionalAction, default=default, help=explanation
-    )
-    parser.add_argument(
-        '--no_align_corners',
-        action='store_false',
-        dest='align_corners',
-        default=argparse.SUPPRESS,
-        help=argparse.SUPPRESS,
-    )
+    both = argparse.BooleanOptionalAction
+    parser.add_argument('--align_corners', action=both, default=default, help=explanation)
+    hidden: dict[str, Any] = {'default': argparse.SUPPRESS, 'help': argparse.SUPPRESS}
+    parser.add_argument('--no_align_corners', action='store_false', dest='align_corners', **hidden)
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +54,8 @@ def add_size_option(parser: argparse.ArgumentParser) -> None:
 def add_base_options(parser: argparse.ArgumentParser, *, project: str) -> None:
     """Add the options that every script has; names and defaults are those of the published scripts."""
     parser.add_argument('--project', default=project, help='folder in which run folders are made')
-    parser.add_argument(
-        '--name',
-        default='exp',
-        type=run_name,
-        help='run folder: project/name, or name-1, name-2 if it exists',
-    )
+    new = 'run folder: project/name, or name-1, name-2 if it exists'
+    parser.add_argument('--name', default='exp', type=run_name, help=new)
     add_device_option(parser)
     parser.add_argument('--batch_size', type=whole_number(1), default=32, help='records a step')
     parser.add_argument('--workers', type=whole_number(0), default=8, help='processes that load records')

@@ -1,6 +1,7 @@
 """Options of test.py."""
 
 import argparse
+from typing import Any
 
 from engine.evaluate import METRICS
 from models.baselines import BASELINES
@@ -16,24 +17,16 @@ def parse_test_options(arguments: list[str] | None = None) -> argparse.Namespace
     add_base_options(parser, project='runs/test')
     parser.add_argument('--dataroot', help='test set in the VITON layout (test_pairs.txt, test_img, ...)')
     parser.add_argument('--valroot', help='the same as --dataroot, which wins where both are given')
-    parser.add_argument(
-        '--pairs', help='list such as test_pairs_own.txt; None: test_pairs.txt in the data root'
-    )
+    parser.add_argument('--pairs', help='list such as test_pairs_own.txt; None: test_pairs.txt of --dataroot')
     parser.add_argument('--pf_warp_checkpoint', help="the student's warp network, published or own")
     parser.add_argument('--pf_gen_checkpoint', help="the student's generator, published or own")
-    parser.add_argument(
-        '--checkpoint', nargs='+', metavar='FILE', help='files of a compared method, any order'
-    )
-    parser.add_argument(
-        '--family',
-        choices=[*FAMILIES, *BASELINES],
-        help=f'refuse weights of another family; None: recognise it; needed for {", ".join(BASELINES)}',
-    )
+    files = 'files of a compared method, any order'
+    parser.add_argument('--checkpoint', nargs='+', metavar='FILE', help=files)
+    wanted = f'refuse weights of another family; None: recognise it; needed for {", ".join(BASELINES)}'
+    parser.add_argument('--family', choices=[*FAMILIES, *BASELINES], help=wanted)
     parser.add_argument('--warp', choices=list(WARPS), help='warp network of a pair that is no family')
     parser.add_argument('--gen', choices=list(GENERATORS), help='generator of a pair that is no family')
-    samples = (
-        'how the flow samples; None: as the checkpoint says, and on where it says nothing (published weights)'
-    )
+    samples = 'how the flow samples; None: as the checkpoint says, on where it says nothing (published ones)'
     add_align_corners(parser, default=None, explanation=samples)
     add_size_option(parser)
     _add_measures(parser)
@@ -52,16 +45,12 @@ def _add_measures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--metrics', nargs='*', choices=METRICS, default=list(METRICS), help='what to measure; empty: nothing'
     )
+    either: Any = argparse.BooleanOptionalAction
+    truths = 'compare with the true results in test_gt, whatever --metrics says; None: where there are some'
+    parser.add_argument('--gt', action=either, help=truths)
+    parsing = 'score by parsing and own garments (test_label, test_pairs_own.txt), which dresses each person'
     parser.add_argument(
-        '--gt',
-        action=argparse.BooleanOptionalAction,
-        help='compare with the true results in test_gt, whatever --metrics says; None: where there are some',
-    )
-    parser.add_argument(
-        '--real',
-        action=argparse.BooleanOptionalAction,
-        help='score by parsing and own garments (test_label, test_pairs_own.txt), '
-        'which dresses each person up to three times; None: where there are some',
+        '--real', action=either, help=f'{parsing} up to three times; None: where there are some'
     )
     parser.add_argument('--fid_weights', help="pytorch-fid's Inception file; None: downloaded when needed")
     parser.add_argument('--lpips_weights', help="torchvision's VGG16 file; None: downloaded when needed")

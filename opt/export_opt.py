@@ -15,20 +15,13 @@ WEB = 'web'
 def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line of export.py; a wrong option raises `UserError` with one line."""
     parser = OptionParser('Write a try-on as files that run without Python; compare them with the pipeline.')
-    parser.add_argument(
-        '--format',
-        choices=(*FORMATS, WEB),
-        required=True,
-        help='ONNX, which many programs read, that of OpenVINO, or a page for any static web server',
-    )
-    parser.add_argument(
-        '--out',
-        required=True,
-        help='folder for the files, with a folder for each precision in it, or for the page',
-    )
+    formats = 'ONNX, which many programs read, that of OpenVINO, or a page for any static web server'
+    parser.add_argument('--format', choices=(*FORMATS, WEB), required=True, help=formats)
+    parser.add_argument('--out', required=True, help='folder for the page, or for a folder of each precision')
     add_checkpoint_option(parser, weights=DRAWINGS)
+    precisions = list(PRECISIONS)
     parser.add_argument(
-        '--precision', nargs='+', choices=list(PRECISIONS), default=list(PRECISIONS), help='which to write'
+        '--precision', nargs='+', choices=precisions, default=precisions, help='which to write'
     )
     add_size_option(parser)
     parser.add_argument('--dataroot', help='test set in the VITON layout to compare on; None: drawn pictures')

@@ -15,19 +15,10 @@ EAGER = 'torch'  # the backend that is PyTorch as it is
 
 def add_checkpoint_option(parser: argparse.ArgumentParser, *, weights: str) -> None:
     """Add `--checkpoint`, empty by default, and `--weights`, which is `weights` by default."""
-    parser.add_argument(
-        '--checkpoint',
-        nargs='+',
-        metavar='PATH',
-        default=[],
-        help='warp network and generator, or the folder of one pair; None: those of --weights',
-    )
-    parser.add_argument(
-        '--weights',
-        choices=DEFAULTS,
-        default=weights,
-        help='viton: small model trained on photographs; drawn: on drawings; published: from download.sh',
-    )
+    files = 'warp network and generator, or the folder of one pair; None: those of --weights'
+    parser.add_argument('--checkpoint', nargs='+', metavar='PATH', default=[], help=files)
+    sets = 'viton: small model trained on photographs; drawn: on drawings; published: from download.sh'
+    parser.add_argument('--weights', choices=DEFAULTS, default=weights, help=sets)
 
 
 def checked_size(size: list[int] | None) -> tuple[int, int] | None:
@@ -38,12 +29,8 @@ def checked_size(size: list[int] | None) -> tuple[int, int] | None:
 def add_device_options(parser: argparse.ArgumentParser, *, backend: str) -> None:
     """Add `--device`, and `--backend`, which is `backend` by default."""
     add_device_option(parser)
-    parser.add_argument(
-        '--backend',
-        choices=(EAGER, 'auto', *MODES),
-        default=backend,
-        help='what the networks run on: torch as they are, auto the fastest, found by trying, or one by name',
-    )
+    modes = 'what the networks run on: torch as they are, auto the fastest, found by trying, or one by name'
+    parser.add_argument('--backend', choices=(EAGER, 'auto', *MODES), default=backend, help=modes)
 
 
 def load_pipeline(options: argparse.Namespace) -> tuple[Weights, TryOnPipeline]:

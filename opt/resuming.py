@@ -26,16 +26,10 @@ NOT_KEPT = ('max_steps', 'verbose')
 
 def add_resume(parser) -> None:
     """Add `--resume`."""
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const=True,
-        default=False,
-        metavar=f'RUN|{AUTO}',
-        help='continue a run in its own folder, with its options where none are given: '
-        'RUN, or the newest of project/name; '
-        f'{AUTO}: the newest if it has saved something, else start anew, in its folder if there is one',
-    )
+    what = 'continue a run in its own folder, with its options where none are given: RUN, or the newest of '
+    what += f'project/name; {AUTO}: the newest if it has saved something, else start anew, in its folder if '
+    what += 'there is one'
+    parser.add_argument('--resume', nargs='?', const=True, default=False, metavar=f'RUN|{AUTO}', help=what)
 
 
 class Source(NamedTuple):
@@ -106,7 +100,7 @@ def _source_of_run(run: Path, stage: str) -> Source:
     if begun := published_files(run, STAGES[stage].lr_scale):
         return Source(begun=begun)
     if (saved := stage_of(run)) not in (stage, None):
-        raise UserError(f'{run} is a run of train_{saved}.py; continue it with that, or name another run')
+        raise of_another_stage(run, saved)
     files = {name: run / 'weights' / f'{name}_last.pt' for name in STAGES[stage].lr_scale}
     left = [f'--{name}_checkpoint {file}' for name, file in files.items() if file.is_file()]
     if left:
@@ -146,14 +140,10 @@ def _with_siblings(path: Path, stage: str) -> dict[str, Path]:
     names = list(STAGES[stage].lr_scale)
     own = next((name for name in names if name in path.name), names[0])
     files = {name: path.with_name(path.name.replace(own, name)) for name in names}
-    missing = [
-        name for name, file in files.items() if not is_published(file) or (name != own and file == path)
-    ]
-    if missing:
-        beside = files[missing[0]].name
-        raise UserError(
-            f'--resume {path}: {stage} trains {missing[0]}, too; put its checkpoint beside, as {beside}'
-        )
+    for name, file in files.items():
+        if not is_published(file) or (name != own and file == path):
+            lacking = f'{stage} trains {name}, too'
+            raise UserError(f'--resume {path}: {lacking}; put its checkpoint beside, as {file.name}')
     return files
 
 
@@ -177,6 +167,11 @@ def stage_of(run: Path) -> str | None:
     return _read_settings(run).get('stage')
 
 
+def of_another_stage(run: Path, stage: str | None) -> UserError:
+    """The refusal to continue a run of `stage` by another stage's script."""
+    return UserError(f'{run} is a run of train_{stage}.py; continue it with that, or name another run')
+
+
 def saved_options(run: Path, stage: str) -> dict[str, Any]:
     """The options in a run's settings file that this program knows; none where the file is lost.
 
@@ -184,8 +179,6 @@ def saved_options(run: Path, stage: str) -> dict[str, Any]:
     """
     saved = _read_settings(run)
     if saved.get('stage', stage) != stage:
-        raise UserError(
-            f'{run} is a run of train_{saved["stage"]}.py; continue it with that, or name another run'
-        )
+        raise of_another_stage(run, saved['stage'])
     known = {field.name for field in options_of()} - set(NOT_KEPT)
     return {name: value for name, value in saved.items() if name in known}

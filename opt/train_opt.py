@@ -23,9 +23,8 @@ from utils.paths import increment_path
 
 def create_parser(stage: str) -> OptionParser:
     """The parser of `train_<stage>.py`: an option for each field with a help text, in its group."""
-    parser = OptionParser(
-        f'Training, stage {stage}; torchrun --nproc_per_node=N trains on N GPUs, each with its own batches.'
-    )
+    gpus = 'torchrun --nproc_per_node=N trains on N GPUs, each with its own batches'
+    parser = OptionParser(f'Training, stage {stage}; {gpus}.')
     groups: dict[str | None, argparse._ActionsContainer] = {None: parser}
     for field in options_of():
         parsing = dict(field.metadata)
@@ -75,11 +74,9 @@ def _check(settings: TrainSettings) -> None:
         raise UserError(f'{" and ".join(missing)} needed: {settings.stage} learns from a trained teacher')
     if settings.mix_dataroot and not 0 < settings.mix_share < 1:
         raise UserError(f'--mix_share {settings.mix_share:g}: expected a share between 0 and 1')
-    if settings.stage == 'pf_truth' and settings.part == 'generator' and not settings.continues:
-        if not settings.checkpoint('pf_warp'):
-            raise UserError(
-                '--part generator: needs --pf_warp_checkpoint, the trained network that it follows'
-            )
+    follows = settings.stage == 'pf_truth' and settings.part == 'generator' and not settings.continues
+    if follows and not settings.checkpoint('pf_warp'):
+        raise UserError('--part generator: needs --pf_warp_checkpoint, the trained network that it follows')
     if settings.epochs == 0:
         raise UserError('--niter 0 --niter_decay 0: no epoch to train; give at least one of them')
     if settings.optimizer == 'SGD' and not settings.momentum:

@@ -20,35 +20,19 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
     several: dict[str, Any] = {'nargs': '+', 'action': 'extend', 'metavar': 'PATH'}
     parser.add_argument('--person', help='photographs of people, or folders of them', **several)
     parser.add_argument('--video', metavar='FILE', help='a video of a person, in the place of photographs')
-    parser.add_argument(
-        '--garment',
-        required=True,
-        help='photographs of garments on a plain background, or folders',
-        **several,
-    )
+    flat = 'photographs of garments on a plain background, or folders'
+    parser.add_argument('--garment', required=True, help=flat, **several)
     parser.add_argument('--out', required=True, help='the result, a picture or video; for several a folder')
-    parser.add_argument(
-        '--person_mask', help='a mask for each person, or their folder; None: as --background says', **several
-    )
-    parser.add_argument(
-        '--garment_mask', help='a mask for each garment, or their folder; None: by the background', **several
-    )
-    parser.add_argument(
-        '--background',
-        choices=BACKGROUNDS,
-        default='auto',
-        help='what the networks see behind people: auto replaces one that is not plain, keep none, '
-        'the others any by that tool; the result keeps its own',
-    )
-    parser.add_argument(
-        '--skip_bad',
-        action='store_true',
-        default=None,
-        help='go on without unusable pictures, and end with status 1; None: where a folder is given',
-    )
-    parser.add_argument(
-        '--no_skip_bad', dest='skip_bad', action='store_false', default=None, help='end at such a picture'
-    )
+    masks = 'a mask for each {}, or their folder; None: {}'
+    parser.add_argument('--person_mask', help=masks.format('person', 'as --background says'), **several)
+    parser.add_argument('--garment_mask', help=masks.format('garment', 'by the background'), **several)
+    behind = 'what the networks see behind people: auto replaces one that is not plain, keep none, '
+    behind += 'the others any by that tool; the result keeps its own'
+    parser.add_argument('--background', choices=BACKGROUNDS, default='auto', help=behind)
+    skip = 'go on without unusable pictures, and end with status 1; None: where a folder is given'
+    parser.add_argument('--skip_bad', action='store_true', default=None, help=skip)
+    parser.add_argument('--no_skip_bad', dest='skip_bad', action='store_false', help='end at such a picture')
+    parser.set_defaults(skip_bad=None)
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     add_size_option(parser)
@@ -72,8 +56,6 @@ def _check(options: argparse.Namespace) -> None:
         )
     for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []
-        if any(
-            not value.strip() and name != 'device'
-            for value in ([values] if isinstance(values, str) else values)
-        ):
+        values = [values] if isinstance(values, str) else values
+        if name != 'device' and not all(value.strip() for value in values):
             raise UserError(f'--{name}: an empty name; give a path')
