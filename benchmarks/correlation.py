@@ -63,13 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for gradients, label in ((False, 'forward'), (True, 'forward and backward')):
         rows = {name: [f'{name}, {label}'] for name in compared}
         for height, width in LEVELS:
-            shapes = (
-                (count, CHANNELS, height, width),
-                (count, CHANNELS, height, width),
-                (count, 49, height, width),
-            )
             inputs = tuple(
-                torch.randn(shape, device=device, dtype=dtype, requires_grad=True) for shape in shapes
+                torch.randn(count, channels, height, width, device=device, dtype=dtype, requires_grad=True)
+                for channels in (CHANNELS, CHANNELS, 49)
             )
             calls = {name: partial(run, way, inputs, gradients) for name, way in compared.items()}
             settings = {'device': device, 'repeats': options.repeats, 'warm_up': options.warm_up}

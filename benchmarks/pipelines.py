@@ -45,9 +45,8 @@ class Row(NamedTuple):
     p95_ms: float
     fps: float  # pictures a second, from the median
     speed_up: float  # against the plain row of the same family and batch, garment encoded in the call
-    parameters_mb: (
-        float  # of the plain network, in the row's dtype; a mode may keep transformed weights beside them
-    )
+    # Of the plain network, in the row's dtype; a mode may keep transformed weights beside them.
+    parameters_mb: float
     peak_mb: float | None  # beyond the weights; None where it cannot be seen
     multiply_adds_g: float  # of the plain networks' convolutions, for the whole batch
     tflops: float  # two operations a multiply-add of the plain networks; saved arithmetic counts as speed
@@ -78,13 +77,11 @@ def measure_family(
         calls[index, False] = partial(model, person, cloth, edge)
         calls[index, True] = partial(model, person, code)
     operations = {cached: multiply_adds(calls[0, cached]) for cached in (False, True)}
-    named = {
-        f'{(PLAIN, *modes)[index]}{", cached" if cached else ""}': call
-        for (index, cached), call in calls.items()
-    }
-    measured = measure(
-        named, label=f'{family}, batch {batch}', device=device, repeats=repeats, warm_up=warm_up
-    )
+    named = {}
+    for (index, cached), call in calls.items():
+        named[f'{(PLAIN, *modes)[index]}{", cached" if cached else ""}'] = call
+    how: dict[str, Any] = {'device': device, 'repeats': repeats, 'warm_up': warm_up}
+    measured = measure(named, label=f'{family}, batch {batch}', **how)
     rows = []
     for ((index, cached), call), measurement in zip(calls.items(), measured, strict=True):
         mode, used = (PLAIN, *modes)[index], models[index].dtype
@@ -135,15 +132,10 @@ def chart(rows: Sequence[dict], about: dict) -> Any:
     figure = Figure(figsize=(9, 1.2 + 0.24 * (len(rows) + 2 * len(families))), layout='constrained')
     axes, place, ticks, labels = figure.add_subplot(), 0, [], []
     for family in families:
-        bars = [
-            (
-                f'{family}  {row["mode"]}{", garment cached" if row["garment_cached"] else ""}',
-                row['median_ms'],
-                row['mode'],
-            )
-            for row in rows
-            if row['family'] == family
-        ]
+        bars = []
+        for row in (row for row in rows if row['family'] == family):
+            cached = ', garment cached' if row['garment_cached'] else ''
+            bars.append((f'{family}  {row["mode"]}{cached}', row['median_ms'], row['mode']))
         if rows[0]['batch'] == 1 and family in PUBLISHED:
             bars.append((f'{family}  published, T4 GPU', PUBLISHED[family], None))
         for label, value, mode in bars:
@@ -183,12 +175,8 @@ def measure_pipelines(options: argparse.Namespace, device: torch.device) -> Iter
     """The rows of each family at each batch size, as they come."""
     dtype = options.dtype and getattr(torch, options.dtype)
     modes = choose_modes(options.modes, device, dtype or torch.float32)
-    settings = {
-        'size': tuple(options.size),
-        'device': device,
-        'repeats': options.repeats,
-        'warm_up': options.warm_up,
-    }
+    settings: dict[str, Any] = {'size': tuple(options.size), 'device': device}
+    settings |= {'repeats': options.repeats, 'warm_up': options.warm_up}
     for family in options.families:
         for batch in options.batch:
             yield measure_family(family, modes, batch=batch, dtype=dtype, **settings)
@@ -199,14 +187,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, write the results."""
     parser = create_parser(__doc__.splitlines()[0])
     parser.add_argument('--families', nargs='+', choices=list(FAMILIES), default=list(FAMILIES))
-    parser.add_argument(
-        '--modes', nargs='+', help=f'beside {PLAIN}: {", ".join(MODES)}; by default those that are installed'
-    )
-    parser.add_argument(
-        '--dtype',
-        choices=['float32', 'float16', 'bfloat16'],
-        help='of the optimised modes; theirs by default',
-    )
+    known = f'beside {PLAIN}: {", ".join(MODES)}; by default those that are installed'
+    parser.add_argument('--modes', nargs='+', help=known)
+    dtypes = ['float32', 'float16', 'bfloat16']
+    parser.add_argument('--dtype', choices=dtypes, help='of the optimised modes; theirs by default')
     options = parser.parse_args(arguments)
     device = prepare(options)
     rows = measure_pipelines(options, device)

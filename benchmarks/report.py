@@ -35,14 +35,10 @@ def measure(
 
     `label` names the table and `column` the column that `torch.utils.benchmark.Compare` puts them in.
     """
-    times = time_calls(
-        list(calls.values()), device=device, repeats=repeats, warm_up=warm_up, title=f'{label} {column}'
-    )
-    threads = torch.get_num_threads()
-    tasks = (
-        TaskSpec('', '', label=label, sub_label=name, description=column, num_threads=threads)
-        for name in calls
-    )
+    how: dict[str, Any] = {'device': device, 'repeats': repeats, 'warm_up': warm_up}
+    times = time_calls(list(calls.values()), title=f'{label} {column}', **how)
+    about: dict[str, Any] = {'label': label, 'description': column, 'num_threads': torch.get_num_threads()}
+    tasks = (TaskSpec('', '', sub_label=name, **about) for name in calls)
     return [Measurement(1, values, task) for values, task in zip(times, tasks, strict=True)]
 
 
@@ -55,13 +51,9 @@ def machine(device: torch.device) -> dict[str, str | int]:
     """Describe the hardware and software that numbers were measured on."""
     processor = platform.processor() or platform.machine()
     info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [
-            line.partition(':')[2].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith('model name')
-        ]
-        processor = names[0] if names else processor
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    processor = names[0] if names else processor
     return {
         'device': describe_device(device),
         'processor': processor,

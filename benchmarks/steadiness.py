@@ -78,10 +78,9 @@ def garment_region(dresser: FrameDresser, frame: np.ndarray, result: TryOn) -> n
     window = dresser.look(frame).window
     mask = cv2.resize(result.mask[0, 0].float().numpy(), (window.width, window.height)) > 0.5
     whole, part = np.zeros(frame.shape[:2], bool), window.part(frame.shape[1::-1])
-    inner = mask[
-        part.top - window.top : part.bottom - window.top, part.left - window.left : part.right - window.left
-    ]
-    whole[part.top : part.bottom, part.left : part.right] = inner
+    rows, columns = (part.top, part.bottom), (part.left, part.right)
+    inner = mask[slice(*(y - window.top for y in rows)), slice(*(x - window.left for x in columns))]
+    whole[slice(*rows), slice(*columns)] = inner
     return whole
 
 
@@ -132,9 +131,8 @@ def measure(pipeline: TryOnModel, garment: PreparedGarment, path: Path, out: Pat
     for frame in tqdm(frames, path.stem, unit='frame'):
         for kind, dresser in dressers.items():
             dressed[kind].append(dresser(frame, garment))
-        regions.append(
-            garment_region(dressers['off'], frame, recorded(dressers['off'].look(frame).code, garment.code))
-        )
+        result = recorded(dressers['off'].look(frame).code, garment.code)
+        regions.append(garment_region(dressers['off'], frame, result))
     for kind in KINDS:
         contact_sheet(dressed[kind][::EVERY]).save(out / f'{path.stem}_{kind}.png')
     step = len(frames) // 4
@@ -172,24 +170,17 @@ def table(clips: list[Clip]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Measure every clip of a folder."""
     parser = OptionParser(
-        'Measure the flicker and the lag of dressed clips, with and without the tie between frames.'
+        'Measure flicker and lag of dressed clips, with and without the tie between frames.'
     )
-    parser.add_argument(
-        '--clips', nargs='+', required=True, metavar='PATH', help='video files, or a folder of them'
-    )
+    files = 'video files, or a folder of them'
+    parser.add_argument('--clips', nargs='+', required=True, metavar='PATH', help=files)
     parser.add_argument('--garment', required=True, help='a garment on a plain background')
-    parser.add_argument(
-        '--out', required=True, metavar='FOLDER', help='where the sheets and steadiness.json go'
-    )
+    parser.add_argument('--out', required=True, metavar='FOLDER', help='for the sheets and steadiness.json')
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend=EAGER)
     options = parser.parse_args(arguments)
-    paths = [
-        file
-        for path in map(expand, options.clips)
-        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
-    ]
-    paths = [path for path in paths if path.suffix not in ('.md', '.txt')]
+    given = [sorted(path.iterdir()) if path.is_dir() else [path] for path in map(expand, options.clips)]
+    paths = [path for files in given for path in files if path.suffix not in ('.md', '.txt')]
     if not paths:
         raise UserError('--clips: no file in this folder; give one that holds videos')
     pipeline = on_backend(load_pipeline(options)[1], options.backend)

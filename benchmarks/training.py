@@ -57,9 +57,8 @@ def training_step(
     if channels_last:
         stage.to(memory_format=torch.channels_last)
         batch = {name: x.contiguous(memory_format=torch.channels_last) for name, x in batch.items()}
-    optimiser = torch.optim.Adam(
-        [p for module in stage.modules.values() for p in module.parameters()], lr=5e-5
-    )
+    parameters = [parameter for module in stage.modules.values() for parameter in module.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=5e-5)
     if compiled:
         for name in stage.modules:
             # The overloads of torch.compile do not say that a module stays one.
@@ -83,11 +82,9 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
     --compile as given.
     """
     fast = {'amp': options.amp, 'channels_last': options.channels_last, 'compiled': options.compile}
-    names = [
-        f'amp {options.amp}' if AMP[options.amp] else '',
-        *(name for name in ('channels_last', 'compiled') if fast[name]),
-    ]
-    ways: dict[str, dict[str, Any]] = {PLAIN: {}, ', '.join(filter(None, names)): fast}
+    names = [f'amp {options.amp}'] if AMP[options.amp] else []
+    names += [name for name in ('channels_last', 'compiled') if fast[name]]
+    ways: dict[str, dict[str, Any]] = {PLAIN: {}, ', '.join(names): fast}
     families, size = {'teacher': options.teacher, 'student': options.student}, tuple(options.size)
     for stage in options.stages:
         for count in options.batch:
@@ -97,9 +94,8 @@ def measure_stages(options: argparse.Namespace, device: torch.device) -> Iterato
                 for way, fast in ways.items()
             }
             label = f'{stage}, batch {count}'
-            measured = measure(
-                steps, label=label, device=device, repeats=options.repeats, warm_up=options.warm_up
-            )
+            repeats = {'repeats': options.repeats, 'warm_up': options.warm_up}
+            measured = measure(steps, label=label, device=device, **repeats)
             rows = []
             for (way, step), measurement in zip(steps.items(), measured, strict=True):
                 median, p95 = milliseconds(measurement)
@@ -130,9 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--stages', nargs='+', choices=list(STAGES), default=list(STAGES))
     parser.add_argument('--teacher', choices=list(FAMILIES), default='fs_vton')
     parser.add_argument('--student', choices=list(FAMILIES), default='dm_vton')
-    parser.add_argument(
-        '--amp', choices=list(AMP), default='off', help='the row beside the plain one runs in mixed precision'
-    )
+    mixed = 'the row beside the plain one runs in mixed precision'
+    parser.add_argument('--amp', choices=list(AMP), default='off', help=mixed)
     parser.add_argument('--channels_last', action='store_true', help='and with channels last')
     parser.add_argument('--compile', action='store_true', help='and through torch.compile')
     options = parser.parse_args(arguments)

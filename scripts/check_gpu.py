@@ -34,6 +34,11 @@ LARGEST_ERROR = 1e-4  # of an optimised picture in float32
 SMALLEST_PSNR = {torch.float16: 40, torch.bfloat16: 25}
 
 
+def verdict(fine: bool) -> str:
+    """The first column of a line."""
+    return f'{"ok" if fine else "WRONG":6s}'
+
+
 def volume_and_gradients(way: Callable, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """Run a way to compute the cost volume forward and backward."""
     first, second = (tensor.detach().requires_grad_() for tensor in inputs[:2])
@@ -55,17 +60,13 @@ def check_twins(dtype: torch.dtype) -> bool:
         expected = volume_and_gradients(shifts, tuple(tensor.double() for tensor in inputs))
         for impl in ('cuda', 'torch'):
             got = volume_and_gradients(partial(correlation, impl=impl), inputs)
-            errors = [
-                ((one.double() - other).abs().max() / other.abs().max()).item()
-                for one, other in zip(got, expected, strict=True)
-            ]
+            pairs = zip(got, expected, strict=True)
+            errors = [((one.double() - other).abs().max() / other.abs().max()).item() for one, other in pairs]
             fine = max(errors) <= TOLERANCES[dtype]  # false for a NaN too
             right &= fine
-            parts = '  '.join(
-                f'{name} {error:.1e}'
-                for name, error in zip(('volume', 'first', 'second'), errors, strict=True)
-            )
-            print(f'{"ok" if fine else "WRONG":6s}{impl:6s}{str(dtype)[6:]:9s}{str(list(shape)):20s}{parts}')
+            named = zip(('volume', 'first', 'second'), errors, strict=True)
+            parts = '  '.join(f'{name} {error:.1e}' for name, error in named)
+            print(f'{verdict(fine)}{impl:6s}{str(dtype)[6:]:9s}{str(list(shape)):20s}{parts}')
     return right
 
 
@@ -108,26 +109,26 @@ def print_speed(dtype: torch.dtype, shape: tuple[int, ...], attainable: float) -
     )
 
 
+def psnr_of(picture: torch.Tensor, expected: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio, dB, of pictures in [-1, 1]."""
+    return 10 * torch.log10(4 / (picture.float() - expected).square().mean()).item()
+
+
 def check_pipelines() -> bool:
     """Run the four untrained student pipelines in float16 and bfloat16 against float32; print the PSNR."""
     right = True
-    size = (256, 192)
-    person, cloth = (torch.rand(2, 3, *size, device='cuda') * 2 - 1 for _ in range(2))
-    edge = torch.zeros(2, 1, *size, device='cuda')
-    edge[:, :, 40:200, 40:150] = 1
+    pictures = made_up_pictures(2, (256, 192), torch.device('cuda'))
     for family in FAMILIES:
         expected = TryOnPipeline.untrained(family, device='cuda')
-        exact = expected(person, cloth, edge).image
+        exact = expected(*pictures).image
         for dtype, smallest in SMALLEST_PSNR.items():
             pipeline = TryOnPipeline(expected.warp.to(dtype), expected.generator.to(dtype))
-            result = pipeline(person, cloth, edge)
-            psnr = 10 * torch.log10(4 / (result.image.float() - exact).square().mean()).item()
+            result = pipeline(*pictures)
+            psnr = psnr_of(result.image, exact)
             fine = psnr >= smallest and result.flow.dtype is torch.float32
             right &= fine
-            verdict = 'ok' if fine else 'WRONG'
-            print(
-                f'{verdict:6s}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {str(result.flow.dtype)[6:]}'
-            )
+            flow = str(result.flow.dtype)[6:]
+            print(f'{verdict(fine)}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {flow}')
     return right
 
 
@@ -144,17 +145,12 @@ def check_optimised() -> bool:
             error = (exact - expected).abs().max().item()
             half = runtime.optimize(pipeline, mode)
             result = half(*pictures)
-            psnr = 10 * torch.log10(4 / (result.image.float() - expected).square().mean()).item()
-            fine = (
-                error <= LARGEST_ERROR
-                and psnr >= SMALLEST_PSNR[torch.float16]
-                and result.flow.dtype is torch.float32
-            )
+            psnr = psnr_of(result.image, expected)
+            fine = error <= LARGEST_ERROR and psnr >= SMALLEST_PSNR[torch.float16]
+            fine &= result.flow.dtype is torch.float32
             fine &= mode != 'graph' or check_graph(half, pictures)
             right &= fine
-            print(
-                f'{"ok" if fine else "WRONG":6s}{family:9s}{mode:6s}float32 {error:.1e}, half {psnr:5.1f} dB'
-            )
+            print(f'{verdict(fine)}{family:9s}{mode:6s}float32 {error:.1e}, half {psnr:5.1f} dB')
     torch.backends.cudnn.allow_tf32 = tf32
     return right
 
@@ -183,14 +179,9 @@ def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...])
 
 def print_runtimes() -> None:
     """Print what `python -m benchmarks.pipelines` measures of DM-VTON, shortly."""
+    settings: dict[str, Any] = {'size': (256, 192), 'device': torch.device('cuda', 0), 'repeats': 50}
     for batch in (1, 8, 64):
-        settings: dict[str, Any] = {
-            'batch': batch,
-            'size': (256, 192),
-            'device': torch.device('cuda', 0),
-            'repeats': 50,
-        }
-        print(table(measure_family('dm_vton', ('fused', 'graph'), **settings)))
+        print(table(measure_family('dm_vton', ('fused', 'graph'), batch=batch, **settings)))
 
 
 def check_stages() -> bool:
@@ -212,9 +203,7 @@ def check_stages() -> bool:
             fine = fine and bool(loss.isfinite()) and all(gradient.isfinite().all() for gradient in gradients)
             losses.append(loss.item())
         right &= fine
-        print(
-            f'{"ok" if fine else "WRONG":6s}{name:9s}loss {losses[0]:.5g} float32, {losses[1]:.5g} bfloat16'
-        )
+        print(f'{verdict(fine)}{name:9s}loss {losses[0]:.5g} float32, {losses[1]:.5g} bfloat16')
     return right
 
 

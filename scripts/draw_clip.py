@@ -6,9 +6,12 @@
 The second command puts clips side by side into an animation for a page.
 """
 
+import contextlib
+import itertools
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -35,15 +38,9 @@ HEIGHT = 320  # of an animation
 def main(arguments: list[str] | None = None) -> None:
     """Draw a clip, or put clips side by side."""
     parser = OptionParser('Draw a clip of a person who moves, or make an animation of clips.')
-    parser.add_argument(
-        '--out', required=True, help='the clip (.mp4), or with --dressed an animation (.webp)'
-    )
-    parser.add_argument(
-        '--dressed',
-        nargs='+',
-        metavar='CLIP',
-        help='clips of one length that the animation shows side by side',
-    )
+    parser.add_argument('--out', required=True, help='the clip (.mp4), with --dressed an animation (.webp)')
+    beside = 'clips of one length that the animation shows side by side'
+    parser.add_argument('--dressed', nargs='+', metavar='CLIP', help=beside)
     parser.add_argument('--seed', type=whole_number(0), default=7, help='of the drawn people')
     parser.add_argument('--index', type=whole_number(0), default=23, help='number of the person')
     parser.add_argument('--frames', type=whole_number(2), default=100, help='frames of the clip, 25 a second')
@@ -72,18 +69,13 @@ def animate(paths: list[Path], out: Path) -> None:
     """Write clips side by side as an animation that begins again and again."""
     columns = []
     for path in paths:
-        clip = open_clip(path)
-        columns.append(
-            [small(frame.pixels) for number, frame in enumerate(clip.frames()) if number % EVERY == 0]
-        )
-        clip.close()
-    pictures = [Image.fromarray(joined(row)) for row in zip(*columns, strict=False)]
-    duration = round(1000 * EVERY / RATE)
+        with contextlib.closing(open_clip(path)) as clip:
+            columns.append([small(frame.pixels) for frame in itertools.islice(clip.frames(), 0, None, EVERY)])
+    first, *others = (Image.fromarray(joined(row)) for row in zip(*columns, strict=False))
+    options: dict[str, Any] = {'duration': round(1000 * EVERY / RATE), 'loop': 0}
+    options |= {'quality': 70, 'method': 4} if out.suffix.lower() == '.webp' else {'optimize': True}
     with atomic_write(out) as temporary:
-        options = {'quality': 70, 'method': 4} if out.suffix.lower() == '.webp' else {'optimize': True}
-        pictures[0].save(
-            temporary, save_all=True, append_images=pictures[1:], duration=duration, loop=0, **options
-        )
+        first.save(temporary, save_all=True, append_images=others, **options)
 
 
 def small(pixels: np.ndarray) -> np.ndarray:

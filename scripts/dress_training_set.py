@@ -106,17 +106,12 @@ def dress_set(
         same = unchanged(result, inputs.person)
         shown = (result.mask > 0.5) & (result.warped_edge > 0.5)
         for i, (person, garment) in enumerate(zip(batch['person_name'], batch['unpaired_name'], strict=True)):
-            mask = (
-                torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0]
-                .byte()
-                .cpu()
-                .numpy()
-            )
+            mask = torch.where(shown[i], GARMENT, torch.where(same[i] > 0, KEPT, CHANGED))[0].byte()
             bare = torch.where(worn[i].cpu(), float(Parsing.BACKGROUND), batch['label'][i])
             label = torch.where(shown[i].cpu(), float(Parsing.UPPER_CLOTHES), bare)[0].byte().numpy()
             parts: dict[str, Image.Image | np.ndarray] = {
                 'img': to_picture(result.image[i]),
-                'mask': Image.fromarray(mask),
+                'mask': Image.fromarray(mask.cpu().numpy()),
                 'label': Image.fromarray(label),
                 'flow': known(result.flow[i], shown[i]),
                 'own_flow': known(own_flow[i], own_seen[i]),
@@ -134,9 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, role in (('pb', 'teacher'), ('pf', 'student')):
         for part, what in (('warp', 'warp network'), ('gen', 'generator')):
             parser.add_argument(f'--{name}_{part}_checkpoint', metavar='PATH', help=f"the {role}'s {what}")
-    parser.add_argument(
-        '--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='of the result'
-    )
+    parser.add_argument('--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='in pixels')
     parser.add_argument('--batch_size', type=int, default=16, help='pictures a step')
     parser.add_argument('--seed', type=int, default=0, help='another seed, other garments')
     parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU")
@@ -144,9 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     teacher = options.pb_warp_checkpoint, options.pb_gen_checkpoint
     student = options.pf_warp_checkpoint, options.pf_gen_checkpoint
     if (all(teacher), any(student)) != (True, False) and (any(teacher), all(student)) != (False, True):
-        raise UserError(
-            'give --pb_warp_checkpoint and --pb_gen_checkpoint, or both of --pf_..., not a mixture'
-        )
+        raise UserError('give --pb_warp_checkpoint and --pb_gen_checkpoint, or both of --pf_..., no mixture')
     role, (warp_file, generator_file) = ('teacher', teacher) if all(teacher) else ('student', student)
     device = select_device(options.device)
     warp, _ = load_network(warp_file, part='warp', role=role, device=device)

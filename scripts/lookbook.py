@@ -140,9 +140,8 @@ def make_book(
         rows.append((save_look(person.photo.picture, original, out, caption_of(path)), looks))
     if not worn or not rows:
         what, given = ('garment', garments) if not worn else ('person', persons)
-        raise UserError(
-            f'no {what} can be used of {len(given)}; the first: {notes[0].removeprefix("left out: ")}'
-        )
+        first = notes[0].removeprefix('left out: ')
+        raise UserError(f'no {what} can be used of {len(given)}; the first: {first}')
     heads = []
     for column, garment in worn.items():
         path = names[0][0].with_name(f'garment_{column + 1:03d}{SUFFIX}')
@@ -187,10 +186,8 @@ def write_page(book: Book, path: Path, *, title: str, about: str) -> None:
 def _figure(look: Look) -> str:
     """A small picture that links to the large one, with its caption."""
     caption, (width, height) = html.escape(look.caption), look.size
-    image = (
-        f'<img src="{_link(look.small)}" width="{width}" height="{height}" loading="lazy" '
-        f'decoding="async" alt="{caption}">'
-    )
+    size = f'width="{width}" height="{height}" loading="lazy" decoding="async"'
+    image = f'<img src="{_link(look.small)}" {size} alt="{caption}">'
     return f'<figure><a href="{_link(look.path)}">{image}</a><figcaption>{caption}</figcaption></figure>'
 
 
