@@ -100,9 +100,9 @@ def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     throat = 1 - 0.14 * np.minimum(np.abs(x) / person.neck, 1) ** 3
     rise = ramp((-1 - y) / 6)
     shade = (patch.trunk + rise * (0.96 * throat - patch.trunk)) * (1 - 0.30 * chin)
-    bones = [[(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)] for s in (-1, 1)]
-    cords = [[(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)] for s in (-1, 1)]
-    lines = [person.to_frame(spline(points)) for points in (*bones, *cords)]
+    bones: list[list] = [[(s * 3.5, 2.5), (s * 10, 2), (s * 20, -0.5), (s * 30, 1.5)] for s in (-1, 1)]
+    cords: list[list] = [[(s * person.neck * 0.8, -13), (s * 5, -5), (s * 2.2, 1)] for s in (-1, 1)]
+    lines = [person.to_frame(spline(points)) for points in bones + cords]
     shade = shade + brush.relief(lines, 1.3, 0.07, floats((0.3, -0.9)))
     rgb, alpha = grow(tint(person.skin, shade.astype(np.float32), WARM)), brush.cover(outline)
     neck = grow(((y < -2.5 + 0.03 * x * x) & (np.abs(x) < person.neck + 1.5)).astype(np.float32))

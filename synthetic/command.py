@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from synthetic.dataset import check_drawing, jpeg_bytes, png_bytes, using, write_dataset
+from synthetic.dataset import SWAP, check_drawing, jpeg_bytes, png_bytes, using, write_dataset
 from synthetic.records import flat_garment, partner, render_record
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
@@ -26,20 +26,16 @@ def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> 
         rows.append(cv2.copyMakeBorder(strip, 0, 8, 0, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
     columns = min(5, max(1, count // 4))
     rows += [np.full_like(rows[0], 255)] * (-count % columns)
-    return np.concatenate(
-        [np.concatenate(rows[i : i + columns], axis=1) for i in range(0, len(rows), columns)]
-    )
+    starts = range(0, len(rows), columns)
+    return np.concatenate([np.concatenate(rows[start : start + columns], axis=1) for start in starts])
 
 
 def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
     if target.suffix.lower() not in SHEET_SUFFIXES:
-        raise UserError(
-            f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}'
-        )
+        known = ', '.join(SHEET_SUFFIXES)
+        raise UserError(f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {known}')
     if count < 2:
-        raise UserError(
-            f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more'
-        )
+        raise UserError(f'--sheet_records {count}: {SWAP}; give 2 or more')
     check_drawing(seed, size)
     with using('--sheet', target), atomic_write(target) as temporary:
         sheet = draw_sheet(seed, count, size=size)
@@ -53,17 +49,14 @@ def _parse() -> argparse.Namespace:
     parser.add_argument('--root', help='folder to write to: new, empty, or made by this command before')
     parser.add_argument('--train', type=int, default=2000, help='training records')
     parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
-    parser.add_argument(
-        '--truths', action='store_true', help='truths of training records, too, for train_pf_truth.py'
-    )
+    truths = 'truths of training records, too, for train_pf_truth.py'
+    parser.add_argument('--truths', action='store_true', help=truths)
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw')
-    parser.add_argument(
-        '--size', type=int, nargs=2, default=(256, 192), metavar=('HEIGHT', 'WIDTH'), help='in pixels'
-    )
-    parser.add_argument(
-        '--sheet', metavar='FILE', help='also write a contact sheet of test records: person | garment | truth'
-    )
+    sides = ('HEIGHT', 'WIDTH')
+    parser.add_argument('--size', type=int, nargs=2, default=(256, 192), metavar=sides, help='in pixels')
+    sheet = 'also write a contact sheet of test records: person | garment | truth'
+    parser.add_argument('--sheet', metavar='FILE', help=sheet)
     parser.add_argument('--sheet_records', type=int, default=20, help='records on the sheet')
     args = parser.parse_args()
     if not args.root and not args.sheet:

@@ -60,6 +60,7 @@ MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
 SMALLEST_SIDE = 64
+SWAP = 'a person tries on the garment of another one'
 
 
 def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
@@ -79,11 +80,6 @@ def _npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
-
-
-def _pose_json(points: np.ndarray) -> bytes:
-    values = [round(float(value), 3) for value in points.reshape(-1)]
-    return json.dumps({'version': 1.0, 'people': [{'pose_keypoints': values}]}).encode()
 
 
 def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
@@ -109,13 +105,14 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
 def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
     split, index, other = task
     record = render_record(seed, split, index, size=size, other=other)
+    pose = [round(value, 3) for value in record.pose.flatten().tolist()]
     parts = {
         'person': jpeg_bytes(record.person),
         'cloth': jpeg_bytes(record.cloth),
         'edge': jpeg_bytes(record.edge, EDGE_QUALITY),
         'parsing': png_bytes(record.parsing),
         'densepose': _npy(record.densepose),
-        'pose': _pose_json(record.pose),
+        'pose': json.dumps({'version': 1.0, 'people': [{'pose_keypoints': pose}]}).encode(),
     }
     if truth := record.truth:
         parts |= {
@@ -167,11 +164,9 @@ def _check(
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
     if test == 1:
-        raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
+        raise UserError(f'--test 1: {SWAP}; give 0, or 2 and more')
     if truths and train < 2:
-        raise UserError(
-            f'--truths --train {train}: a person tries on the garment of another one; give 2 and more'
-        )
+        raise UserError(f'--truths --train {train}: {SWAP}; give 2 and more')
     check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
@@ -215,15 +210,8 @@ def _agree(root: Path, old: dict, new: dict) -> None:
         raise UserError(f'--root {root}: was made with --truths; give it again, or another folder')
     for split in SPLITS:
         if new[split] < old[split]:
-            raise UserError(
-                f'--root {root}: has {old[split]} {split} records, asked for {new[split]}; '
-                'ask for as many or more'
-            )
-
-
-def _tasks(train: int, test: int, truths: bool) -> list[tuple[str, int, int | None]]:
-    in_training = [('train', i, partner(i, train) if truths else None) for i in range(train)]
-    return in_training + [('test', i, partner(i, test)) for i in range(test)]
+            counts = f'has {old[split]} {split} records, asked for {new[split]}'
+            raise UserError(f'--root {root}: {counts}; ask for as many or more')
 
 
 def _complete(root: Path, task: tuple[str, int, int | None]) -> bool:
@@ -281,7 +269,9 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
     old = _read_manifest(root)
     if old:
         _agree(root, old, manifest)
-    tasks = _tasks(manifest['train'], manifest['test'], manifest['truths'])
+    train, test, truths = (manifest[key] for key in ('train', 'test', 'truths'))
+    tasks: list[tuple[str, int, int | None]] = [('test', i, partner(i, test)) for i in range(test)]
+    tasks = [('train', i, partner(i, train) if truths else None) for i in range(train)] + tasks
     paths = [path for task in tasks[:1] + tasks[-1:] for path in record_paths(*task).values()]
     for folder in {PARTIAL, *(os.path.dirname(path) for path in paths)}:
         (root / folder).mkdir(parents=True, exist_ok=True)

@@ -214,7 +214,8 @@ class Scene:
         face = head.to_frame([head.feature(0, 8.5), *eyes, (-18.8, 1), (18.8, 1)])
         points = np.concatenate([face[:1], person.to_frame(joints), face[1:]])
         points = points * frame.unit + (frame.margin - 0.5, -0.5)
-        seen = ((points > 0) & (points < (frame.width - 1, frame.height - 1))).all(axis=1)
+        inside = (points > 0) & (points < (frame.width - 1, frame.height - 1))
+        seen = inside[:, 0] & inside[:, 1]
         turn = person.head['turn']
         seen[16:] &= (-turn < 0.35, turn < 0.35)
         for (hand, limbs), first in ((RIGHT_ARM, 3), (LEFT_ARM, 6)):

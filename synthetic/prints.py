@@ -119,7 +119,8 @@ def paint_print(
         t = np.linspace(0, 2 * np.pi, 30, endpoint=False)
         shape = np.stack([np.cos(t), np.sin(t)], -1) * (0.72 + 0.28 * np.cos(5 * t))[:, None]
     rows, columns = int(canvas.shape[0] / cell) + 1, int(canvas.shape[1] / cell) + 1
-    turns = rng.uniform(*((-0.4, 0.4) if motif == 'heart' else (0, 6.3)), (rows, columns))
+    low, high = (-0.4, 0.4) if motif == 'heart' else (0.0, 6.3)
+    turns = rng.uniform(low, high, (rows, columns))
     sizes = cell * rng.uniform(0.24, 0.42, (rows, columns))
     jitter = rng.uniform(-0.2, 0.2, (rows, columns, 2))
     kinds = rng.integers(len(colors), size=(rows, columns))

@@ -312,9 +312,7 @@ def sample_head(rng: np.random.Generator, *, male: bool, skin: np.ndarray) -> di
         'width': spread(0.93, 1.03),
         'jaw': spread(0.95, 1.08) * (1.1 if male else 0.97),
         'style': pick(rng, styles, weights),
-        'hair': (np.array(HAIRS[int(rng.integers(3 if dark else len(HAIRS)))]) * spread(0.9, 1.1)).astype(
-            np.float32
-        ),
+        'hair': floats(np.array(HAIRS[int(rng.integers(3 if dark else len(HAIRS)))]) * spread(0.9, 1.1)),
         'lips': natural if male or spread() < 0.4 else made_up,
         'part': spread(-9, 9),
         'fringe': not male and spread() < 0.22,
