@@ -14,13 +14,14 @@ from data.records import valid_size
 from data.transforms import edge_tensor, picture_tensor
 from models.interface import TryOnModel
 from models.outputs import GarmentCode, PersonCode, TryOn
+from photo.changes import change_weight
 from photo.colour import to_own
 from photo.composition import Composition, GarmentPhoto
 from photo.framing import Window, cut
 from photo.loading import Photo, flatten
 from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
 from photo.masks import INSIDE
-from photo.paste import change_weight, paste
+from photo.paste import paste
 from photo.plausibility import check_result
 from photo.sources import Source
 from utils.errors import UserError

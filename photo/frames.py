@@ -18,10 +18,11 @@ from data.transforms import picture_tensor
 from models.interface import TryOnModel
 from models.ops.flow import sampled_pixels
 from models.outputs import PersonCode, TryOn
+from photo.changes import change_weight
 from photo.composition import GarmentPhoto, drawn_alone, magnification, tile_of
 from photo.dressing import PreparedGarment
 from photo.framing import Box, Window, border_colour, cut, frame_person
-from photo.paste import change_weight, reach
+from photo.paste import reach
 from photo.steady import SteadyPipeline
 
 # Sizes of a garment an octave: with 4, a person who stood still in a new place kept a visibly softer or

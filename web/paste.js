@@ -1,7 +1,7 @@
 /**
  * Paste-back: the try-on goes into the photograph only where the clothes or newly visible skin are.
  *
- * Numbers and results are those of photo/paste.py.
+ * Numbers and results are those of photo/changes.py and photo/paste.py.
  */
 
 import { Enlarger } from './composition.js';

@@ -6,11 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
+from photo.changes import change_weight
 from photo.composition import Composition
 from photo.dressing import prepare_garment
 from photo.frames import FrameDresser, TileSizes, paste_frame
 from photo.framing import Window
-from photo.paste import change_weight, paste
+from photo.paste import paste
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from PIL import Image
 
 from models.ops.flow import offset_to_flow
 from models.outputs import TryOn
+from photo.changes import change_weight
 from photo.composition import Composition, GarmentPhoto
 from photo.framing import Window
-from photo.paste import change_weight, paste
+from photo.paste import paste
 
 HEIGHT, WIDTH = 128, 96
 FACE, TORSO, ARM = (

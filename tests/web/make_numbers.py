@@ -17,11 +17,12 @@ from PIL import Image
 from models.ops.flow import sample
 from models.outputs import TryOn
 from photo.backdrop import disk, find_backdrop, to_lab
+from photo.changes import change_weight
 from photo.composition import Composition, GarmentPhoto, enlarging
 from photo.framing import Box, Window, border_colour, frame_garment, frame_person
 from photo.garment import garment_mask
 from photo.loading import load_photo
-from photo.paste import change_weight, paste
+from photo.paste import paste
 from photo.person import plain_person, silhouette
 from synthetic.records import render_record
 
