@@ -32,7 +32,7 @@ from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
 from utils.paths import expand
 
-SAME = 2.0  # levels of 255: below that nobody sees a difference
+SAME = 2.0  # levels of 255: smaller differences are invisible
 LONGEST = 12  # frames that a lag is looked for
 STILL = 4  # frames that a person stands before moving
 MOVES = ((24, 0), (60, 10))  # pixels of the frame (x, y) that a person is moved by
@@ -41,7 +41,7 @@ KINDS = ('off', 'on')
 
 
 class Clip(NamedTuple):
-    """What was measured of a clip."""
+    """Measurements of a clip."""
 
     name: str
     flicker: dict[str, float]  # levels of 255, for each of KINDS

@@ -24,7 +24,7 @@ def distinct(contents: Mapping[Name, Hashable], seen: Iterable[Hashable] = ()) -
 
 
 def digest_record(source: Path, layout: Layout, part: str, pair: tuple[str, str | None]) -> tuple[str, str]:
-    """Return the SHA-1 digests of a person's picture and of its own garment; '' for a missing file."""
+    """Return the SHA-1 digests of the pictures of a person and of its garment; '' for a missing file."""
     kinds = zip(('img', 'color'), pair, strict=True)
     found = (layout.file(source, part, kind, name) if name else None for kind, name in kinds)
     person_digest, garment_digest = (

@@ -56,7 +56,7 @@ def convert_label(source: Path, target: Path, ids: Mapping[int, int]) -> None:
 def convert_pose(
     source: Path, target: Path, picture: Path, frame: tuple[int, int] | None, *, copy: bool
 ) -> None:
-    """Put OpenPose's JSON at `target`; DressCode's key points, meant in `frame` (H, W), become that."""
+    """Put OpenPose's JSON at `target`, from DressCode's key points where `frame` (H, W) is their picture."""
     if frame is None:
         place(source, target, copy=copy)
     elif not _is_done(source, target):
@@ -128,7 +128,7 @@ def _read_key_points(path: Path) -> np.ndarray:
 
 
 def _is_done(source: Path, target: Path, *, same: bool = False) -> bool:
-    """Whether `target` was made of `source` as it is now; with `same`, as a link or copy of it."""
+    """True if `target` is newer than `source`; with `same`, if it is a link or a copy of it."""
     try:
         before, after = os.stat(source), os.stat(target)
     except FileNotFoundError:

@@ -35,9 +35,9 @@ class Layout:
     marks: tuple[str, ...]
     """Folders that no other layout has together."""
     own_suffix: str = '_1'
-    """What replaces _0 in a person's name for its own garment; empty: both have one name."""
+    """Replacement of _0 in a person's name for its own garment; empty: both have one name."""
     pose_frame: tuple[int, int] | None = None
-    """(height, width) that its key points are meant in; None: their picture's."""
+    """(height, width) of the picture that its key points count in; None: the person's picture."""
 
     def list_file(self, source: Path, part: str) -> Path | None:
         """Return the pair list of a part, or None where there is none."""

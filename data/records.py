@@ -337,7 +337,7 @@ def _wrong_names(names: list[str]) -> str | None:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a reader trips over into a `RecordError` that names the file."""
+    """Turn any error of a reader into a `RecordError` that names the file."""
     try:
         if kind_of(path) != 'file':
             raise RecordError(f'{path}: cannot be read (a folder, pipe or device), expected a file')

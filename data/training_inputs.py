@@ -83,7 +83,7 @@ def derive_masks(batch: Mapping[str, Any]) -> TrainingInputs:
 
 @torch.no_grad()
 def derive_keepable(label: Tensor, hand: Tensor) -> Tensor:
-    """Where a person's picture stays whatever the upper garment: [N, 1, H, W] in {0, 1}.
+    """Mask [N, 1, H, W] of pixels that stay whatever the upper garment is, 1 or 0.
 
     Face, hair, other clothes, hands, and the background more than `RIM` pixels from upper clothes and arms.
     """

@@ -53,7 +53,7 @@ class Stage:
     has_perceptual_terms: ClassVar[bool] = True
     validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
     takes_truths: ClassVar[bool] = False  # whether it learns from sets with truths, also two of them mixed
-    needs_truths: ClassVar[bool] = False  # whether it learns from no other sets
+    needs_truths: ClassVar[bool] = False  # whether sets without truths are refused
 
     @classmethod
     def network_names(cls) -> tuple[str, ...]:

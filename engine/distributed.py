@@ -84,7 +84,7 @@ def join_processes(device: str = '') -> Iterator[Process]:
         torch.cuda.set_device(process.device)
     dist.init_process_group('nccl' if process.device.type == 'cuda' else 'gloo', timeout=PATIENCE)
     yield process
-    # Not after an error: the others may be waiting in the middle of something, and would be waited for.
+    # Not after an error: it would wait for processes that wait for this one.
     dist.destroy_process_group()
 
 

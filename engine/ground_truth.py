@@ -88,7 +88,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a truth's mask [h, w] at `size` (H, W), as what `picture_tensor` makes of the pictures wants it.
+    """Return a truth's mask [h, w] at `size` (H, W), to match what `picture_tensor` makes of pictures.
 
     KEPT where a new pixel sees kept pixels alone, GARMENT where most it sees are the garment's, else CHANGED.
     """
@@ -187,7 +187,7 @@ def warp_error(flow: Tensor, truth: Tensor, *, align_corners: bool) -> float:
     """Mean distance, in pixels of the full size, of where a flow and the true one [2, H, W] sample.
 
     The mean is over the pixels where the true flow is finite, of which there must be some. `align_corners`
-    says how the first flow is sampled; true ones are meant with it.
+    says how the first flow is sampled; the true one is sampled with align_corners on.
     """
     sampled = sampled_pixels(flow.float(), align_corners=align_corners)
     distances = (sampled - sampled_pixels(truth, align_corners=True)).norm(dim=0)  # [H, W]

@@ -136,7 +136,7 @@ class Inception:
 
 
 def create_inception(*, weights: str | Path | None = None, device: torch.device) -> Inception:
-    """Return what measures FID and KID.
+    """Return the Inception network that measures FID and KID.
 
     `weights` is pytorch-fid's Inception file; None fetches it by the library's way. Raises
     `WeightsUnavailable` where that fails, `MissingFileError` or `CheckpointError` for a wrong `weights`.

@@ -112,7 +112,7 @@ def _check_moments(file: Path, name: str, entry: Mapping[str, Any], weights: Ten
 
 
 def _optimizer_name(moments: Mapping[int, Mapping[str, Any]], settings: TrainSettings) -> str:
-    """The optimiser that has kept these moments: the one asked for if it keeps the same."""
+    """The optimiser that these moments belong to: the one asked for, if its moments are of this kind."""
     kept = {key for entry in moments.values() for key in entry}
     for key, names in MOMENTS.items():
         if key in kept:

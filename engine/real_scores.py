@@ -71,7 +71,7 @@ class Dressing(NamedTuple):
 
 
 def looks_same(first: Tensor, second: Tensor) -> Tensor:
-    """Where two pictures [N, 3, H, W] are less than `SAME` apart in each channel: bool [N, 1, H, W]."""
+    """Mask [N, 1, H, W] of pixels whose channels differ by less than `SAME` in two pictures [N, 3, H, W]."""
     return (first - second).abs().amax(dim=1, keepdim=True) < SAME
 
 
@@ -134,7 +134,7 @@ def read_parsing(dataset: VITONDataset, person: str) -> np.ndarray:
 
 
 def regions(label: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where parsing ids [N, 1, H, W] show upper clothes, and where nothing may change; both bool.
+    """Masks of parsing ids [N, 1, H, W]: upper clothes, and what may not change; both bool.
 
     The second leaves out upper and other clothes, arms, and `RIM` pixels around, where a garment may reach.
     """

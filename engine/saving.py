@@ -55,7 +55,7 @@ def load_weights(stage: Stage, settings: TrainSettings) -> list[str]:
     """Load the checkpoints of the settings into a stage's networks; returns remarks to be shown.
 
     A frozen network must have one. A trained one starts fresh without, which is worth a remark where the
-    stage before is meant to have trained it; in a run that is continued, the run's state brings it. Raises
+    stage before should have trained it; in a run that is continued, the run's state brings it. Raises
     `UserError` for a missing file and for a size that the networks do not take, and what `load_network`
     raises for a file of another part, family or role.
     """

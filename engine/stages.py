@@ -1,7 +1,7 @@
 """The training stages side by side: the published four, and a table of all.
 
 PF-AFN (Ge et al., CVPR 2021), section 3, and DM-VTON (Nguyen-Ngoc et al., ISMAR 2023), section 3.
-Parser-based stages (pb) train the teacher. Parser-free stages (pf) train the student, who never sees a
+Parser-based stages (pb) train the teacher. Parser-free stages (pf) train the student, which sees no
 parsing: the teacher puts another garment on the person, and the student must restore the real picture from
 this fake one. A warp stage trains the warp network alone, an end-to-end stage (e2e) both networks.
 """

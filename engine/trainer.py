@@ -84,7 +84,7 @@ class Trainer:
         self.signals = StopSignals(impatient=self.process.world == 1)
 
         self.lock = claim(self.folder) if self.process.is_first else None
-        self.process.wait()  # nobody reads a state that another training may still replace
+        self.process.wait()  # no process reads a state that another training may still replace
         self._place_networks()
         trained = {name: stage.networks[name] for name in stage.lr_scale}
         self.optimizer = create_optimizer(

@@ -135,8 +135,9 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
 
 
 def curvature_term(warped: WarpOutput) -> Tensor:
-    """A pull of all flows to be smooth, for photographs, whose flow nobody knows: second differences in
-    pixels of height 128.
+    """Smoothness of all flows, for photographs, whose true flow is unknown.
+
+    Mean size of second differences, in pixels of pictures 128 high.
     """
     total = warped.flow.new_zeros(())
     for weight, level in zip(LEVEL_WEIGHTS[-len(warped.levels) :], warped.levels, strict=True):

@@ -36,7 +36,7 @@ class PFTruth(Stage):
         """Let only the 'warp' network or the 'generator' learn: the other one stays as it is, in eval mode.
 
         Without the generator a step takes half the time. It has no picture of its own to keep then, so some
-        photographs are dressed in the garment that they show: nobody knows their flow, but what it must lead
+        photographs are dressed in the garment that they show: their flow is unknown, but what it must lead
         to is seen exactly.
         """
         self.part = part

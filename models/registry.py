@@ -88,7 +88,7 @@ def find_family(name: str, role: str | None = None) -> Family:
 
 
 def family_of(warp: str, generator: str) -> Family:
-    """Return the published family of a warp network and a generator, else the pair as a family of its own."""
+    """Return the family in `FAMILIES` of a warp network and a generator, else the pair as a new family."""
     for family in FAMILIES.values():
         if (family.warp, family.generator) == (warp, generator):
             return family

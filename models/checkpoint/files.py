@@ -238,7 +238,7 @@ def load_network(
 
 
 def _plain(value: Any, name: str) -> Any:
-    """The same without NumPy scalars; everything in it can be read back with `weights_only`."""
+    """The value without NumPy scalars, readable with `weights_only`. Raises TypeError for other types."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

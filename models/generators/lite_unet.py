@@ -45,7 +45,7 @@ class LiteUnet(nn.Module):
         ]
         last = nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1)
         self.head = nn.Sequential(*layers, last)
-        with torch.no_grad():  # the pixels of a block begin alike: no pattern of blocks to be unlearnt
+        with torch.no_grad():  # the pixels of a block begin equal, so no pattern of blocks shows
             last.weight.copy_(last.weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
             assert last.bias is not None
             last.bias.zero_()

@@ -52,7 +52,7 @@ def advance(flow: Tensor | None, offset: Tensor, *, align_corners: bool) -> Tens
 def rescale(maps: Tensor, factor: float) -> Tensor:
     """Scale maps [N, C, h, w] bilinearly by a power of two, not antialiased: [N, C, factor * h, factor * w].
 
-    `align_corners` is off here whatever the networks' option says: it speaks of sampling at a flow only.
+    `align_corners` is off here whatever the networks' option says: that is about sampling at a flow only.
     """
     return F.interpolate(maps, scale_factor=factor, mode='bilinear', align_corners=False)
 

@@ -81,8 +81,8 @@ def write_graphs(
     """Write the graphs of `pipeline` and their manifest into `folder`, which is there; returns `folder`.
 
     `format` is one of FORMATS, `precision` one of PRECISIONS: ONNX computes in it; OpenVINO stores its
-    weights so and computes as its device likes best. Raises `UserError` for a size that the networks cannot
-    take and where a package is missing.
+    weights so and computes in the type that its device prefers. Raises `UserError` for a size that the
+    networks cannot take and where a package is missing.
     """
     require(*NEEDED[format])
     pipeline.warp.check_size('--size', torch.empty(1, 3, *size))
