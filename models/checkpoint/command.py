@@ -22,7 +22,7 @@ from models.checkpoint.formats import SUFFIXES, check_suffix
 from models.checkpoint.identity import BASELINE_ROLE, PARTS, create_network, families_of, layout_of
 from models.checkpoint.messages import name_of, reason_of, shown
 from models.registry import FAMILIES, ROLES
-from utils.cli import OptionParser, whole_number
+from utils.cli import OptionParser
 from utils.errors import CheckpointError, exit_cleanly
 from utils.paths import expand
 
@@ -188,6 +188,16 @@ def _init(options: argparse.Namespace) -> None:
     )
 
 
+def _seed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f'{shown(text)!r} is not a whole number from 0 to {LARGEST_SEED}')
+    return value
+
+
 def _parser() -> OptionParser:
     parser = OptionParser('Inspect and convert checkpoints.', prog='python -m models.checkpoint')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
@@ -217,9 +227,7 @@ def _parser() -> OptionParser:
         metavar='FILE',
         help="a trained teacher's files: a student of its family begins with those of their weights that fit",
     )
-    init.add_argument(
-        '--seed', type=whole_number(0, LARGEST_SEED), default=0, help='another seed draws other weights'
-    )
+    init.add_argument('--seed', type=_seed, default=0, help='another seed draws other weights')
     init.add_argument('--out', type=expand, required=True, metavar='DIR')
     init.set_defaults(run=_init)
     return parser
