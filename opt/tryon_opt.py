@@ -56,6 +56,8 @@ def _check(options: argparse.Namespace) -> None:
         )
     for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
         values = getattr(options, name) or []
-        values = [values] if isinstance(values, str) else values
-        if name != 'device' and not all(value.strip() for value in values):
+        if any(
+            not value.strip() and name != 'device'
+            for value in ([values] if isinstance(values, str) else values)
+        ):
             raise UserError(f'--{name}: an empty name; give a path')

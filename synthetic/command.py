@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from synthetic.dataset import SWAP, check_drawing, jpeg_bytes, png_bytes, using, write_dataset
+from synthetic.dataset import check_drawing, jpeg_bytes, png_bytes, using, write_dataset
 from synthetic.records import flat_garment, partner, render_record
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
@@ -32,10 +32,13 @@ def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> 
 
 def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
     if target.suffix.lower() not in SHEET_SUFFIXES:
-        known = ', '.join(SHEET_SUFFIXES)
-        raise UserError(f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {known}')
+        raise UserError(
+            f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}'
+        )
     if count < 2:
-        raise UserError(f'--sheet_records {count}: {SWAP}; give 2 or more')
+        raise UserError(
+            f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more'
+        )
     check_drawing(seed, size)
     with using('--sheet', target), atomic_write(target) as temporary:
         sheet = draw_sheet(seed, count, size=size)

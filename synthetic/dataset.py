@@ -60,7 +60,6 @@ MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
 SMALLEST_SIDE = 64
-SWAP = 'a person tries on the garment of another one'
 
 
 def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
@@ -164,9 +163,11 @@ def _check(
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
     if test == 1:
-        raise UserError(f'--test 1: {SWAP}; give 0, or 2 and more')
+        raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
     if truths and train < 2:
-        raise UserError(f'--truths --train {train}: {SWAP}; give 2 and more')
+        raise UserError(
+            f'--truths --train {train}: a person tries on the garment of another one; give 2 and more'
+        )
     check_drawing(seed, size)
     if workers < 1:
         raise UserError(f'--workers {workers}: expected 1 or more')
