@@ -11,11 +11,10 @@ PATIENCE = 15.0  # seconds: the loader's processes outlive a killed training by 
 
 
 def claim(run: Path) -> FileLock | None:
-    """Keep other trainings out of the folder of a run until `release()`, or until this process ends in any
-    way; within one process as often as wanted.
+    """Lock the folder of a run against other processes until `release()` or the end of this process.
 
-    Waits a while for one that is just ending. Returns None on a disk that knows no locks. Raises `UserError`
-    where another training stays.
+    The same process may lock it again. Waits a while for a training that is just ending. Returns None on a
+    disk that knows no locks. Raises `UserError` where another training goes on.
     """
     lock = FileLock(run / LOCK_FILE, is_singleton=True)
     try:
@@ -30,6 +29,6 @@ def claim(run: Path) -> FileLock | None:
 
 
 def release(lock: FileLock | None) -> None:
-    """Let others in."""
+    """End a claim, if there is one."""
     if lock is not None:
         lock.release()

@@ -87,9 +87,9 @@ def result_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
 
 
 class Guarded:
-    """An observer of `dress_all` whose first failure ends its own work, not that of the others.
+    """An observer of `dress_all` that is not called again after its first failure; the run goes on.
 
-    `observe` has `scores()`; after a failure there are none, but the reason under the name `label`.
+    `observe` has a method `scores()`. After a failure the only score is `label`, with the reason.
     """
 
     def __init__(self, observe: Any, label: str):

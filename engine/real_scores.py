@@ -6,7 +6,7 @@
   the photograph.
 - left over: how much of the old garment can still be seen where the new one does not cover it.
 
-Not part of any paper. Each comes with the baseline of the garment pasted as it lies.
+Not part of any paper. Each score stands beside that of a baseline, the garment pasted without a warp.
 """
 
 from collections import defaultdict

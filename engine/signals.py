@@ -34,6 +34,6 @@ class StopSignals:
 
 
 def outlive_signals(_worker: int) -> None:
-    """For a loader's process: leave Ctrl-C and the first SIGTERM, which a group may get, to the trainer."""
+    """Ignore Ctrl-C and the first SIGTERM in a loader's process; the trainer handles them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _frame: signal.signal(number, signal.SIG_DFL))

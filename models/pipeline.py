@@ -25,7 +25,7 @@ def clean_garment(cloth: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def given(edge: Tensor | None) -> Tensor:
-    """The edge of a garment that is no code. Raises ValueError where it is missing."""
+    """The edge that must come with a cloth. Raises `UserError`, a ValueError, where it is missing."""
     if edge is None:
         raise UserError(
             'there is no edge: give person, cloth and edge, or a person and what encode_garment returned'

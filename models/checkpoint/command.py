@@ -45,7 +45,8 @@ def _table(path: Path) -> list[tuple[str, str]]:
     extra = []
     for name, value in info.extra.items():
         plain = isinstance(value, bool | int | float | str)
-        extra.append(shown(name) + (f' = {shown(value)}' if plain else f' ({type(value).__name__})'))
+        if name != 'epoch':
+            extra.append(shown(name) + (f' = {shown(value)}' if plain else f' ({type(value).__name__})'))
     return [
         ('network', f'{info.network} ({PARTS[info.part]})'),
         ('role', info.role),
