@@ -84,4 +84,6 @@ def size_note(pipeline: Any, size: tuple[int, int]) -> str | None:
     if tuple(size) == tuple(pipeline.size):
         return None
     asked, known = (f'{height} x {width}' for height, width in (size, pipeline.size))
-    return f'the weights know pictures of {known} (height x width), not {asked}; they are best at their own'
+    return (
+        f'the weights know pictures of {known} (height x width), not of {asked}; they are best at their own'
+    )
