@@ -116,6 +116,21 @@ def processor_seconds(server: int) -> tuple[float, float]:
     return spent[0], spent[1]
 
 
+def find_chromium() -> tuple[str, Any]:
+    """The path of Chromium, and playwright's `sync_playwright`; raises `UserError` where something is
+    missing, before minutes of work.
+    """
+    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    if chromium is None:
+        raise UserError('Chromium is not installed; apt install chromium')
+    try:
+        import psutil  # noqa: F401 - used by `processor_seconds`
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
+    return chromium, sync_playwright
+
+
 class Timed(TryOnWrapper):
     """A try-on model that adds up the processor time of its calls."""
 
@@ -224,14 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parts:
         print_parts(options)
         return
-    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    if chromium is None:
-        raise UserError('Chromium is not installed; apt install chromium')
-    try:
-        import psutil  # noqa: F401 - used by `processor_seconds`; missing, it is said before minutes of work
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
+    chromium, sync_playwright = find_chromium()
     with tempfile.TemporaryDirectory() as folder:
         camera = Path(folder) / 'camera.mjpeg'
         # Motion JPEG, which Chromium shows again and again as its camera.

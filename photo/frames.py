@@ -62,7 +62,9 @@ class FrameDresser:
         """
         picture = Image.fromarray(frame) if picture is None else picture
         window = window or frame_person(picture.size, self.size)
-        tensor = picture_tensor(cut(picture, window, border_colour(picture)), self.size)[None]
+        # The colour takes as long as all the rest: it is found only where something of it is seen.
+        ground = (0, 0, 0) if window.is_within(picture.size) else border_colour(picture)
+        tensor = picture_tensor(cut(picture, window, ground), self.size)[None]
         return View(window, tensor, self.pipeline.encode_person(tensor))
 
     def __call__(
@@ -156,23 +158,33 @@ def paste_frame(
         cloth, _places_of_frame(places.numpy(), cloth, shape, box, enlarged), None, cv2.INTER_LINEAR
     )
     small = torch.cat([mask, edge.clamp(min=0.05), keep, torch.from_numpy(weight)[None]])
-    masks = enlarged(small.permute(1, 2, 0).numpy())
-    share = masks[..., 3:]
-    shown = np.clip(masks[..., :1] / masks[..., 1:2], 0, 1) * share
+    # Planes and pictures of equal shape throughout: to stretch one over the other each time is slower.
+    shown, least, kept, share = cv2.split(enlarged(small.permute(1, 2, 0).numpy()))
+    shown = np.clip(shown / least, 0, 1) * share
     place = (
         slice(box.top + window.top, box.bottom + window.top),
         slice(box.left + window.left, box.right + window.left),
     )
-    old = frame[place].astype(np.float32)
-    new = 255 * np.clip(enlarged(drawn.permute(1, 2, 0).numpy(), cv2.INTER_CUBIC), 0, 1)
-    new -= (1 - masks[..., 2:3]) * old
-    new *= share
-    new += old
-    # beyond the garment's picture colours and cover are 0
-    new += shown * (255 * sampled[..., :3] - sampled[..., 3:] * new)
     picture = frame.copy()
-    picture[place] = np.where(share > 1 / 510, np.clip(np.rint(new), 0, 255), old).astype(np.uint8)
+    new = picture[place].astype(np.float32)
+    new *= _thrice(1 - share * (1 - kept))
+    anew = np.clip(enlarged(drawn.permute(1, 2, 0).numpy(), cv2.INTER_CUBIC), 0, 1)
+    anew *= _thrice(255 * share)
+    new += anew
+    # beyond the garment's picture colours and cover are 0
+    new *= _thrice(1 - shown * cv2.extractChannel(sampled, 3))
+    garment_alone = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB)
+    garment_alone *= _thrice(255 * shown)
+    new += garment_alone
+    cv2.copyTo(
+        cv2.convertScaleAbs(new), (share > 1 / 510).astype(np.uint8), picture[place]
+    )  # rounded to 0..255
     return picture
+
+
+def _thrice(plane: np.ndarray) -> np.ndarray:
+    """A plane [H, W] for each of three colours: [H, W, 3]."""
+    return cv2.merge([plane, plane, plane])
 
 
 def _places_of_frame(

@@ -54,6 +54,10 @@ class Window(NamedTuple):
         right, bottom = min(self.left + self.width, size[0]), min(self.top + self.height, size[1])
         return Box(max(self.left, 0), max(self.top, 0), right, bottom)
 
+    def is_within(self, size: tuple[int, int]) -> bool:
+        """Whether the whole window lies in a photograph of `size` (width, height)."""
+        return self.part(size) == (self.left, self.top, self.left + self.width, self.top + self.height)
+
 
 def bounding_box(mask: np.ndarray) -> Box | None:
     """The box around what is set in a mask, bool [H, W]; None where nothing is."""

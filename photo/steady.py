@@ -9,6 +9,7 @@ history follows at once, so that nothing lags behind a person who stands still. 
 never the try-on itself: the garment is sampled anew, so print and texture stay sharp.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -23,7 +24,7 @@ from models.outputs import GarmentCode, PersonCode, TryOn
 from models.pipeline import given
 from photo.composition import drawn_alone
 
-LEAST_SHARE = 0.08  # of the new frame, where the networks disagree with what they said of the last one
+LEAST_SHARE = 0.04  # of the new frame, where the networks disagree with what they said of the last one
 AGREED_SHARE = 0.8  # where they agree
 AGREES_BY = (
     0.3,
@@ -38,14 +39,13 @@ NOISE, MOVED = (
 AROUND = 5  # pixels a side over which the difference is averaged
 CUT = 40.0  # mean difference, levels: another scene, with nothing to keep of the last
 # Largest distance of the history from the new frame: pixels of the garment's picture, masks and colours of
-# [0, 1], in the order of `_maps`.
-PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 6.0, 0.2, 0.1
-LIMITS = np.array(
-    [[PLACE_LIMIT, PLACE_LIMIT, MASK_LIMIT, MASK_LIMIT], [MASK_LIMIT, *3 * [COLOUR_LIMIT]]], np.float32
-)
-# Pixels a side over which the history's shift of the garment is averaged: left to every pixel alone, whose
-# share of the new frame is its own, stripes and letters got ragged edges where a hand had passed.
-EVEN = 15
+# [0, 1].
+PLACE_LIMIT, MASK_LIMIT, COLOUR_LIMIT = 12.0, 0.2, 0.1
+# The history's shift of the garment stays within LOCAL_LIMIT (pixels of its picture) of the mean over WIDE
+# pixels a side of what shows garment: a hand before a plain shirt carries along what it passes, and prints
+# were pinched behind it. The rest is averaged over EVEN pixels a side: left to every pixel alone, whose share
+# of the new frame is its own, stripes and letters got ragged edges.
+WIDE, LOCAL_LIMIT, EVEN = 31, 1.0, 5
 
 
 class History(NamedTuple):
@@ -66,7 +66,7 @@ class SteadyPipeline(TryOnWrapper):
     def __init__(self, model: TryOnModel):
         super().__init__(model)
         self._history: History | None = None
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def __call__(
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
@@ -89,10 +89,10 @@ class SteadyPipeline(TryOnWrapper):
         share = share_of_new(newness, np.abs(_carry(last.said, came_from)[0] - said[0]) / pixel)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
-        limits = LIMITS * [pixel, np.ones_like(pixel)]
-        np.clip(mixed, -limits[:, None, None], limits[:, None, None], out=mixed)
+        limits = _limits(grey.shape)
+        np.maximum(np.minimum(mixed, limits, out=mixed), -limits, out=mixed)
         mixed *= 1 - share
-        mixed[0, ..., :2] = cv2.blur(mixed[0, ..., :2], (EVEN, EVEN))
+        mixed[0, ..., :2] = even_shift(mixed[0, ..., :2], said[0, ..., 2], pixel[:2])
         mixed += said
         self._history = History(grey, garment, said[:1], mixed)
         return self._compose(person, garment, result, mixed)
@@ -147,6 +147,29 @@ def share_of_new(newness: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
     turned = cv2.blur(np.maximum(disagreement[..., 2], disagreement[..., 3]), (3, 3))
     newness = np.maximum(newness, np.clip((turned - TURNS[0]) / (TURNS[1] - TURNS[0]), 0, 1))
     return (known + (1 - known) * newness)[..., None].astype(np.float32)
+
+
+def even_shift(shift: np.ndarray, shown: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """What the history shifts the garment by, [H, W, 2], near that of the garment around.
+
+    `shown` [H, W] is the composite mask, `pixel` [2] the unit of a place.
+    """
+    weight = shown + 1e-3
+    around = cv2.blur(shift * weight[..., None], (WIDE, WIDE))
+    around /= cv2.blur(weight, (WIDE, WIDE))[..., None]
+    alone = shift - around
+    limit = np.broadcast_to(LOCAL_LIMIT * pixel, shift.shape)
+    np.maximum(np.minimum(alone, limit, out=alone), -limit, out=alone)
+    return around + cv2.blur(alone, (EVEN, EVEN))
+
+
+@lru_cache(maxsize=4)
+def _limits(size: tuple[int, int]) -> np.ndarray:
+    """The largest distance of the history for each value of `_maps`, of pictures of `size` (H, W)."""
+    height, width = size
+    first = [2 * PLACE_LIMIT / width, 2 * PLACE_LIMIT / height, MASK_LIMIT, MASK_LIMIT]
+    limits = np.array([first, [MASK_LIMIT, *3 * [COLOUR_LIMIT]]], np.float32)
+    return np.tile(limits[:, None, None], (1, height, width, 1))
 
 
 def _carry(maps: np.ndarray, came_from: np.ndarray) -> np.ndarray:

@@ -96,6 +96,12 @@ export function partOf(window, photo) {
   };
 }
 
+/** Whether the whole window lies in a photograph. */
+export function isWithin(window, photo) {
+  const { left, top, right, bottom } = partOf(window, photo);
+  return left === window.left && top === window.top && right === left + window.width && bottom === top + window.height;
+}
+
 /** What the window shows of a picture of `channels`, with the colour `ground` beyond its borders. */
 export function cut(pixels, photo, channels, window, ground) {
   const view = new Uint8ClampedArray(window.width * window.height * channels);

@@ -9,7 +9,7 @@ const find = (id) => document.getElementById(id);
 const NAMES = ['First', 'Second', 'Third', 'Fourth', 'Fifth', 'Sixth', 'Seventh', 'Eighth', 'Ninth', 'Tenth', 'Eleventh', 'Twelfth'];
 const RAN_ON = { wasm: 'processor', jspi: 'graphics card', webgpu: 'graphics card' };
 
-/** Photographs to choose from, as radio buttons with pictures; each is read when it is first chosen. */
+/** Photographs to choose from, as radio buttons with pictures; each is decoded when it is first chosen. */
 class Choice {
   constructor(fieldset, name, onChange) {
     Object.assign(this, { strip: fieldset.querySelector('.strip'), name, onChange, sources: new Map(), selected: null });
@@ -18,15 +18,29 @@ class Choice {
     });
   }
 
-  /** Add one, at the end or first; `source` is a URL or a photograph. */
+  /** Add one, at the end or first, with a picture of it; `source` is a photograph, or a function that promises it. Returns the picture. */
   add(id, source, url, label, first = false) {
     this.sources.set(id, source);
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: this.name, value: id });
-    const image = Object.assign(document.createElement('img'), { src: url, alt: label, decoding: 'async' });
+    const image = Object.assign(document.createElement('img'), { alt: label, decoding: 'async' });
+    if (url) image.src = url;
     const item = document.createElement('label');
     item.append(input, image);
     if (first) this.strip.querySelector('.add').after(item);
     else this.strip.append(item);
+    return image;
+  }
+
+  /** Add a file of this site. It comes once, for its button and to be dressed, and so is here when the visitor goes offline. */
+  addFile(id, url, label) {
+    const image = this.add(id, null, null, label);
+    const load = async () => {
+      const blob = await fetchBlob(url);
+      image.src = URL.createObjectURL(blob);
+      return blob;
+    };
+    const first = load().catch(() => null); // tried again, and told, when it is chosen
+    this.sources.set(id, async () => readPhoto((await first) ?? (await load())));
   }
 
   choose(id) {
@@ -39,15 +53,15 @@ class Choice {
   async current() {
     const id = this.selected;
     const source = this.sources.get(id);
-    if (typeof source === 'string') this.sources.set(id, await fetchPhoto(source));
+    if (typeof source === 'function') this.sources.set(id, await source());
     return { id, photo: this.sources.get(id) };
   }
 }
 
-async function fetchPhoto(url) {
+async function fetchBlob(url) {
   const response = await fetch(url).catch(() => null);
   if (!response?.ok) throw new LoadError('This picture could not be loaded. Are you offline?');
-  return readPhoto(await response.blob());
+  return response.blob();
 }
 
 function say(text, isWrong = false) {
@@ -80,7 +94,7 @@ class Page {
   fill(kind, choice, what) {
     this.site.samples[kind].forEach((file, index) => {
       const url = `samples/${file}?v=${this.site.version}`;
-      choice.add(`sample-${index}`, url, url, `${NAMES[index] ?? index + 1} drawn ${what}`);
+      choice.addFile(`sample-${index}`, url, `${NAMES[index] ?? index + 1} drawn ${what}`);
     });
     choice.choose('sample-0');
   }
@@ -222,6 +236,7 @@ class Page {
   }
 
   async startCamera() {
+    const hadFocus = document.activeElement === find('start'); // which a button loses that is disabled or hidden
     find('start').disabled = true;
     try {
       await this.camera.start();
@@ -234,15 +249,19 @@ class Page {
     const { isOn } = this.camera;
     find('camera-start').hidden = isOn || this.mode !== 'camera';
     find('stop').hidden = find('flip').hidden = !isOn;
+    if (hadFocus) find(isOn ? 'stop' : 'start').focus();
     this.live();
   }
 
   stopCamera() {
+    const hadFocus = find('actions').contains(document.activeElement);
     this.camera.stop();
     find('result').classList.remove('mirrored');
     find('stop').hidden = find('flip').hidden = find('pace').hidden = true;
     find('camera-start').hidden = this.mode !== 'camera';
-    if (this.mode === 'camera') find('download').disabled = true; // what lies under the curtain is not offered
+    if (this.mode !== 'camera') return;
+    find('download').disabled = true; // what lies under the curtain is not offered
+    if (hadFocus) find('start').focus();
   }
 
   async flipCamera() {

@@ -1,7 +1,7 @@
 /** From photographs to try-ons, as photo/dressing.py goes about it: what is computed of a garment or a person alone is kept. */
 
 import { Composition } from './composition.js';
-import { borderColour, boundingBox, checkGarmentBox, checkPerson, checkSides, cut, frameGarment, framePerson } from './framing.js';
+import { borderColour, boundingBox, checkGarmentBox, checkPerson, checkSides, cut, frameGarment, framePerson, isWithin } from './framing.js';
 import { channel, garmentMask, OPAQUE, personMask, silhouette } from './mask.js';
 import { pictureTensor } from './network.js';
 import { changeWeight, paste } from './paste.js';
@@ -71,7 +71,9 @@ export class Studio {
   /** A camera's frame in a prepared garment, in place. Its window stays where it is, whatever the person does. */
   async dressFrame(frame, garmentId) {
     const window = framePerson(frame, this.network.size);
-    const tensor = this.view(frame.pixels, frame, window, borderColour(frame.pixels, frame, 4));
+    // The colour takes long: it is found only where something of it is seen.
+    const ground = isWithin(window, frame) ? [0, 0, 0] : borderColour(frame.pixels, frame, 4);
+    const tensor = this.view(frame.pixels, frame, window, ground);
     return this.compose(frame, window, tensor, garmentId, null, STEADY);
   }
 

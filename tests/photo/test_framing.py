@@ -110,3 +110,18 @@ def test_a_belt_is_no_top():
 
     with pytest.raises(UserError, match='no top'):
         check_garment_box(Box(0, 0, 900, 100), 'belt.jpg')
+
+
+@pytest.mark.parametrize(
+    ('window', 'is_within'),
+    [
+        (Window(140, 0, 360, 480), True),
+        (Window(0, 0, 640, 480), True),
+        (Window(-1, 0, 360, 480), False),
+        (Window(281, 0, 360, 480), False),
+        (Window(0, -1, 360, 480), False),
+        (Window(0, 1, 360, 480), False),
+    ],
+)
+def test_a_window_knows_whether_anything_beyond_the_photograph_is_seen(window, is_within):
+    assert window.is_within((640, 480)) is is_within

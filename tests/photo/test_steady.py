@@ -9,7 +9,7 @@ import torch
 
 from models.ops.flow import offset_to_flow, sample
 from models.outputs import GarmentCode, PersonCode, TryOn
-from photo.steady import LEAST_SHARE, SteadyPipeline
+from photo.steady import LEAST_SHARE, SteadyPipeline, even_shift
 
 SIZE = (128, 96)
 
@@ -125,7 +125,7 @@ def test_what_changes_in_the_picture_is_the_new_frame_alone(garment):
     steady, alone = SteadyPipeline(Flickering()), Flickering()
     steady(person(), garment), alone(person(), garment)
     picture = person().person.clone()
-    picture[..., 40:80, 30:60] = person(seed=9).person[..., 40:80, 30:60].flip(3) * -1
+    picture[..., 40:80, 30:60] = 0.95
     frame = PersonCode(picture, ())
     expected, tied = alone(frame, garment).mask, steady(frame, garment).mask
     difference = (tied - expected).abs()[0, 0]
@@ -157,3 +157,13 @@ def test_a_garment_has_no_ragged_edge_where_one_part_is_new_and_another_is_not(g
     shift = places - torch.arange(SIZE[1])
     assert float(shift.max() - shift.min()) > 1  # the new part has moved, the rest has not
     assert float(shift.diff(dim=0).abs().max()) < 0.4 and float(shift.diff(dim=1).abs().max()) < 0.4
+
+
+def test_a_garment_is_shifted_as_a_whole_and_pinched_nowhere():
+    pixel, shown = np.array([0.5, 0.25], np.float32), np.zeros(SIZE, np.float32)
+    shown[20:, 10:-10] = 1
+    shift = np.full((*SIZE, 2), 8, np.float32) * pixel
+    shift[shown == 0] = 100  # where no garment is shown, its place may be anything
+    np.testing.assert_allclose(even_shift(shift, shown, pixel)[64, 48] / pixel, 8, atol=0.3)
+    shift[60:70, 40:50] = -4 * pixel  # what a hand left behind
+    assert np.abs(even_shift(shift, shown, pixel)[50:80, 30:60] / pixel - 8).max() < 2.5

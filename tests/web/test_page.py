@@ -157,6 +157,10 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(open_page, options):
         page.click(f'text={mode}')
         found = page.evaluate('axe.run()')['violations']
         assert [entry['id'] for entry in found if entry['impact'] in ('serious', 'critical')] == []
+    page.click('#start')
+    page.wait_for_selector('#pace:not([hidden])')
+    found = page.evaluate('axe.run()')['violations']
+    assert [entry['id'] for entry in found if entry['impact'] in ('serious', 'critical')] == []
     assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')
 
 
@@ -169,6 +173,73 @@ def test_a_garment_is_chosen_by_the_keyboard(open_page):
     settled(page)
     assert page.evaluate("document.querySelector('input[name=garment]:checked').value") == 'sample-1'
     assert not np.array_equal(shown(page), before)
+
+
+def rings(page) -> str:
+    """What has the focus, by its id or name and value; fails where nothing shows that it has."""
+    name, style = page.evaluate(
+        """() => {
+          const at = document.activeElement;
+          const shown = at.matches('input') ? at.nextElementSibling : at;
+          return [at.id || `${at.name}=${at.value}`, getComputedStyle(shown).outlineStyle];
+        }"""
+    )
+    assert style == 'solid', f'{name} has the focus, and nothing shows it'
+    return name
+
+
+def tab_to(page, name: str) -> list[str]:
+    """Press Tab until something has the focus; returns what had it on the way."""
+    passed = []
+    while len(passed) < 12:
+        page.keyboard.press('Tab')
+        passed.append(rings(page))
+        if passed[-1] == name:
+            return passed
+    raise AssertionError(f'no {name} in {passed}')
+
+
+def test_all_is_reached_and_done_by_the_keyboard_alone(open_page):
+    page = open_page(**PHONE)
+    passed = tab_to(page, 'person=sample-0')
+    assert passed == [
+        'mode=photo', 'compare', 'download', 'own-garment', 'garment=sample-0', 'own-person',
+        'person=sample-0',
+    ]  # fmt: skip
+    for _ in range(5):
+        page.keyboard.press('Shift+Tab')
+    assert rings(page) == 'compare'
+    page.keyboard.press('Space')
+    page.wait_for_selector('#before', state='visible')
+    assert page.get_attribute('#compare', 'aria-pressed') == 'true'
+    page.keyboard.press('Space')
+    page.wait_for_selector('#before', state='hidden')
+    page.keyboard.press('Tab')
+    with page.expect_download():
+        page.keyboard.press('Enter')
+    for _ in range(2):
+        page.keyboard.press('Shift+Tab')
+    page.keyboard.press('ArrowRight')
+    assert rings(page) == 'mode=camera'
+    page.keyboard.press('Tab')
+    assert rings(page) == 'start'
+    page.keyboard.press('Enter')
+    page.wait_for_selector('#pace:not([hidden])')
+    assert rings(page) == 'stop'  # its button went; the next step is where the visitor is
+    page.keyboard.press('Enter')
+    assert rings(page) == 'start'
+
+
+def test_what_was_loaded_once_dresses_offline(open_page):
+    page = open_page()
+    before = shown(page)
+    page.context.set_offline(True)
+    for field in ('garment', 'person'):
+        page.evaluate("document.getElementById('status').textContent = 'waiting'")
+        page.click(f'input[name="{field}"][value="sample-2"]', force=True)
+        assert 'pixels in' in settled(page)
+        assert not np.array_equal(shown(page), before)
+        before = shown(page)
 
 
 def test_bad_pictures_are_refused_in_one_sentence_and_the_page_goes_on(open_page, tmp_path):
@@ -218,12 +289,27 @@ def test_a_camera_that_goes_away_is_said(open_page):
     assert page.is_visible('#start')
 
 
-def test_an_old_browser_is_told_what_is_missing(open_page):
-    page = open_page(script='delete window.DecompressionStream; delete window.createImageBitmap', wait=False)
+NO_MODULES = 'delete HTMLScriptElement.prototype.noModule'
+
+
+@pytest.mark.parametrize(
+    ('script', 'words'),
+    [
+        ('delete window.DecompressionStream', ['unpacking of streams']),
+        ('delete window.createImageBitmap; delete window.Worker', ['reading of pictures', 'workers']),
+        ('delete window.WebAssembly', ['lacks: WebAssembly.']),
+        ('WebAssembly.validate = () => false', ['WebAssembly with SIMD']),
+        (NO_MODULES, ['JavaScript modules']),
+    ],
+    ids=['streams', 'pictures', 'wasm', 'simd', 'modules'],
+)
+def test_an_old_browser_is_told_what_is_missing(open_page, script, words):
+    page = open_page(script=script, wait=False, **PHONE)
     page.wait_for_selector('#old:not([hidden])')
-    words = page.inner_text('#old')
-    assert 'unpacking of streams' in words and 'reading of pictures' in words and 'Safari 16.4' in words
+    said = page.inner_text('#old')
+    assert all(word in said for word in [*words, 'Safari 16.4'])
     assert page.is_hidden('#main')
+    assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')
 
 
 def test_a_missing_file_is_said_and_can_be_tried_again(open_page):

@@ -38,3 +38,9 @@ test('strips and specks are refused', () => {
   framing.checkPerson({ width: 300, height: 400 });
   assert.throws(() => framing.checkGarmentBox({ left: 0, top: 0, right: 10, bottom: 90 }), framing.PictureError);
 });
+
+test('a window knows whether anything beyond the photograph is seen', () => {
+  const photo = { width: 640, height: 480 };
+  const within = (left, top) => framing.isWithin({ left, top, width: 360, height: 480 }, photo);
+  assert.deepEqual([[140, 0], [280, 0], [-1, 0], [281, 0], [0, -1], [0, 1]].map((at) => within(...at)), [true, true, false, false, false, false]);
+});
