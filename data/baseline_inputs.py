@@ -184,12 +184,12 @@ def _require_known_ids(path: Path, ids: np.ndarray, known: type[IntEnum]) -> Non
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
     """Raise `MissingFileError` unless the test set `root` has `test_<kind>` of all kinds."""
     root = expand(root)
-    if not os.path.isdir(root):
-        find_phases(root, 'test')  # which says what is wrong with it
+    if not os.path.isdir(root / 'test_img'):
+        find_phases(root, 'test')  # which says what is wrong with it, or which folder is meant
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
         folders, what = (
-            ', '.join(table)
+            ' and '.join(table)
             for table in ([f'test_{kind}' for kind in missing], [KINDS[kind] for kind in missing])
         )
         raise MissingFileError(

@@ -208,6 +208,11 @@ def test_a_folder_that_is_not_there_is_said_first(tmp_path):
         require_folders(tmp_path / 'nowhere', ('label',), 'sdafn')
 
 
+def test_a_folder_around_the_test_set_is_said_first(drawn):
+    with pytest.raises(DataError, match=f'lies one level deeper; give {drawn}'):
+        require_folders(drawn.parent, ('label',), 'sdafn')
+
+
 def test_another_size_is_refused(drawn):
     with pytest.raises(UserError, match='size 512 x 384: sdafn takes 256 x 192 only'):
         AnnotatedDataset(drawn, 'sdafn', BASELINES['sdafn'].needs, size=(512, 384))
