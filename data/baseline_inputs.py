@@ -167,13 +167,13 @@ class AnnotatedDataset(VITONDataset):
 def require_folders(root: str | Path, kinds: tuple[str, ...], method: str) -> None:
     """Raise `MissingFileError` unless the test set `root` has `test_<kind>` of all kinds."""
     root = expand(root)
-    if not os.path.isdir(root):
-        find_phases(root, 'test')  # which says what is wrong with it
+    if not os.path.isdir(root / 'test_img'):
+        find_phases(root, 'test')  # which says what is wrong with it, or which folder is meant
     missing = [kind for kind in kinds if not os.path.isdir(root / f'test_{kind}')]
     if missing:
         folders, what = (
-            ', '.join(f'test_{kind}' for kind in missing),
-            ', '.join(KINDS[kind] for kind in missing),
+            ' and '.join(f'test_{kind}' for kind in missing),
+            ' and '.join(KINDS[kind] for kind in missing),
         )
         raise MissingFileError(
             f'{root}: no {folders}, but {method} needs {what} of the persons; '

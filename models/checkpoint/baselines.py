@@ -36,6 +36,7 @@ def load_baseline(
             f'{len(files)} checkpoints: {name} has {longest} at most ({_listed(complete)}); {WHERE}'
         )
     states: dict[str, dict[str, Tensor]] = {}
+    first: dict[str, Path] = {}
     infos = []
     for path in map(expand, files):
         state, info = read_checkpoint(path)
@@ -45,13 +46,15 @@ def load_baseline(
             )
         if info.network in states:
             raise CheckpointError(
-                f'{path}: a second {info.network}; {name} needs one each of {_listed(complete)}'
+                f'{first[info.network]} and {path} both hold {info.network}; '
+                f'{name} needs one file each of {_listed(complete)} ({WHERE})'
             )
-        states[info.network] = state
+        states[info.network], first[info.network] = state, path
         infos.append(info)
     if not any(states.keys() == set(names) for names in complete):
         raise CheckpointError(
-            f'--checkpoint gives {", ".join(states) or "nothing"}, {name} needs {_listed(complete)}; {WHERE}'
+            f'--checkpoint: the files hold {" + ".join(states) or "nothing"}, but {name} needs '
+            f'{_listed(complete)}; {WHERE}'
         )
     with without_draws():
         network = create_baseline(name, align_corners=align_corners)
@@ -72,5 +75,8 @@ def _described(info: CheckpointInfo) -> str:
 
 def _advice(info: CheckpointInfo, name: str) -> str:
     if info.part != 'baseline':
-        return "a family's two files go to --pf_warp_checkpoint and --pf_gen_checkpoint, without --checkpoint"
+        return (
+            "a family's two files go to --pf_warp_checkpoint and --pf_gen_checkpoint, "
+            f'without --checkpoint and --family {name}'
+        )
     return f'give the files of {name} ({WHERE}), or --family {info.network.partition(".")[0]}'

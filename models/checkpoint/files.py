@@ -163,9 +163,12 @@ def read_checkpoint(
 def check_asked(path: Path, info: CheckpointInfo, part: str, network: str | None, role: str) -> None:
     """Raise `CheckpointError` unless a checkpoint holds the part, network (None: any) and role asked for."""
     if info.part != part:
+        advice = 'are the two files swapped?'
+        if info.part == 'baseline':
+            method = info.network.partition('.')[0]
+            advice = f'a compared method is run by test.py --family {method} --checkpoint'
         raise CheckpointError(
-            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; '
-            'are the two files swapped?'
+            f'{path} holds the {PARTS[info.part]} {info.network} where a {PARTS[part]} is needed; {advice}'
         )
     if network is not None and info.network != network:
         families = [families_of(part, name, role) for name in (info.network, network)]

@@ -3,6 +3,7 @@ bad input.
 """
 
 import importlib.util
+import io
 import json
 import shutil
 import sys
@@ -17,12 +18,15 @@ from data.baseline_inputs import (
     PREPARE,
     AnnotatedDataset,
     Person,
+    acgpn_inputs,
     cvton_inputs,
     noise_planes,
     require_folders,
+    sdafn_inputs,
 )
-from data.labels import DensePosePart, KeyPoint, Parsing
+from data.labels import LIP_PARSING, DensePosePart, KeyPoint, Parsing
 from data.sdafn_pictures import draw_agnostic, draw_skeleton
+from data.transforms import picture_tensor
 from models.baselines import BASELINES
 from models.baselines.acgpn import DRESS, LAYOUT_CHANNELS, LEFT_ARM, POSE_CHANNELS, RIGHT_ARM, UPPER_CLOTHES
 from utils.errors import DataError, MissingFileError, UserError
@@ -31,6 +35,8 @@ PARITY = Path(__file__).parents[1] / 'parity'
 SIZE = (256, 192)
 # Parsing ids of the reference person: those of the Look into Person set, which the published script reads.
 LIP_CLOTHES, LIP_KEPT = (5, 6, 7), (2, 4, 13, 9, 12, 16, 17, 18, 19)
+# A hat, socks, a jumpsuit: ids here have none of their own, so they count as hair, shoes and dress.
+LIP_OTHERWISE = (1, 8, 10)
 
 
 @pytest.fixture(scope='module')
@@ -62,6 +68,41 @@ def test_the_masked_person_equals_the_published_one_in_every_pixel(reference):
 def test_the_skeleton_equals_the_published_one_in_every_pixel(reference):
     person, numbers = reference
     np.testing.assert_array_equal(draw_skeleton(person['points']), numbers['pose'])
+
+
+def after_jpeg(picture, quality):
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, 'JPEG', quality=quality)
+    return picture_tensor(Image.open(file), SIZE)
+
+
+def test_sdafn_sees_the_published_drawings_as_the_published_files_held_them(reference):
+    person, numbers = reference
+    lip = np.where(np.isin(person['parsing'], LIP_OTHERWISE), 0, person['parsing'])
+    label = torch.from_numpy(np.vectorize(LIP_PARSING.get)(lip).astype(np.int64))[None]
+    image, cloth = picture_tensor(Image.fromarray(person['picture']), SIZE), torch.rand(3, *SIZE)
+    inputs = sdafn_inputs(
+        Person(image, cloth, torch.ones(1, *SIZE), ('a', 'b'), label, None, person['points'])
+    )
+    clothes, kept = (np.isin(lip, ids) for ids in (LIP_CLOTHES, LIP_KEPT))
+    drawn = draw_agnostic(person['picture'], clothes, kept, person['points'])
+    assert torch.equal(inputs['agnostic'], after_jpeg(drawn, 75))
+    assert torch.equal(inputs['pose_picture'], after_jpeg(numbers['pose'], 95))
+    assert torch.equal(inputs['cloth'], cloth)
+
+
+def test_acgpn_sees_pictures_ids_and_key_points_as_they_are():
+    image, cloth, edge = torch.rand(3, *SIZE), torch.rand(3, *SIZE), torch.rand(1, *SIZE)
+    label = torch.arange(SIZE[1]).remainder(len(Parsing)).expand(1, *SIZE)
+    points = np.zeros((len(KeyPoint), 3))
+    points[KeyPoint.LEFT_WRIST] = 40, 200, 0.9
+    inputs = acgpn_inputs(Person(image, cloth, edge, ('a', 'b'), label, None, points))
+    for name, expected in {'person': image, 'cloth': cloth, 'edge': edge, 'parsing': label}.items():
+        assert torch.equal(inputs[name], expected), name
+    assert torch.equal(inputs['noise'], noise_planes('a', 'b'))
+    planes, rows, columns = (inputs['pose'] == 1).nonzero(as_tuple=True)
+    assert planes.unique().tolist() == [KeyPoint.LEFT_WRIST]
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (195, 205, 35, 45)
 
 
 def test_a_person_that_openpose_has_not_found_is_drawn_all_the_same():
@@ -106,10 +147,9 @@ def test_cvton_sees_no_garment_arm_or_neck_but_the_hands():
     }
     for row, (kind, part, _) in rows.items():
         label[:, row], parts[:, row] = kind, part
-    person = Person(
-        torch.ones(3, *SIZE), torch.ones(3, *SIZE), torch.ones(1, *SIZE), ('a', 'b'), label, parts, None
-    )
-    inputs = cvton_inputs(person)
+    image, cloth = torch.ones(3, *SIZE), torch.rand(3, *SIZE)
+    inputs = cvton_inputs(Person(image, cloth, torch.ones(1, *SIZE), ('a', 'b'), label, parts, None))
+    assert torch.equal(inputs['cloth'], cloth)
     for row, (kind, part, covered) in rows.items():
         assert inputs['agnostic'][0, row, 0].item() == (-1 if covered else 1), (kind, part)
         assert inputs['parts'][:, row, 0].argmax() == part
@@ -168,6 +208,11 @@ def test_a_folder_that_is_not_there_is_said_first(tmp_path):
         require_folders(tmp_path / 'nowhere', ('label',), 'sdafn')
 
 
+def test_a_folder_around_the_test_set_is_said_first(drawn):
+    with pytest.raises(DataError, match=f'lies one level deeper; give {drawn}'):
+        require_folders(drawn.parent, ('label',), 'sdafn')
+
+
 def test_another_size_is_refused(drawn):
     with pytest.raises(UserError, match='size 512 x 384: sdafn takes 256 x 192 only'):
         AnnotatedDataset(drawn, 'sdafn', BASELINES['sdafn'].needs, size=(512, 384))
@@ -194,9 +239,9 @@ def test_records_of_another_size_are_brought_to_that_of_the_network(copy):
     for path in (person, copy / 'test_label' / f'{pose.stem}.png'):
         picture = Image.open(path)
         how = Image.Resampling.NEAREST if path.suffix == '.png' else Image.Resampling.BICUBIC
-        picture.resize((2 * picture.width, 2 * picture.height), how).save(path)
+        picture.resize((2 * picture.width, 3 * picture.height), how).save(path)
     content = json.loads(pose.read_text())
-    points = np.array(content['people'][0]['pose_keypoints']).reshape(-1, 3) * [2, 2, 1]
+    points = np.array(content['people'][0]['pose_keypoints']).reshape(-1, 3) * [2, 3, 1]
     content['people'][0]['pose_keypoints'] = points.flatten().tolist()
     pose.write_text(json.dumps(content))
     after = AnnotatedDataset(copy, 'sdafn', BASELINES['sdafn'].needs)

@@ -6,6 +6,7 @@ from torch import nn
 
 from models.baselines import BASELINES, PARTS, create_baseline
 from models.baselines.acgpn import ACGPN, WarpedGarment, dilate
+from models.baselines.base import BaselineNetwork
 from models.baselines.cvton import CVTON
 from models.baselines.pipeline import BaselinePipeline
 from models.baselines.sdafn import SDAFN
@@ -76,11 +77,50 @@ def test_each_sample_of_a_cvton_batch_is_treated_alone():
 
 
 def test_skin_is_the_mean_colour_of_the_arms_and_zero_without_them():
-    person, parsing = torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8)
-    parsing[0, :, :2], parsing[1, :, 0, :7] = 11, 13  # 16 pixels, and 7
+    person, parsing = torch.rand(3, 3, 8, 8), torch.zeros(3, 1, 8, 8)
+    parsing[0, :, :2], parsing[1, :, 0], parsing[2, :, 0] = 11, 13, 13  # 16 pixels, and 8 and
+    parsing[1, :, 1, :1], parsing[2, :, 1, :2] = 11, 11  # one, which are too few; and two, which are not
     skin = ACGPN.skin_colour(person, parsing)
     torch.testing.assert_close(skin[0, :, 0, 0], person[0, :, :2].mean((1, 2)))
-    assert not skin[1].any()
+    assert not skin[1].any() and skin[2].all()
+
+
+def test_scores_that_saturate_are_equal(small_acgpn, monkeypatch):
+    logits = torch.zeros(1, 14, 2, 2)
+    logits[:, 3], logits[:, 9] = 150, 200  # of both, the sigmoid is one
+    monkeypatch.setattr(small_acgpn.G1, 'forward', lambda x: logits)
+    garment, pose, noise = torch.zeros(1, 4, 2, 2), torch.zeros(1, 18, 2, 2), torch.zeros(1, 1, 2, 2)
+    assert (small_acgpn.predict_layout(garment, torch.zeros(1, 1, 2, 2), pose, noise) == 3).all()
+
+
+def test_the_garment_that_sdafn_shows_is_as_bright_as_the_given_one():
+    torch.manual_seed(0)
+    network = SDAFN().eval()
+    inputs = random_inputs(network, 1, (64, 64)) | {'cloth': torch.full((1, 3, 64, 64), 0.7)}
+    shown = network(**inputs).warped_cloth
+    torch.testing.assert_close(shown, inputs['cloth'], rtol=0, atol=1e-5)
+
+
+class Given(BaselineNetwork):
+    """Returns the inputs that it was given."""
+
+    def __init__(self, inputs):
+        super().__init__()
+        self.inputs = inputs
+        self.scale = nn.Parameter(torch.ones(1, dtype=torch.float64))
+
+    def forward(self, **inputs):
+        return inputs
+
+
+@pytest.mark.parametrize('name', BASELINES)
+def test_a_pipeline_gives_each_input_its_own_tensor(name):
+    given = BASELINES[name].network.inputs
+    batch = {'inputs': {key: torch.full((1, 1), n) for n, key in enumerate(sorted(given))}}
+    pipeline = BaselinePipeline(Given(given), family=name)
+    result = pipeline(*pipeline.inputs_of(batch))
+    assert {key: x.item() for key, x in result.items()} == {key: n for n, key in enumerate(sorted(given))}
+    assert {x.dtype for x in result.values()} == {torch.float64}
 
 
 def test_dilation_counts_city_blocks_and_stops_at_the_border():

@@ -10,6 +10,7 @@ from models.baselines import PARTS
 from models.baselines.pipeline import BaselinePipeline
 from models.checkpoint import identify, load_baseline, read_checkpoint
 from models.checkpoint.command import main
+from models.checkpoint.files import load_state
 from models.checkpoint.identity import layout_of
 from utils.errors import CheckpointError, UserError
 
@@ -84,16 +85,24 @@ def test_a_file_saved_in_parallel_training_is_the_same(files, tmp_path):
         (
             'sdafn',
             ['student'],
-            "holds the student's mobile_unet, asked was sdafn; a family's two files go to --pf_warp",
+            "holds the student's mobile_unet, asked was sdafn; a family's two .* without --checkpoint and",
         ),
         (
             'acgpn',
             ACGPN_FILES[:3],
-            'gives acgpn.G1, acgpn.G2, acgpn.U, acgpn needs .*acgpn.G; bash scripts/download.sh',
+            r'hold acgpn.G1 \+ acgpn.G2 \+ acgpn.U, but acgpn needs .*acgpn.G; bash scripts/download.sh',
         ),
-        ('acgpn', ['acgpn.G1', 'acgpn.G1'], 'a second acgpn.G1'),
-        ('cvton', ['cvton', 'cvton.bpgm'], 'gives cvton, cvton.bpgm, cvton needs cvton, or cvton.oasis'),
-        ('cvton', ['cvton.bpgm'], 'gives cvton.bpgm, cvton needs'),
+        (
+            'acgpn',
+            ['acgpn.G1', 'acgpn.G1'],
+            'acgpn.G1.pth and .*acgpn.G1.pth both hold acgpn.G1; acgpn needs one',
+        ),
+        (
+            'cvton',
+            ['cvton', 'cvton.bpgm'],
+            r'hold cvton \+ cvton.bpgm, but cvton needs cvton, or cvton.oasis',
+        ),
+        ('cvton', ['cvton.bpgm'], 'hold cvton.bpgm, but cvton needs'),
         ('sdafn', ['sdafn', 'sdafn'], '2 checkpoints: sdafn has 1 at most'),
     ],
 )
@@ -101,6 +110,11 @@ def test_wrong_files_are_one_line(method, names, message, files):
     with pytest.raises(UserError, match=message) as caught:
         load_baseline(method, [files[name] for name in names])
     assert '\n' not in str(caught.value)
+
+
+def test_a_method_in_the_place_of_a_student_is_told_how_to_run_it(files):
+    with pytest.raises(CheckpointError, match='where a warp network is needed; a compared method is run by'):
+        load_state(files['acgpn.U'], part='warp', network=None, role='student')
 
 
 def test_a_file_that_lacks_a_tensor_or_has_another_is_refused(files, tmp_path):
