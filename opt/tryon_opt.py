@@ -70,10 +70,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UserError(
             '--video: not together with --person or --person_mask; dress photographs and videos one by one'
         )
-    for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
-        values = getattr(options, name) or []
-        if any(
-            not value.strip() and name != 'device'
-            for value in ([values] if isinstance(values, str) else values)
-        ):
+    for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint'):
+        values = getattr(options, name)
+        if any(not value.strip() for value in ([values] if isinstance(values, str) else values or [])):
             raise UserError(f'--{name}: an empty name; give a path')

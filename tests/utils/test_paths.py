@@ -89,8 +89,11 @@ def test_a_disk_that_fills_up_at_the_last_moment_leaves_the_old_file(tmp_path, m
     path = tmp_path / 'metrics.json'
     path.write_text('old')
     monkeypatch.setattr(os, step, full)
-    with pytest.raises(OSError, match='No space left'), atomic_write(path) as temporary:
-        temporary.write_text('new')
+    with (
+        pytest.raises(OSError, match=r'No space left.*metrics'),
+        atomic_write(path) as new,
+    ):
+        new.write_text('new')
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
 
@@ -130,6 +133,13 @@ def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_named(tmp_path):
         pass
     with pytest.raises(UserError, match='it is a folder'), atomic_write(tmp_path):
         pass
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(UserError, match='it is a pipe or device'), atomic_write(tmp_path / 'pipe'):
+        pass
+    assert kind_of(tmp_path / 'pipe') == 'pipe or device'
 
 
 def test_a_kind_is_told_without_opening(tmp_path):
