@@ -6,7 +6,6 @@ from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import whole_number
 from opt.network_opt import add_checkpoint_option, add_device_options
 from utils.cli import OptionParser
-from utils.errors import UserError
 
 PORTS = 65535
 
@@ -38,8 +37,4 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='MP',
         help='largest picture that is taken',
     )
-    options = parser.parse_args(arguments)
-    for name in ('host', 'garments'):
-        if getattr(options, name) is not None and not getattr(options, name).strip():
-            raise UserError(f'--{name}: an empty name')
-    return options
+    return parser.parse_args(arguments)

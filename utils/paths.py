@@ -21,6 +21,13 @@ def kind_of(path: str | Path) -> str:
     return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
 
 
+def check_folder(path: Path, option: str) -> None:
+    """Raise `UserError` for a file, or a link that leads nowhere, in the place of a folder to be written."""
+    if os.path.lexists(path) and not path.is_dir():
+        what = 'a file' if path.exists() else 'a link that leads nowhere'
+        raise UserError(f'{option} {path}: {what}; give a folder')
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; its content replaces `path` if the block succeeds.

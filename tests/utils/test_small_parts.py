@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from engine.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
+from utils.cli import OptionParser
 from utils.device import describe_device, select_device
 from utils.errors import DataError, MissingFileError, UserError, exit_cleanly, first_line
 from utils.log import create_logger, format_table
@@ -204,3 +205,12 @@ def test_a_name_that_is_too_long_is_told_by_its_beginning_and_what_to_do(tmp_pat
         main()
     said = capsys.readouterr().err
     assert 'too long; shorten it' in said and len(said) < 500
+
+
+def test_an_option_takes_no_empty_text_unless_it_says_so():
+    parser = OptionParser()
+    parser.add_argument('--weights', nargs='+')
+    parser.add_argument('--device', type=str, default='')
+    assert parser.parse_args(['--device', '']).device == '' and parser.parse_args([]).weights is None
+    with pytest.raises(UserError, match='--weights: an empty name'):
+        parser.parse_args(['--weights', 'a.pt', ''])
