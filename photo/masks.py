@@ -16,8 +16,8 @@ LOOKED_AT = 256  # pixels of the longer side at which a mask is judged
 # masks inverted the borders are inside by at least 0.79, and the middle by at least 0.014 less.
 INVERTED_BORDER, LEAST_DIFFERENCE = 0.6, 0.01
 # Of a mask, what may lie on a plain background, and of what stands out from it, what may be left out. VITON's
-# masks of garments keep within one of them, but for the pictures of 2 in 208 people; of the masks of other
-# garments 4 in 5 do not, of those of people on pictures of garments and the reverse 9 in 10.
+# masks of 395 garments and 208 people all keep within one of them; of masks of other garments 297 in 395 do
+# not, of other people 127 in 208, of people on garments 348 in 395, of garments on people 204 in 208.
 MOST_BESIDE, MOST_LEFT_OUT = 0.08, 0.02
 
 

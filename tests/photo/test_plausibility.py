@@ -160,6 +160,8 @@ def test_a_face_from_the_side_does_not_make_somebody_of_a_thing_that_lies_free(f
     assert any('may be no person' in note for note in prepare_person(pipeline, picture(SHIRT)).notes)
     standing = picture(shape((120, 20, 180, 110), (60, 100, 240, 400)))
     assert prepare_person(pipeline, standing).notes == ()
+    faces(profiles=(Face(120, 200, 60, 3.0),))  # where nobody has a face
+    assert 'no face was found' in prepare_person(pipeline, standing).notes[0]
 
 
 def test_a_thing_that_lies_free_is_nobody():
