@@ -89,10 +89,7 @@ def test_a_disk_that_fills_up_at_the_last_moment_leaves_the_old_file(tmp_path, m
     path = tmp_path / 'metrics.json'
     path.write_text('old')
     monkeypatch.setattr(os, step, full)
-    with (
-        pytest.raises(OSError, match=r'No space left.*metrics'),
-        atomic_write(path) as new,
-    ):
+    with pytest.raises(OSError, match=r'No space left.*metrics'), atomic_write(path) as new:
         new.write_text('new')
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
