@@ -26,16 +26,15 @@ from runtime.export.onnx_file import require
 from runtime.export.parity import check, compare, load_pictures, parity_table
 from runtime.export.runtimes import read_manifest
 from runtime.export.web_graphs import NEEDED as NEEDED_BY_PAGE
-from utils.errors import UserError, exit_cleanly
-from utils.paths import expand
+from utils.errors import exit_cleanly
+from utils.paths import check_folder, expand
 from webapp.static_page import check_node, write_site
 
 
 @contextlib.contextmanager
 def staged(out: Path) -> Iterator[Path]:
     """Yield a new folder in `out`; what is made in it moves to `out` when the block ends well."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f'--out {out}: a file; give a folder')
+    check_folder(out, '--out')
     is_new = not out.exists()
     stage = out / f'.{secrets.token_hex(8)}.tmp'
     stage.mkdir(parents=True)

@@ -53,7 +53,7 @@ class TrainSettings:
 
     project: str = option('runs/train', 'folder in which run folders are made')
     name: str = option('exp', 'run folder: project/name, or name-1, name-2 if it exists', type=run_name)
-    device: str = option('', "'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps")
+    device: str = option('', "'' = first GPU if there is one, else CPU; or 0, 0,1, cpu, mps", type=str)
     batch_size: int = option(32, 'records a step', type=whole_number(1))
     workers: int = option(8, 'processes that load records', type=whole_number(0))
 

@@ -1,13 +1,11 @@
 """Options of app.py."""
 
 import argparse
-from typing import Any
 
 from models.checkpoint.defaults import PHOTOGRAPHS
 from opt.base_opt import whole_number
 from opt.network_opt import add_checkpoint_option, add_device_options
 from utils.cli import OptionParser
-from utils.errors import UserError
 
 PORTS = 65535
 
@@ -23,11 +21,8 @@ def parse_app_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--garments', metavar='FOLDER', help=wardrobe)
     add_checkpoint_option(parser, weights=PHOTOGRAPHS)
     add_device_options(parser, backend='auto')
-    largest: dict[str, Any] = {'type': whole_number(1)}
-    parser.add_argument('--max_upload', **largest, default=20, metavar='MB', help='largest file taken')
-    parser.add_argument('--max_megapixels', **largest, default=25, metavar='MP', help='largest picture taken')
-    options = parser.parse_args(arguments)
-    for name in ('host', 'garments'):
-        if getattr(options, name) is not None and not getattr(options, name).strip():
-            raise UserError(f'--{name}: an empty name')
-    return options
+    positive = whole_number(1)
+    parser.add_argument('--max_upload', type=positive, default=20, metavar='MB', help='largest file taken')
+    largest = 'largest picture taken'
+    parser.add_argument('--max_megapixels', type=positive, default=25, metavar='MP', help=largest)
+    return parser.parse_args(arguments)

@@ -37,7 +37,7 @@ def add_align_corners(parser, *, default: bool | None, explanation: str) -> None
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add --device, which `utils.device.select_device` reads."""
-    parser.add_argument('--device', default='', help="'': first GPU, else CPU; or 0, 0,1, cpu, mps")
+    parser.add_argument('--device', type=str, default='', help="'': first GPU, else CPU; or 0, 0,1, cpu, mps")
 
 
 def add_size_option(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,6 @@ from opt.base_opt import add_size_option
 from opt.network_opt import add_checkpoint_option, checked_size
 from runtime.export.graphs import FORMATS, PRECISIONS
 from utils.cli import OptionParser
-from utils.errors import UserError
 
 WEB = 'web'
 
@@ -26,8 +25,6 @@ def parse_export_options(arguments: list[str] | None = None) -> argparse.Namespa
     add_size_option(parser)
     parser.add_argument('--dataroot', help='test set in the VITON layout to compare on; None: drawn pictures')
     options = parser.parse_args(arguments)
-    if not options.out.strip():
-        raise UserError('--out: an empty name; give a folder')
     options.size = checked_size(options.size)
     options.precision = list(dict.fromkeys(options.precision))
     return options

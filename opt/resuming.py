@@ -1,6 +1,5 @@
 """The run that `--resume` continues, and the options that it was begun with."""
 
-import argparse
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from engine.settings import options_of
 from engine.stages import STAGES
 from models.checkpoint import SUFFIXES
 from opt.base_opt import SETTINGS_FILE
-from utils.cli import run_name
+from utils.cli import OptionParser, run_name
 from utils.errors import MissingFileError, UserError
 from utils.paths import expand
 
@@ -49,16 +48,13 @@ def find_source(arguments: list[str], stage: str) -> Source:
     Raises `UserError` in one line for a run or file that cannot be continued.
     """
     defaults = {field.name: field.default for field in options_of()}
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = OptionParser(add_help=False)
     parser.add_argument('--project', default=defaults['project'])
     parser.add_argument('--name', default=defaults['name'], type=run_name)
     for name in STAGES[stage].lr_scale:
         parser.add_argument(f'--{name}_checkpoint', type=expand)
     add_resume(parser)
-    try:
-        options, _ = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        raise UserError(f'{error}; see --help') from error
+    options, _ = parser.parse_known_args(arguments)
     if options.resume is False:
         return Source()
     runs = runs_of(options.project, options.name)

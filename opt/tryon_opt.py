@@ -47,17 +47,10 @@ def parse_tryon_options(arguments: list[str] | None = None) -> argparse.Namespac
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise `UserError` for options that do not fit each other, and for empty paths."""
+    """Raise `UserError` for options that do not fit each other."""
     if options.video is None and options.person is None:
         raise UserError('the following arguments are required: --person, or --video for a video of a person')
     if options.video is not None and (options.person is not None or options.person_mask is not None):
         raise UserError(
             '--video: not together with --person or --person_mask; dress photographs and videos one by one'
         )
-    for name in ('person', 'video', 'garment', 'out', 'person_mask', 'garment_mask', 'checkpoint', 'device'):
-        values = getattr(options, name) or []
-        if any(
-            not value.strip() and name != 'device'
-            for value in ([values] if isinstance(values, str) else values)
-        ):
-            raise UserError(f'--{name}: an empty name; give a path')

@@ -19,6 +19,7 @@ from photo.framing import (
 )
 from photo.garment import OPAQUE, check_fill, garment_mask
 from photo.loading import Photo, flatten, load_mask, load_photo
+from photo.masks import fit_notes
 from photo.person import GROUND, check_somebody, find_person, person_box, replace_background, silhouette
 from photo.plausibility import check_garment, check_person, check_stands
 from photo.sources import Source, is_path
@@ -70,6 +71,8 @@ def look_at_person(
         box = person_box(found)
         if box is None:
             raise UserError(f'{name}: its mask marks no person; white is the person')
+        if mask is not None:
+            notes += fit_notes(given, flatten(photo, GROUND), name, bottom=False)
     if replaced and found is not None:
         looked_at = replace_background(looked_at, found)
     window = frame_person(photo.picture.size, size, box)
@@ -109,6 +112,7 @@ def look_at_garment(
     else:
         shape = load_mask(mask, photo.picture.size, name='the mask of the garment')
         check_fill(np.asarray(shape) >= OPAQUE, name)
+        notes += fit_notes(shape, flatten(photo, (255, 255, 255)), name, bottom=True)
     box = box_of(np.asarray(shape) >= OPAQUE)
     check_garment_box(box, name)
     return SeenGarment(photo, shape, frame_garment(box, size), notes)

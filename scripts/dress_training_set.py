@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--size', nargs=2, type=int, default=[256, 192], metavar=('H', 'W'), help='in pixels')
     parser.add_argument('--batch_size', type=int, default=16, help='pictures a step')
     parser.add_argument('--seed', type=int, default=0, help='another seed, other garments')
-    parser.add_argument('--device', default='', help="'' = first GPU if there is one, else CPU")
+    parser.add_argument('--device', type=str, default='', help="'' = first GPU if there is one, else CPU")
     options: argparse.Namespace = parser.parse_args(arguments)
     teacher = options.pb_warp_checkpoint, options.pb_gen_checkpoint
     student = options.pf_warp_checkpoint, options.pf_gen_checkpoint

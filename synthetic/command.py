@@ -13,6 +13,7 @@ from utils.errors import UserError, exit_cleanly
 from utils.paths import atomic_write, expand
 
 SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
+MOST_ON_SHEET = 200
 
 
 def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
@@ -35,9 +36,10 @@ def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> 
         raise UserError(
             f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}'
         )
-    if count < 2:
+    if not 2 <= count <= MOST_ON_SHEET:
         raise UserError(
-            f'--sheet_records {count}: a person tries on the garment of another one; give 2 or more'
+            f'--sheet_records {count}: a person tries on the garment of another one; give 2 to '
+            f'{MOST_ON_SHEET}'
         )
     check_drawing(seed, size)
     with using('--sheet', target), atomic_write(target) as temporary:

@@ -60,6 +60,8 @@ MORE_IN_TRAINING = {'truth_parsing': 'label', 'own_flow': 'own_flow'}
 JPEG_QUALITY, EDGE_QUALITY = 95, 100
 MANIFEST, PARTIAL = 'synthetic.json', '.partial'
 SMALLEST_SIDE = 64
+MOST_RECORDS, MOST_WORKERS = 1_000_000, 256  # names have six digits; processes
+ATTEMPTS = 5  # to write a file
 
 
 def jpeg_bytes(image: np.ndarray, quality: int = JPEG_QUALITY) -> bytes:
@@ -126,10 +128,17 @@ def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, s
 
 
 def _write(root: Path, path: str, content: bytes) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file as a whole or not at all, also where another run in this folder tidies up meanwhile."""
     partial_file = root / PARTIAL / f'{os.getpid()}-{Path(path).name}'
-    partial_file.write_bytes(content)
-    os.replace(partial_file, root / path)
+    for attempt in range(ATTEMPTS):
+        try:
+            partial_file.write_bytes(content)
+            os.replace(partial_file, root / path)
+            return
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1 or not root.is_dir():
+                raise
+            partial_file.parent.mkdir(exist_ok=True)
 
 
 @contextmanager
@@ -162,6 +171,10 @@ def _check(
 ) -> None:
     if train < 0 or test < 0 or train + test == 0:
         raise UserError(f'--train {train} --test {test}: expected counts of 0 and more, not both 0')
+    if max(train, test) > MOST_RECORDS:
+        raise UserError(
+            f'--train {train} --test {test}: at most {MOST_RECORDS} each; use another seed for more'
+        )
     if test == 1:
         raise UserError('--test 1: a person tries on the garment of another one; give 0, or 2 and more')
     if truths and train < 2:
@@ -169,8 +182,8 @@ def _check(
             f'--truths --train {train}: a person tries on the garment of another one; give 2 and more'
         )
     check_drawing(seed, size)
-    if workers < 1:
-        raise UserError(f'--workers {workers}: expected 1 or more')
+    if not 1 <= workers <= MOST_WORKERS:
+        raise UserError(f'--workers {workers}: expected 1 to {MOST_WORKERS}')
     if os.path.exists(root) and not os.path.isdir(root):
         raise UserError(f'--root {root}: is a file; give a folder that is new, empty or made by this command')
 
@@ -292,7 +305,7 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
     for path, lines in lists.items():
         _write(root, path, ''.join(lines).encode())
     _drop_stale_truths(root, tasks)
-    shutil.rmtree(root / PARTIAL)
+    shutil.rmtree(root / PARTIAL, ignore_errors=True)
 
 
 def listed_in(split: str, index: int, other: int | None) -> dict[str, int]:

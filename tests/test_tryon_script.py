@@ -310,6 +310,7 @@ BAD = {
         'would replace a picture',
     ),
     'an option without a value': ({'person': []}, 'expected at least one argument'),
+    'an empty name for the result': ({'out': ''}, '--out: an empty name'),
     'an empty name': ({'person': ''}, '--person: an empty name'),
     'a person that is not there': ({'person': 'nobody.jpg'}, 'nobody.jpg: no such file'),
     'a person of zero bytes': ({'person': 'empty.jpg'}, 'empty.jpg: an empty file'),

@@ -18,17 +18,25 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 class OptionParser(argparse.ArgumentParser):
     """An argument parser that raises `UserError` instead of printing its usage, and takes no abbreviations.
 
+    An option without a type takes no empty text, which a shell makes of a variable that is not set.
     `settings` are those of `argparse.ArgumentParser`; sub-parsers are of this class too.
     """
 
     def __init__(self, description: str | None = None, **settings):
         settings = {'formatter_class': _HelpFormatter} | settings
         super().__init__(description=description, allow_abbrev=False, **settings)
+        self.register('type', None, _given)
 
     def error(self, message: str) -> NoReturn:
         # A line break or an escape code within an argument must not break the line.
         message = ''.join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in message)
         raise UserError(f'{message}; see --help')
+
+
+def _given(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError('an empty name')
+    return text
 
 
 def whole_number(minimum: int, maximum: int = 2**31 - 1) -> Callable[[str], int]:

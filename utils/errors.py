@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import signal
 import sys
 import threading
@@ -12,17 +13,29 @@ from collections.abc import Callable, Iterator
 # Refusals of the file system with causes outside the program: reported in one line, without a traceback.
 DISK_REASONS = {
     getattr(errno, name)
-    for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR')
+    for name in (
+        *('ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR'),
+        *('ELOOP', 'EFBIG', 'EIO'),
+    )
     if hasattr(errno, name)
 }
 
+CONTROL = re.compile(r'[\x00-\x1f\x7f]')
 LONGEST_NAME = 300  # characters of a path that are shown
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and other control characters, which names of files may have."""
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class UserError(ValueError):
     """A mistake in what the user gave. The message is one line: what came, what was expected, the fix."""
 
     exit_status = 2
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class DataError(UserError):
@@ -85,7 +98,7 @@ def exit_cleanly(main: Callable) -> Callable:
         except OSError as error:
             if error.errno not in DISK_REASONS:
                 raise
-            where = f'{str(error.filename)[:LONGEST_NAME]}: ' if error.filename else ''
+            where = f'{one_line(str(error.filename)[:LONGEST_NAME])}: ' if error.filename else ''
             fix = 'shorten it' if error.errno == errno.ENAMETOOLONG else 'make room, or give another folder'
             print(f'error: {where}{error.strerror}; {fix}', file=sys.stderr)
             sys.exit(1)

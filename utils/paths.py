@@ -21,6 +21,13 @@ def kind_of(path: str | Path) -> str:
     return 'folder' if stat.S_ISDIR(mode) else 'file' if stat.S_ISREG(mode) else 'pipe or device'
 
 
+def check_folder(path: Path, option: str) -> None:
+    """Raise `UserError` for a file, or a link that leads nowhere, in the place of a folder to be written."""
+    if os.path.lexists(path) and not path.is_dir():
+        what = 'a file' if path.exists() else 'a link that leads nowhere'
+        raise UserError(f'{option} {path}: {what}; give a folder')
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; its content replaces `path` if the block succeeds.
@@ -28,9 +35,9 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     The name keeps the suffix of `path`, since many writers choose their format by it. The bytes are on the
     disk (fsync) before the name changes, so a reader finds the old file or the new one, never a part; without
     `sync` that holds for a killed process, but not for a power failure, and saves seconds with thousands of
-    files. An exception of the block, a full disk included, passes unchanged; the temporary file is removed
+    files. An exception of the block passes, a full disk with the file's name; the temporary file is removed
     and the old file untouched. A link is written through. Raises `MissingFileError` without the folder and
-    `UserError` where `path` is a folder.
+    `UserError` where `path` is a folder, a pipe or a device.
     """
     path = Path(path)
     final = path.resolve()
@@ -38,6 +45,8 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
         raise MissingFileError(f'{path} cannot be written: there is no folder {path.parent}; create it first')
     if final.is_dir():
         raise UserError(f'{path} cannot be written: it is a folder; give the name of a file')
+    if final.exists() and not final.is_file():  # which a file would take the place of
+        raise UserError(f'{path} cannot be written: it is a pipe or device; give the name of a file')
     # A name of our own instead of mkstemp, whose files nobody but their owner may read.
     temporary = final.with_name(f'.{secrets.token_hex(8)}.tmp{final.suffix}')  # short, whatever the name is
     try:
@@ -46,8 +55,10 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
             with open(temporary, 'r+b') as file:
                 os.fsync(file.fileno())
         os.replace(temporary, final)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where it is full
         raise
 
 

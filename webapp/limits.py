@@ -42,8 +42,8 @@ def check_pixels(path: str | Path, megapixels: float) -> None:
 
 
 class GuardedApp:
-    """Adds HEADERS to every answer, and refuses to fetch other machines' files on a visitor's behalf; an ASGI
-    middleware.
+    """Adds HEADERS to every answer, refuses to fetch other machines' files on a visitor's behalf, and is
+    quiet where a visitor has gone; an ASGI middleware.
     """
 
     def __init__(self, app):
@@ -67,4 +67,11 @@ class GuardedApp:
             await send_guarded({'type': 'http.response.start', 'status': 403, 'headers': []})
             await send_guarded({'type': 'http.response.body', 'body': b'files of this page only'})
             return
-        await self.app(scope, receive, send_guarded)
+        from starlette.requests import (
+            ClientDisconnect,
+        )  # not installed where only an export needs this module
+
+        try:
+            await self.app(scope, receive, send_guarded)
+        except ClientDisconnect:  # an upload was cut off: nobody waits for an answer, nothing is wrong here
+            return

@@ -25,6 +25,7 @@ from photo.loading import load_photo
 from runtime.export.parity import load_pictures
 from runtime.export.web_graphs import check_networks, write_networks
 from utils.errors import UserError
+from utils.paths import check_folder
 from webapp.wardrobe import fill_wardrobe
 
 SOURCES = Path(__file__).parents[1] / 'web'
@@ -151,8 +152,7 @@ def _replaced(out: Path) -> Iterator[Path]:
 
     Raises `UserError` where something else is.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f'--out {out}: a file; give a folder')
+    check_folder(out, '--out')
     if out.is_dir() and any(out.iterdir()) and not (out / SITE).is_file():
         raise UserError(
             f'--out {out}: a folder with other files in it, which a page would replace; give a new one'

@@ -20,7 +20,7 @@ SEED, SPLIT = 7, 'test'
 DRAWN_SIZE = (512, 384)
 DRAWN_GARMENTS = (9, 3, 5, 2, 11, 19, 14, 23)  # records whose garments differ much
 DRAWN_PEOPLE = (7, 10, 23, 6)  # and whose people stand with their arms down
-KEPT = 32  # encoded garments
+KEPT, KEPT_PIXELS = 32, 50_000_000  # encoded garments, and the pixels of their photographs
 
 
 class Choice(NamedTuple):
@@ -57,8 +57,8 @@ def _draw(path: Path, index: int, part: str) -> Path:
 
 
 class Encoder:
-    """Garments that were encoded, the latest KEPT of them; one at a time, since the networks fill the machine
-    anyway.
+    """Garments that were encoded, the latest KEPT of them or fewer large ones; one at a time, since the
+    networks fill the machine anyway.
     """
 
     def __init__(self, pipeline: TryOnModel, *, megapixels: float):
@@ -72,7 +72,8 @@ class Encoder:
         one line.
         """
         status = os.stat(path)
-        key = path, status.st_mtime_ns, status.st_size, longest
+        # Not by its time, which an open page renews; see webapp.keeping.
+        key = path, status.st_ino, status.st_size, longest
         with self._lock:
             if key not in self._kept:
                 check_pixels(path, self.megapixels)
@@ -80,9 +81,13 @@ class Encoder:
                     self.pipeline, path if longest is None else _smaller(path, longest)
                 )
             self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
+            while len(self._kept) > KEPT or (len(self._kept) > 1 and self._pixels() > KEPT_PIXELS):
                 self._kept.popitem(last=False)
             return self._kept[key]
+
+    def _pixels(self) -> int:
+        sizes = [prepared.garment.picture.size for prepared in self._kept.values()]
+        return sum(width * height for width, height in sizes)
 
 
 def _smaller(path: str, longest: int) -> Image.Image:

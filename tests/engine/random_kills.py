@@ -29,12 +29,9 @@ STAGES = {
     'pf_warp': 'Student_warp',
     'pf_e2e': 'Student_e2e',
 }
-OPTIONS = (
-    '--size 64 64 --batch_size 1 --workers 0 --teacher dm_vton --student dm_vton --vgg_weights '
-    'none '
-    '--device cpu'
-)
-OPTIONS += ' --niter 1 --niter_decay 1 --print_step 1 --sample_step 3 --save_period 2 --resume auto'
+OPTIONS = '--size 64 64 --batch_size 1 --workers 0 --device cpu --teacher dm_vton --student dm_vton'
+OPTIONS += ' --vgg_weights none --niter 1 --niter_decay 1 --print_step 1 --sample_step 3 --save_period 2'
+OPTIONS += ' --resume auto'
 TEACHER = {'pb_warp': 'Teacher_e2e', 'pb_gen': 'Teacher_e2e'}
 STARTS = {
     'pb_warp': {},
@@ -160,7 +157,8 @@ def kill_all(folder: Path, *, kills: int, seed: int = 0) -> dict[str, tuple[int,
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('folder', type=Path)
-    parser.add_argument('--kills', type=int, default=100)
+    parser.add_argument('--kills', type=int, default=100, help='a quarter for each stage')
+    parser.add_argument('--seed', type=int, default=0, help='of the moments')
     options = parser.parse_args()
     options.folder.mkdir(parents=True)
-    sys.exit(not kill_all(options.folder, kills=options.kills))
+    sys.exit(not kill_all(options.folder, kills=options.kills, seed=options.seed))

@@ -6,7 +6,7 @@ from PIL import Image
 
 from photo.dressing import prepare_garment, prepare_person
 from photo.loading import load_mask
-from photo.masks import is_inverted
+from photo.masks import fit_notes, is_inverted
 from utils.errors import UserError
 
 
@@ -53,3 +53,26 @@ def test_a_mask_of_zeros_and_ones_is_read_also_at_another_size(save):
 def test_a_mask_with_nothing_inside_is_refused(levels, words, save):
     with pytest.raises(UserError, match=rf'odd\.png: .*{words}'):
         load_mask(save(levels, 'odd.png'), (120, 160))
+
+
+def test_a_mask_of_another_picture_is_noted_and_its_own_is_not(pipeline, drawn):
+    person, garment, edge = drawn
+    somebody = np.asarray(prepare_person(pipeline, person).silhouette)
+    beside = 'of its mask lies on the plain background'
+    own = prepare_person(pipeline, person, mask=somebody), prepare_garment(pipeline, garment, mask=edge)
+    assert not any(beside in note for prepared in own for note in prepared.notes)
+    swapped = prepare_person(pipeline, person, mask=edge), prepare_garment(pipeline, garment, mask=somebody)
+    assert all(any(beside in note for note in prepared.notes) for prepared in swapped)
+
+
+def test_a_part_of_what_stands_out_and_a_pale_thing_have_masks_of_their_own():
+    wall = np.full((160, 120, 3), 240, np.uint8)
+    wall[40:140, 30:90] = (30, 60, 90)
+    shown, part, pale = Image.fromarray(wall), np.zeros((160, 120), np.uint8), np.zeros((160, 120), np.uint8)
+    part[40:90, 30:90] = 255  # the blouse, without the skirt
+    pale[20:140, 30:90] = 255  # a white collar that does not stand out from the wall
+    other = np.roll(part, 40, axis=1)
+    for mask, is_doubted in ((part, False), (pale, False), (other, True)):
+        assert bool(fit_notes(Image.fromarray(mask), shown, 'it', bottom=True)) == is_doubted
+    noise = np.random.default_rng(0).integers(0, 256, (160, 120, 3), np.uint8)
+    assert fit_notes(Image.fromarray(other), Image.fromarray(noise), 'it', bottom=True) == ()

@@ -88,12 +88,26 @@ def test_what_may_be_a_dress_or_is_cut_is_noted():
 
 
 def test_a_garment_under_a_head_is_worn_and_a_face_printed_on_it_is_not(faces):
-    worn = shape((120, 10, 180, 110), (60, 110, 240, 400))
+    worn = shape((120, 10, 180, 110), (60, 110, 240, 390))
     faces(Face(125, 20, 50, 57.0))
     with pytest.raises(UserError, match='it: somebody wears this garment'):
         check_garment(worn, Image.new('RGB', SIZE), 'it')
     faces(Face(125, 90, 50, 57.0))
     assert check_garment(SHIRT, Image.new('RGB', SIZE), 'it') == ()
+
+
+def test_a_head_by_its_shape_above_the_lower_border_is_somebody(faces):
+    faces()  # from the side, from behind, bent
+    it = Image.new('RGB', SIZE)
+    with pytest.raises(UserError, match='it: narrow above, as a head.*somebody wears this garment'):
+        check_garment(shape((120, 10, 180, 110), (60, 110, 240, 400)), it, 'it')
+    wide_above = shape((80, 10, 220, 110), (60, 110, 240, 400))
+    assert 'reaches the lower border, so it may be cut' in check_garment(wide_above, it, 'it')[0]
+    spread = shape((110, 150, 190, 200), (10, 200, 290, 400))  # its sleeves lie aside, its hem is cut
+    assert 'reaches the lower border' in check_garment(spread, it, 'it')[0]
+    assert check_garment(shape((120, 10, 180, 110), (60, 110, 240, 390)), it, 'it') == ()  # a halter top
+    both = check_garment(shape((60, 0, 240, 400)), it, 'it')
+    assert 'reaches the upper and the lower border' in both[0]
 
 
 def test_a_mask_that_is_given_says_what_is_meant(pipeline):
@@ -141,6 +155,15 @@ def test_of_several_people_the_one_with_the_largest_face_is_dressed(faces, pipel
     )  # far, below, and not sure
 
 
+def test_a_face_from_the_side_does_not_make_somebody_of_a_thing_that_lies_free(faces, pipeline):
+    faces(profiles=(Face(120, 20, 60, 3.0),))
+    assert any('may be no person' in note for note in prepare_person(pipeline, picture(SHIRT)).notes)
+    standing = picture(shape((120, 20, 180, 110), (60, 100, 240, 400)))
+    assert prepare_person(pipeline, standing).notes == ()
+    faces(profiles=(Face(120, 200, 60, 3.0),))  # where nobody has a face
+    assert 'no face was found' in prepare_person(pipeline, standing).notes[0]
+
+
 def test_a_thing_that_lies_free_is_nobody():
     with pytest.raises(UserError, match='something that lies free'):
         check_stands(SHIRT, 'me', has_face=False)
@@ -181,3 +204,31 @@ def test_a_drawn_person_is_no_garment_and_a_drawn_garment_is_no_person(drawn, pi
         prepare_person(pipeline, person[::-1, ::-1].copy())
     with pytest.raises(UserError, match='somebody wears this garment'):
         prepare_garment(pipeline, person)
+
+
+def wall(bricks: bool, size=(400, 300)) -> np.ndarray:
+    """A wall, lit from one side, plain or of bricks."""
+    draw = np.random.default_rng(3)
+    y, x = np.mgrid[: size[0], : size[1]]
+    light = 0.85 + 0.15 * x / size[1]
+    colour = np.full((*size, 3), (225.0, 222.0, 215.0))
+    if bricks:
+        row, place = y // 24, (x + 30 * ((y // 24) % 2)) // 60
+        shade = draw.uniform(0.7, 1.2, (40, 40))[row, place]
+        colour = np.float64([150, 75, 60]) * shade[..., None]
+        colour[(y % 24 < 3) | ((x + 30 * (row % 2)) % 60 < 3)] = (190, 185, 180)
+    return np.clip(colour * light[..., None] + draw.normal(0, 2, (*size, 1)), 0, 255).astype(np.uint8)
+
+
+def test_a_wall_is_nobody_and_no_garment(pipeline):
+    with pytest.raises(UserError, match='no person found'):
+        prepare_person(pipeline, wall(bricks=False))
+    with pytest.raises(UserError, match='no garment stands out'):
+        prepare_garment(pipeline, wall(bricks=False))
+    with pytest.raises(UserError, match='the background is not plain'):
+        prepare_garment(pipeline, wall(bricks=True))
+
+
+@finds_faces
+def test_a_wall_of_bricks_is_noted_to_be_nobody(pipeline):
+    assert 'no face was found' in prepare_person(pipeline, wall(bricks=True)).notes[0]

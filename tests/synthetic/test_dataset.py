@@ -5,6 +5,7 @@ resumed.
 import errno
 import itertools
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -391,6 +392,19 @@ def test_an_interrupted_run_leaves_whole_files_and_no_list(tmp_path, monkeypatch
     assert not (tmp_path / '.partial').exists()
 
 
+def test_another_run_in_the_same_folder_may_end_first(tmp_path, monkeypatch):
+    drawn = synthetic.render_record
+
+    def while_another_ends(*arguments, **options):
+        shutil.rmtree(tmp_path / '.partial')  # as it does at its end
+        return drawn(*arguments, **options)
+
+    monkeypatch.setattr(synthetic, 'render_record', while_another_ends)
+    write_dataset(tmp_path, train=2, test=0, seed=0, size=(64, 64), progress=False)
+    assert len((tmp_path / 'VITON_traindata/train_pairs.txt').read_text().splitlines()) == 2
+    assert not (tmp_path / '.partial').exists()
+
+
 def test_a_grown_test_set_of_odd_size_keeps_no_truth_that_no_pair_names(tmp_path):
     write_dataset(tmp_path, train=0, test=3, seed=0, size=(64, 64), progress=False)
     write_dataset(tmp_path, train=0, test=4, seed=0, size=(64, 64), progress=False)
@@ -407,7 +421,9 @@ def test_a_grown_test_set_of_odd_size_keeps_no_truth_that_no_pair_names(tmp_path
         ({'test': 1}, '--test 1: a person tries on the garment of another one'),
         ({'train': 0, 'test': 0}, 'not both 0'),
         ({'seed': -1}, 'expected 0 or more'),
-        ({'workers': 0}, 'expected 1 or more'),
+        ({'workers': 0}, 'expected 1 to 256'),
+        ({'workers': 100_000}, 'expected 1 to 256'),
+        ({'train': 10**11}, 'at most 1000000 each'),
         ({'size': (100, 64)}, 'multiples of 32'),
     ],
 )
@@ -459,6 +475,7 @@ def test_the_command_line_writes_a_set_and_a_sheet(tmp_path, monkeypatch, capsys
         (['--sheet', 'none/sheet.png'], 'there is no folder none'),
         (['--sheet', 'folder.png'], 'it is a folder'),
         (['--sheet', 'sheet.png', '--sheet_records', '0'], '--sheet_records 0: '),
+        (['--sheet', 'sheet.png', '--sheet_records', '1000000'], 'give 2 to 200'),
         (['--sheet', 'sheet.png', '--size', '64', '32'], 'multiples of 32 from 64 on'),
         (['--root', 'file/set'], 'Not a directory'),
         (['--root', 'a' * 300], 'File name too long'),

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from utils.errors import MissingFileError, UserError
-from utils.paths import atomic_write, increment_path, kind_of
+from utils.paths import atomic_write, check_folder, increment_path, kind_of
 
 
 def test_a_run_folder_takes_the_first_free_number(tmp_path):
@@ -89,8 +89,8 @@ def test_a_disk_that_fills_up_at_the_last_moment_leaves_the_old_file(tmp_path, m
     path = tmp_path / 'metrics.json'
     path.write_text('old')
     monkeypatch.setattr(os, step, full)
-    with pytest.raises(OSError, match='No space left'), atomic_write(path) as temporary:
-        temporary.write_text('new')
+    with pytest.raises(OSError, match=r'No space left.*metrics'), atomic_write(path) as new:
+        new.write_text('new')
     assert path.read_text() == 'old'
     assert list(tmp_path.iterdir()) == [path]
 
@@ -130,6 +130,23 @@ def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_named(tmp_path):
         pass
     with pytest.raises(UserError, match='it is a folder'), atomic_write(tmp_path):
         pass
+
+
+def test_what_stands_where_a_folder_is_to_be_written_is_refused(tmp_path):
+    (tmp_path / 'loop').symlink_to('loop')
+    (tmp_path / 'file').touch()
+    for name, words in (('loop', 'a link that leads nowhere'), ('file', 'a file; give a folder')):
+        with pytest.raises(UserError, match=words):
+            check_folder(tmp_path / name, '--out')
+    check_folder(tmp_path, '--out')
+    check_folder(tmp_path / 'new', '--out')
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(UserError, match='it is a pipe or device'), atomic_write(tmp_path / 'pipe'):
+        pass
+    assert kind_of(tmp_path / 'pipe') == 'pipe or device'
 
 
 def test_a_kind_is_told_without_opening(tmp_path):

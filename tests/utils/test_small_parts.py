@@ -1,6 +1,8 @@
 """Devices by name, the log, pictures, profiling, and errors as one line."""
 
+import errno
 import logging
+import os
 import signal
 
 import numpy as np
@@ -10,8 +12,9 @@ from PIL import Image
 from torch import nn
 
 from engine.profiling import count_parameters, measure_runtime, memory_bytes, multiply_adds
+from utils.cli import OptionParser
 from utils.device import describe_device, select_device
-from utils.errors import DataError, UserError, exit_cleanly, first_line
+from utils.errors import DataError, MissingFileError, UserError, exit_cleanly, first_line
 from utils.log import create_logger, format_table
 from utils.visual import contact_sheet, panel_row, to_picture
 
@@ -122,20 +125,28 @@ def test_a_users_mistake_becomes_one_line_and_a_status(error, status, capsys):
     assert exit_info.value.code == status and capsys.readouterr().err == 'error: no\n'
 
 
-def test_what_the_disk_refuses_is_one_line(capsys):
-    import errno
-    import os
-
+def test_a_line_break_in_a_name_breaks_no_message(capsys):
     @exit_cleanly
     def main():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'run/file')
+        raise MissingFileError('me\n\x1b[2J.png: no such file')
+
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == 'error: me\\n\\x1b[2J.png: no such file\n'
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.ELOOP, errno.EFBIG, errno.EIO])
+def test_what_the_disk_refuses_is_one_line(number, capsys):
+    @exit_cleanly
+    def main():
+        raise OSError(number, os.strerror(number), 'run/file')
 
     with pytest.raises(SystemExit) as exit_info:
         main()
     assert exit_info.value.code == 1
     assert (
         capsys.readouterr().err
-        == f'error: run/file: {os.strerror(errno.ENOSPC)}; make room, or give another folder\n'
+        == f'error: run/file: {os.strerror(number)}; make room, or give another folder\n'
     )
 
 
@@ -194,3 +205,12 @@ def test_a_name_that_is_too_long_is_told_by_its_beginning_and_what_to_do(tmp_pat
         main()
     said = capsys.readouterr().err
     assert 'too long; shorten it' in said and len(said) < 500
+
+
+def test_an_option_takes_no_empty_text_unless_it_says_so():
+    parser = OptionParser()
+    parser.add_argument('--weights', nargs='+')
+    parser.add_argument('--device', type=str, default='')
+    assert parser.parse_args(['--device', '']).device == '' and parser.parse_args([]).weights is None
+    with pytest.raises(UserError, match='--weights: an empty name'):
+        parser.parse_args(['--weights', 'a.pt', ''])

@@ -1,5 +1,6 @@
 """What the server gives to whom: no file but the page's own, nothing too large, nothing from elsewhere."""
 
+import asyncio
 import json
 import socket
 import urllib.error
@@ -7,6 +8,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+from webapp.limits import GuardedApp
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,3 +108,18 @@ def test_every_answer_says_that_nothing_comes_from_elsewhere(server):
     config = json.loads(fetch(f'{server.address}/config')[1])
     assert config['analytics_enabled'] is False
     assert not [sheet for sheet in config.get('stylesheets') or [] if 'http' in sheet]
+
+
+def test_a_visitor_who_goes_in_the_middle_of_an_upload_leaves_no_error():
+    requests = pytest.importorskip('starlette.requests', reason='gradio is not installed')
+
+    async def uploading(_scope, _receive, _send):
+        raise requests.ClientDisconnect
+
+    async def broken(_scope, _receive, _send):
+        raise ZeroDivisionError
+
+    scope = {'type': 'http', 'path': '/gradio_api/upload'}
+    asyncio.run(GuardedApp(uploading)(scope, None, None))
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(GuardedApp(broken)(scope, None, None))

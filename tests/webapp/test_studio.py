@@ -1,6 +1,7 @@
 """What the page's buttons do, without a page."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -115,7 +116,7 @@ def test_the_wardrobe_is_drawn_or_copied(drawn, tmp_path, monkeypatch):
         fill_wardrobe(tmp_path / 'other', tmp_path / 'empty')
 
 
-def test_old_garments_are_forgotten_and_changed_ones_read_again(
+def test_old_garments_are_forgotten_and_shown_ones_are_not_encoded_again(
     pipeline, drawn, tmp_path, counted, monkeypatch
 ):
     monkeypatch.setattr('webapp.wardrobe.KEPT', 1)
@@ -123,6 +124,20 @@ def test_old_garments_are_forgotten_and_changed_ones_read_again(
     encoder = Encoder(pipeline, megapixels=2)
     first, second = (str(drawn / 'garments' / name) for name in ('shirt0.png', 'shirt9.png'))
     assert encoder(first) is encoder(first) and len(counted) == 1
+    os.utime(first)  # as where a page says that it still shows it
+    encoder(first)
+    assert len(counted) == 1
     encoder(second), encoder(first)
     assert len(counted) == 3
     assert max(encoder(first, longest=100).garment.picture.size) == 100
+
+
+def test_large_garments_are_not_kept_by_the_dozen(pipeline, drawn, monkeypatch, tmp_path):
+    monkeypatch.setattr('webapp.wardrobe.KEPT_PIXELS', 3 * 256 * 192)
+    encoder, paths = Encoder(pipeline, megapixels=2), []
+    for number in range(4):
+        paths.append(str(tmp_path / f'{number}.png'))
+        shutil.copyfile(drawn / 'garments' / 'shirt0.png', paths[-1])
+    kept = [encoder(path) for path in paths]
+    assert [encoder(path) is before for path, before in zip(paths[1:], kept[1:], strict=True)] == [True] * 3
+    assert encoder(paths[0]) is not kept[0]
