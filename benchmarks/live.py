@@ -104,6 +104,11 @@ def jpegs_of(clip: Path) -> Iterator[bytes]:
             yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
+def write_camera(clip: Path, path: Path) -> None:
+    """Write a clip as Motion JPEG, which Chromium shows again and again as its camera."""
+    path.write_bytes(b''.join(jpegs_of(clip)))
+
+
 def processor_seconds(server: int) -> tuple[float, float]:
     """Processor time so far of the server, and of the browser: of all else that this process started."""
     import psutil
@@ -242,8 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     chromium, sync_playwright = find_chromium()
     with tempfile.TemporaryDirectory() as folder:
         camera = Path(folder) / 'camera.mjpeg'
-        # Motion JPEG, which Chromium shows again and again as its camera.
-        camera.write_bytes(b''.join(jpegs_of(Path(options.clip))))
+        write_camera(Path(options.clip), camera)
         flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
         flags.append(f'--use-file-for-fake-video-capture={camera}')
         settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
