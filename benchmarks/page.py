@@ -83,7 +83,7 @@ def measure(browser: Any, address: str, visits: int) -> None:
     """Print the first pictures of some first visits, then a first and a second visit's live frames."""
     seconds = []
     for visit in range(visits):
-        context = browser.new_context(permissions=['camera'])
+        context = browser.new_context(bypass_csp=True, permissions=['camera'])
         context.add_init_script(COUNT)
         page = context.new_page()
         page.set_default_timeout(1000 * MOST_SECONDS)
