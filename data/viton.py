@@ -229,6 +229,6 @@ def _with_plain_errors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, 
     except DataError as error:
         if not str(error).startswith('Caught '):
             raise
-        # A worker's error arrives as its whole traceback; the last line is `module.Class: message`. `str` would
-        # make one line of it.
+        # A worker's error is its whole traceback, of which `str` would make one line; the last line is
+        # `module.Class: message`.
         raise DataError(error.args[0].rstrip().splitlines()[-1].partition(': ')[2]) from None
