@@ -90,7 +90,7 @@ def test_each_process_takes_a_gpu_of_its_own_and_too_few_are_refused(monkeypatch
     assert [str(distributed._device_of('', rank)) for rank in (0, 3)] == ['cuda:0', 'cuda:3']
     assert [str(distributed._device_of('2,3', rank)) for rank in (0, 1)] == ['cuda:2', 'cuda:3']
     assert str(distributed._device_of('cpu', 1)) == 'cpu'
-    with pytest.raises(UserError, match='--device 2 for process 2 .* one GPU a process'):
+    with pytest.raises(UserError, match='--device 2, process 2: give one GPU a process'):
         distributed._device_of('2', 1)
     with pytest.raises(UserError, match='only 4'):
         distributed._device_of('', 4)
