@@ -247,9 +247,12 @@ def test_bad_pictures_are_refused_in_one_sentence_and_the_page_goes_on(open_page
     noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
     upload(page, 'own-garment', noise, tmp_path)
     assert 'background is not plain' in page.inner_text('#status')
+    wait = "document.getElementById('status').textContent = 'waiting'"
+    page.evaluate(wait)
     page.click('input[value="sample-1"][name="garment"]', force=True)
+    settled(page)
     (tmp_path / 'text.png').write_text('no picture')
-    page.evaluate("document.getElementById('status').textContent = 'waiting'")
+    page.evaluate(wait)
     page.set_input_files('#own-person', tmp_path / 'text.png')
     assert 'no picture that your browser can read' in settled(page)
     upload(page, 'own-person', render_record(7, 'test', 7, size=(256, 192)).person, tmp_path)
