@@ -14,13 +14,9 @@ processor time of each part.
 import argparse
 import contextlib
 import itertools
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,18 +24,18 @@ from typing import Any, NamedTuple
 import torch
 from PIL import Image
 
+from benchmarks.browser import browser_with_camera, jpegs_of, processor_seconds, running
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from opt.base_opt import whole_number
 from opt.network_opt import on_backend
-from photo.clip import open_clip
 from photo.dressing import PreparedGarment, prepare_garment
 from photo.frames import FrameDresser
 from synthetic.records import render_record
 from utils.cli import OptionParser
-from utils.errors import UserError, exit_cleanly
+from utils.errors import exit_cleanly
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
@@ -78,62 +74,9 @@ def served(arguments: list[str], port: int) -> Iterator[Served]:
     """Run app.py until the block ends."""
     address = f'http://127.0.0.1:{port}'
     line = [sys.executable, 'app.py', '--port', str(port), *arguments]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise UserError('app.py did not start; run it by hand to see why')
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            time.sleep(0.5)
-        yield Served(address, process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def jpegs_of(clip: Path) -> Iterator[bytes]:
-    """The frames of a clip as JPEGs."""
-    import cv2
-
-    reader = open_clip(clip)
-    with contextlib.closing(reader):
-        for frame in reader.frames():
-            yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-
-
-def write_camera(clip: Path, path: Path) -> None:
-    """Write a clip as Motion JPEG, which Chromium shows again and again as its camera."""
-    path.write_bytes(b''.join(jpegs_of(clip)))
-
-
-def processor_seconds(server: int) -> tuple[float, float]:
-    """Processor time so far of the server, and of the browser: of all else that this process started."""
-    import psutil
-
-    spent = [0.0, 0.0]
-    for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
-            times = process.cpu_times()
-            spent[process.pid != server] += times.user + times.system
-    return spent[0], spent[1]
-
-
-def find_chromium() -> tuple[str, Any]:
-    """The path of Chromium, and playwright's `sync_playwright`; raises `UserError` where something is
-    missing, before minutes of work.
-    """
-    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
-    if chromium is None:
-        raise UserError('Chromium is not installed; apt install chromium')
-    try:
-        import psutil  # noqa: F401 - used by `processor_seconds`
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
-    return chromium, sync_playwright
+    problem = 'app.py did not start; run it by hand to see why'
+    with running(line, address, seconds=START_SECONDS, problem=problem, cwd=ROOT) as process:
+        yield Served(address, process)
 
 
 class Timed(TryOnWrapper):
@@ -244,20 +187,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parts:
         print_parts(options)
         return
-    chromium, sync_playwright = find_chromium()
-    with tempfile.TemporaryDirectory() as folder:
-        camera = Path(folder) / 'camera.mjpeg'
-        write_camera(Path(options.clip), camera)
-        flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
-        flags.append(f'--use-file-for-fake-video-capture={camera}')
-        settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
-        with served(settings, options.port) as page_served, sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium, args=flags)
-            page = browser.new_context(permissions=['camera']).new_page()
-            page.set_default_timeout(1000 * START_SECONDS)
-            page.goto(page_served.address)
-            measure(page, page_served.process)
-            browser.close()
+    settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
+    with browser_with_camera(Path(options.clip)) as browser, served(settings, options.port) as page_served:
+        page = browser.new_context(permissions=['camera']).new_page()
+        page.set_default_timeout(1000 * START_SECONDS)
+        page.goto(page_served.address)
+        measure(page, page_served.process)
 
 
 if __name__ == '__main__':

@@ -13,14 +13,12 @@ import contextlib
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.live import find_chromium, processor_seconds, write_camera
+from benchmarks.browser import browser_with_camera, processor_seconds, running
 from opt.base_opt import whole_number
 from utils.cli import OptionParser
 from utils.errors import UserError, exit_cleanly
@@ -44,20 +42,9 @@ def served(folder: Path, port: int) -> Iterator[str]:
     """Serve a folder as a static server does, until the block ends; yields its address."""
     address = f'http://127.0.0.1:{port}/'
     line = [sys.executable, '-m', 'http.server', str(port), '--bind', '127.0.0.1', '--directory', str(folder)]
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise UserError(f'--port {port}: nothing can be served there; give another')
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            time.sleep(0.1)
+    problem = f'--port {port}: nothing can be served there; give another'
+    with running(line, address, seconds=START_SECONDS, problem=problem, stderr=subprocess.DEVNULL):
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
 
 
 def first_picture(page: Any) -> float:
@@ -122,16 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
     site = expand(options.site)
     if not (site / 'site.json').is_file():
         raise UserError(f'--site {site}: no page; write one with export.py --format web --out {site}')
-    chromium, sync_playwright = find_chromium()
-    with tempfile.TemporaryDirectory() as folder:
-        camera = Path(folder) / 'camera.mjpeg'
-        write_camera(expand(options.clip), camera)
-        flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
-        flags.append(f'--use-file-for-fake-video-capture={camera}')
-        with served(site, options.port) as address, sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=chromium, args=flags)
-            measure(browser, f'{address}?engine=wasm', options.visits)
-            browser.close()
+    with browser_with_camera(expand(options.clip)) as browser, served(site, options.port) as address:
+        measure(browser, f'{address}?engine=wasm', options.visits)
 
 
 if __name__ == '__main__':

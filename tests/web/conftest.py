@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.browser import BROWSERS, find_chromium
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from synthetic.records import render_record
 
-BROWSERS = 'chromium', 'chromium-browser', 'google-chrome'
 SIZE = (128, 96)  # of the exported networks: half of what they were trained for, and quick
 CAMERA = (480, 640)
 SITE = 'TRYON_SITE'  # environment variable: a folder that export.py --format web wrote, to save minutes
@@ -100,7 +100,7 @@ def through_video(frame: np.ndarray) -> tuple[bytes, np.ndarray]:
 def browser(tmp_path_factory):
     """A headless Chromium whose fake camera sees `camera_frame`; skips without one."""
     playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = find_chromium()
     if found is None:
         pytest.skip(f'none of {", ".join(BROWSERS)} is installed')
     clip = tmp_path_factory.mktemp('camera') / 'person.y4m'

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import socket
 import struct
 import sys
@@ -28,6 +27,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from benchmarks.browser import find_chromium
 from benchmarks.live import served
 from synthetic.records import render_record
 
@@ -245,7 +245,7 @@ def main() -> None:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    chromium = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    chromium = find_chromium()
     if chromium is None:
         sys.exit('Chromium is not installed; apt install chromium')
     counts = {name: options.visitors for name in ORDEALS} | {'uploads cut off': 5 * options.visitors}

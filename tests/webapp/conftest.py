@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.browser import find_chromium
 from models import TryOnPipeline
 from synthetic.records import render_record
 
@@ -111,9 +111,7 @@ def _serving(command: list[str], drawn: Path, checkpoints: Path, folder: Path) -
 def browser():
     """A headless Chromium with a camera that shows a test picture."""
     playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
-    chromium = os.environ.get('CHROMIUM') or next(
-        filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
-    )
+    chromium = os.environ.get('CHROMIUM') or find_chromium()
     if chromium is None:
         pytest.skip('Chromium is not installed')
     arguments = [

@@ -1,0 +1,96 @@
+"""Headless Chromium with a clip as its camera, and servers for it: shared by the benchmarks of pages.
+
+Needs Chromium, playwright and psutil.
+"""
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from photo.clip import open_clip
+from utils.errors import UserError
+
+BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
+
+
+def find_chromium() -> str | None:
+    """The path of an installed Chromium, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def jpegs_of(clip: Path) -> Iterator[bytes]:
+    """The frames of a clip as JPEGs."""
+    import cv2
+
+    reader = open_clip(clip)
+    with contextlib.closing(reader):
+        for frame in reader.frames():
+            yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+@contextlib.contextmanager
+def browser_with_camera(clip: Path) -> Iterator[Any]:
+    """Yield playwright's browser, a Chromium whose camera shows `clip` again and again.
+
+    Raises `UserError` where the clip cannot be read or something is not installed.
+    """
+    chromium = find_chromium()
+    if chromium is None:
+        raise UserError('Chromium is not installed; apt install chromium')
+    try:
+        import psutil  # noqa: F401 - used by `processor_seconds`; missing, it is said before minutes of work
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
+    with tempfile.TemporaryDirectory() as folder:
+        camera = Path(folder) / 'camera.mjpeg'
+        camera.write_bytes(b''.join(jpegs_of(clip)))  # Motion JPEG
+        flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
+        flags.append(f'--use-file-for-fake-video-capture={camera}')
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium, args=flags)
+            try:
+                yield browser
+            finally:
+                browser.close()
+
+
+@contextlib.contextmanager
+def running(line: Sequence[str], address: str, *, seconds: float, problem: str, **settings) -> Iterator[int]:
+    """Run a server until the block ends; yields its process id once it answers at `address`.
+
+    `settings` are those of `subprocess.Popen`. Raises `UserError` with `problem` where it ends or does not
+    answer within `seconds`.
+    """
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, **settings)
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise UserError(problem)
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def processor_seconds(server: int) -> tuple[float, float]:
+    """Processor time so far of the server, and of the browser: of all else that this process started."""
+    import psutil
+
+    spent = [0.0, 0.0]
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile
+            times = process.cpu_times()
+            spent[process.pid != server] += times.user + times.system
+    return spent[0], spent[1]
