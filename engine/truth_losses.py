@@ -26,6 +26,11 @@ CURVATURE, CURVATURE_EPSILON = 0.01, 1e-4
 REACH = 8
 
 
+def region_mean(values: Tensor, region: Tensor) -> Tensor:
+    """Mean of values [N, 1, H, W] where `region`, of their shape, is 1; 0 where it is nowhere."""
+    return (values * region).sum() / region.sum().clamp(min=1)
+
+
 def flow_distance(flow: Tensor, truth: Tensor) -> Tensor:
     """Mean of (|dx| + |dy| + 0.01)^0.8, in pixels of pictures 128 high, between a level's flow and the truth
     where known.
@@ -45,12 +50,12 @@ def flow_distance(flow: Tensor, truth: Tensor) -> Tensor:
     places = ((flow + 1) * half + 0.5) * factor - 0.5
     wanted = (mean + 1) * full_half
     distance = (places - wanted).abs().sum(dim=1, keepdim=True) * (REFERENCE_HEIGHT / full_height)
-    return ((distance + FLOW_EPSILON) ** FLOW_POWER * weight).sum() / weight.sum().clamp(min=1)
+    return region_mean((distance + FLOW_EPSILON) ** FLOW_POWER, weight)
 
 
 def region_l1(first: Tensor, second: Tensor, region: Tensor) -> Tensor:
     """Mean absolute difference of two pictures [N, 3, H, W] where `region` [N, 1, H, W] is 1."""
-    return ((first - second).abs().mean(dim=1, keepdim=True) * region).sum() / region.sum().clamp(min=1)
+    return region_mean((first - second).abs().mean(dim=1, keepdim=True), region)
 
 
 def gradient_l1(first: Tensor, second: Tensor) -> Tensor:
@@ -74,15 +79,13 @@ def structural_distance(first: Tensor, second: Tensor, region: Tensor) -> Tensor
     in even windows, as a photometric loss after Godard et al. (CVPR 2017).
     """
     x, y = (torch.where(region > 0, first, second) + 1) / 2, (second + 1) / 2
-    mean_x, mean_y, square_x, square_y, product = window_mean(
-        torch.cat([x, y, x * x, y * y, x * y], dim=1)
-    ).chunk(5, dim=1)
+    averages = window_mean(torch.cat([x, y, x * x, y * y, x * y], dim=1))
+    mean_x, mean_y, square_x, square_y, product = averages.chunk(5, dim=1)
     c1, c2 = 0.01**2, 0.03**2
     means = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     variances = square_x + square_y - mean_x.square() - mean_y.square()
     structure = (2 * (product - mean_x * mean_y) + c2) / (variances + c2)
-    distance = (1 - means * structure) / 2
-    return (distance.mean(dim=1, keepdim=True) * region).sum() / region.sum().clamp(min=1)
+    return region_mean(((1 - means * structure) / 2).mean(dim=1, keepdim=True), region)
 
 
 def dilate(mask: Tensor, reach: int) -> Tensor:

@@ -176,9 +176,8 @@ def paste_frame(
     garment_alone = cv2.cvtColor(sampled, cv2.COLOR_RGBA2RGB)
     garment_alone *= _thrice(255 * shown)
     new += garment_alone
-    cv2.copyTo(
-        cv2.convertScaleAbs(new), (share > 1 / 510).astype(np.uint8), picture[place]
-    )  # rounded to 0..255
+    rounded = cv2.convertScaleAbs(new)  # to 0..255
+    cv2.copyTo(rounded, (share > 1 / 510).astype(np.uint8), picture[place])
     return picture
 
 

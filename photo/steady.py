@@ -89,8 +89,7 @@ class SteadyPipeline(TryOnWrapper):
         share = share_of_new(newness, np.abs(_carry(last.said, came_from)[0] - said[0]) / pixel)
         mixed = _carry(last.mixed, came_from)
         mixed -= said
-        limits = _limits(grey.shape)
-        np.maximum(np.minimum(mixed, limits, out=mixed), -limits, out=mixed)
+        _limit(mixed, _limits(grey.shape))
         mixed *= 1 - share
         mixed[0, ..., :2] = even_shift(mixed[0, ..., :2], said[0, ..., 2], pixel[:2])
         mixed += said
@@ -158,9 +157,13 @@ def even_shift(shift: np.ndarray, shown: np.ndarray, pixel: np.ndarray) -> np.nd
     around = cv2.blur(shift * weight[..., None], (WIDE, WIDE))
     around /= cv2.blur(weight, (WIDE, WIDE))[..., None]
     alone = shift - around
-    limit = np.broadcast_to(LOCAL_LIMIT * pixel, shift.shape)
-    np.maximum(np.minimum(alone, limit, out=alone), -limit, out=alone)
+    _limit(alone, np.broadcast_to(LOCAL_LIMIT * pixel, shift.shape))
     return around + cv2.blur(alone, (EVEN, EVEN))
+
+
+def _limit(values: np.ndarray, largest: np.ndarray) -> None:
+    """Cut values to -largest .. largest, in their place: for arrays of equal shape faster than `np.clip`."""
+    np.maximum(np.minimum(values, largest, out=values), -largest, out=values)
 
 
 @lru_cache(maxsize=4)

@@ -43,10 +43,8 @@ def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     final = path.resolve()
     if not final.parent.is_dir():
         raise MissingFileError(f'{path} cannot be written: there is no folder {path.parent}; create it first')
-    if final.is_dir():
-        raise UserError(f'{path} cannot be written: it is a folder; give the name of a file')
-    if final.exists() and not final.is_file():  # which a file would take the place of
-        raise UserError(f'{path} cannot be written: it is a pipe or device; give the name of a file')
+    if final.exists() and (kind := kind_of(final)) != 'file':  # which a file would take the place of
+        raise UserError(f'{path} cannot be written: it is a {kind}; give the name of a file')
     # A name of our own instead of mkstemp, whose files nobody but their owner may read.
     temporary = final.with_name(f'.{secrets.token_hex(8)}.tmp{final.suffix}')  # short, whatever the name is
     try:

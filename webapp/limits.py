@@ -67,9 +67,8 @@ class GuardedApp:
             await send_guarded({'type': 'http.response.start', 'status': 403, 'headers': []})
             await send_guarded({'type': 'http.response.body', 'body': b'files of this page only'})
             return
-        from starlette.requests import (
-            ClientDisconnect,
-        )  # not installed where only an export needs this module
+        # Not installed where only an export needs this module.
+        from starlette.requests import ClientDisconnect
 
         try:
             await self.app(scope, receive, send_guarded)
