@@ -14,6 +14,8 @@ const OPAQUE = 0.98; // alpha of what is no rim
 const CUBIC = -0.5; // Catmull-Rom
 const LEAST_EDGE = 0.05;
 
+const clamp = (value) => Math.min(Math.max(value, 0), 1);
+
 /** Weights that interpolate `count` values at the pixels start..stop of a line `scale` times as long: {taps, places, weights}. */
 export function enlarging(count, scale, start, stop, cubic = true) {
   const steps = cubic ? [-1, 0, 1, 2] : [0, 1];
@@ -48,46 +50,64 @@ export class Enlarger {
 
   /** The maps along the row `y` of the box, counted from its top: one Float32Array each, which the next call reuses. */
   row(y) {
-    const { taps, places, weights } = this.columns;
-    this.maps.forEach((map, index) => {
-      const line = this.lines[index].fill(0);
-      for (let tap = 0; tap < taps; tap++) {
-        const from = this.rows.places[y * taps + tap] * this.width;
-        const weight = this.rows.weights[y * taps + tap];
-        for (let x = 0; x < line.length; x++) line[x] += weight * map[from + x];
-      }
-      const values = this.values[index];
-      for (let x = 0, t = 0; x < values.length; x++) {
-        let sum = 0;
-        for (let tap = 0; tap < taps; tap++, t++) sum += weights[t] * line[places[t]];
-        values[x] = sum;
-      }
-    });
+    for (let index = 0; index < this.maps.length; index++) {
+      interpolateRow(this.maps[index], this.width, this.rows, y, this.lines[index]);
+      interpolateLine(this.lines[index], this.columns, this.values[index]);
+    }
     return this.values;
   }
+}
+
+/** Interpolate between the rows of a map, for the new row `y`, into `line`. */
+function interpolateRow(map, width, { taps, places, weights }, y, line) {
+  line.fill(0);
+  for (let tap = y * taps; tap < (y + 1) * taps; tap += 2) {
+    const from = places[tap] * width;
+    const next = places[tap + 1] * width;
+    const [weight, other] = [weights[tap], weights[tap + 1]];
+    for (let x = 0; x < width; x++) line[x] = line[x] + weight * map[from + x] + other * map[next + x];
+  }
+}
+
+/** Interpolate along a line, into `values`. */
+function interpolateLine(line, { taps, places, weights }, values) {
+  if (taps === 4) {
+    for (let x = 0, t = 0; x < values.length; x++, t += 4) {
+      const near = weights[t] * line[places[t]] + weights[t + 1] * line[places[t + 1]];
+      values[x] = near + weights[t + 2] * line[places[t + 2]] + weights[t + 3] * line[places[t + 3]];
+    }
+    return;
+  }
+  for (let x = 0, t = 0; x < values.length; x++, t += 2) values[x] = weights[t] * line[places[t]] + weights[t + 1] * line[places[t + 1]];
 }
 
 /** Where a flow samples the network's garment picture, in pixels: planes x and y; 0, 0 is the centre of the first pixel. */
 export function garmentPlaces(flow, { width, height }, alignCorners) {
   const count = width * height;
-  const toPixels = (side) => (value) => (alignCorners ? ((value + 1) / 2) * (side - 1) : ((value + 1) * side - 1) / 2);
-  return [flow.subarray(0, count).map(toPixels(width)), flow.subarray(count, 2 * count).map(toPixels(height))];
+  return [width, height].map((side, axis) => {
+    const [scale, shift] = alignCorners ? [(side - 1) / 2, (side - 1) / 2] : [side / 2, (side - 1) / 2];
+    const places = new Float32Array(count);
+    for (let i = 0; i < count; i++) places[i] = flow[axis * count + i] * scale + shift;
+    return places;
+  });
 }
 
 /** How many garment pixels pass under a person's pixel, along a line, where `mask` shows the garment. */
 export function magnification([placesX, placesY], mask, { width, height }) {
-  const areas = [];
+  const areas = new Float64Array(width * height);
+  let found = 0;
   for (let y = 0; y < height - 1; y++) {
-    for (let x = 0; x < width - 1; x++) {
-      const i = y * width + x;
+    for (let i = y * width; i < y * width + width - 1; i++) {
       if (mask[i] <= 0.5) continue;
-      const across = [placesX[i + 1] - placesX[i], placesY[i + 1] - placesY[i]];
-      const down = [placesX[i + width] - placesX[i], placesY[i + width] - placesY[i]];
-      areas.push(Math.abs(across[0] * down[1] - across[1] * down[0]));
+      const acrossX = placesX[i + 1] - placesX[i];
+      const acrossY = placesY[i + 1] - placesY[i];
+      const downX = placesX[i + width] - placesX[i];
+      const downY = placesY[i + width] - placesY[i];
+      areas[found++] = Math.abs(acrossX * downY - acrossY * downX);
     }
   }
-  if (areas.length <= 8) return 1;
-  const middle = Float64Array.from(areas).sort()[(areas.length - 1) >> 1]; // the lower of two, as torch's median
+  if (found <= 8) return 1;
+  const middle = areas.subarray(0, found).sort()[(found - 1) >> 1]; // the lower of two, as torch's median
   return Math.min(Math.max(Math.sqrt(middle), 0.1), 10);
 }
 
@@ -154,24 +174,35 @@ function cleanRim(pixels, width, height) {
   return values;
 }
 
-/** Sample a tile bilinearly at x, y in 0..1 from border to border, nothing beyond it, times `factor`: 4 values into `into`. */
-function sampleTile({ values, width, height }, x, y, factor, into) {
+/**
+ * Sample a tile bilinearly at x, y in 0..1 from border to border, nothing beyond it, times `factor`: the colours into `colours` from
+ * 3 * `at` on, the alpha into `cover` at `at`.
+ */
+function sampleTile({ values, width, height }, x, y, factor, colours, cover, at) {
   const left = x * width - 0.5;
   const top = y * height - 0.5;
   const x0 = Math.floor(left);
   const y0 = Math.floor(top);
-  into.fill(0);
-  if (!(x0 >= -1 && y0 >= -1 && x0 < width && y0 < height)) return;
-  const fx = left - x0;
-  const fy = top - y0;
-  for (let corner = 0; corner < 4; corner++) {
-    const column = x0 + (corner & 1);
-    const row = y0 + (corner >> 1);
-    if (column < 0 || row < 0 || column >= width || row >= height) continue;
-    const weight = factor * (corner & 1 ? fx : 1 - fx) * (corner >> 1 ? fy : 1 - fy);
-    const from = 4 * (row * width + column);
-    for (let c = 0; c < 4; c++) into[c] += weight * values[from + c];
+  let [red, green, blue, alpha] = [0, 0, 0, 0];
+  if (factor > 0 && x0 >= -1 && y0 >= -1 && x0 < width && y0 < height) {
+    const fx = left - x0;
+    const fy = top - y0;
+    for (let corner = 0; corner < 4; corner++) {
+      const column = x0 + (corner & 1);
+      const row = y0 + (corner >> 1);
+      if (column < 0 || row < 0 || column >= width || row >= height) continue;
+      const weight = factor * (corner & 1 ? fx : 1 - fx) * (corner >> 1 ? fy : 1 - fy);
+      const from = 4 * (row * width + column);
+      red += weight * values[from];
+      green += weight * values[from + 1];
+      blue += weight * values[from + 2];
+      alpha += weight * values[from + 3];
+    }
   }
+  colours[3 * at] = red;
+  colours[3 * at + 1] = green;
+  colours[3 * at + 2] = blue;
+  cover[at] = alpha;
 }
 
 /** The try-on of one person and garment, at any part of the window that the person was seen through. */
@@ -184,7 +215,14 @@ export class Composition {
     const step = (magnification(places, result.mask, size) * garment.window.height) / window.height;
     this.tile = this.tileOf(garment, Math.min(1, 1 / step));
     // in pixels; unlike the flow it has no slope to lose at the border
-    this.offset = [places[0].map((value, i) => value - (i % size.width)), places[1].map((v, i) => v - Math.floor(i / size.width))];
+    const [offsetX, offsetY] = places;
+    for (let y = 0, i = 0; y < size.height; y++) {
+      for (let x = 0; x < size.width; x++, i++) {
+        offsetX[i] -= x;
+        offsetY[i] -= y;
+      }
+    }
+    this.offset = places;
     this.drawn = [0, 1, 2].map((c) => {
       const plane = result.rendered.slice(c * count, (c + 1) * count);
       for (let i = 0; i < count; i++) {
@@ -208,33 +246,28 @@ export class Composition {
    * `layers` is {garment (RGB times cover), cover, drawn (the rendered RGB times what is not kept), keep (null without)}, in 0..1, which the next row reuses.
    */
   rows(box, visit) {
+    const { tile, size } = this;
     const { mask, edge, keep } = this.result;
     const wanted = [...this.offset, mask, edge, ...this.drawn, ...(keep ? [keep] : [])];
-    const enlarger = new Enlarger(wanted, this.size, this.window, box);
+    const enlarger = new Enlarger(wanted, size, this.window, box);
     const count = box.right - box.left;
-    const scale = this.window.height / this.size.height;
-    const layers = {
-      garment: new Float32Array(3 * count),
-      cover: new Float32Array(count),
-      drawn: new Float32Array(3 * count),
-      keep: keep ? new Float32Array(count) : null,
-    };
-    const sample = new Float64Array(4);
+    const scale = this.window.height / size.height;
+    const garment = new Float32Array(3 * count);
+    const cover = new Float32Array(count);
+    const drawn = new Float32Array(3 * count);
+    const layers = { garment, cover, drawn, keep: keep ? new Float32Array(count) : null };
     for (let y = 0; y < box.bottom - box.top; y++) {
-      const [offsetX, offsetY, shownHere, edgeHere, ...rest] = enlarger.row(y);
+      const [offsetX, offsetY, shownHere, edgeHere, red, green, blue, keepHere] = enlarger.row(y);
       const row = (box.top + y + 0.5) / scale;
       for (let x = 0; x < count; x++) {
         const column = (box.left + x + 0.5) / scale;
         // The mask is that of the network times the small edge; here the sharp edge takes the small one's place.
-        const shown = Math.min(Math.max(shownHere[x] / Math.max(edgeHere[x], LEAST_EDGE), 0), 1);
-        const [u, v] = [(column + offsetX[x]) / this.size.width, (row + offsetY[x]) / this.size.height];
-        sampleTile(this.tile, u, v, shown, sample);
-        for (let c = 0; c < 3; c++) {
-          layers.garment[3 * x + c] = sample[c];
-          layers.drawn[3 * x + c] = Math.min(Math.max(rest[c][x], 0), 1);
-        }
-        layers.cover[x] = sample[3];
-        if (keep) layers.keep[x] = Math.min(Math.max(rest[3][x], 0), 1);
+        const shown = clamp(shownHere[x] / Math.max(edgeHere[x], LEAST_EDGE));
+        sampleTile(tile, (column + offsetX[x]) / size.width, (row + offsetY[x]) / size.height, shown, garment, cover, x);
+        drawn[3 * x] = clamp(red[x]);
+        drawn[3 * x + 1] = clamp(green[x]);
+        drawn[3 * x + 2] = clamp(blue[x]);
+        if (keep) layers.keep[x] = clamp(keepHere[x]);
       }
       visit(y, layers);
     }

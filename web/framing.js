@@ -105,7 +105,7 @@ export function isWithin(window, photo) {
 /** What the window shows of a picture of `channels`, with the colour `ground` beyond its borders. */
 export function cut(pixels, photo, channels, window, ground) {
   const view = new Uint8ClampedArray(window.width * window.height * channels);
-  if (ground.some((level) => level)) for (let i = 0; i < view.length; i++) view[i] = ground[i % channels];
+  if (!isWithin(window, photo)) for (let i = 0; i < view.length; i++) view[i] = ground[i % channels];
   const part = partOf(window, photo);
   for (let y = part.top; y < part.bottom && part.left < part.right; y++) {
     const row = pixels.subarray((y * photo.width + part.left) * channels, (y * photo.width + part.right) * channels);

@@ -24,7 +24,12 @@ const LEAST_PART = 0.05; // of the largest part
 export function changeWeight(person, image, mask, { width, height }) {
   const count = width * height;
   let change = new Float32Array(count);
-  for (let i = 0; i < 3 * count; i++) change[i % count] = Math.max(change[i % count], Math.abs(image[i] - person[i]) / 2);
+  for (let c = 0; c < 3; c++) {
+    for (let i = 0, from = c * count; i < count; i++, from++) {
+      const difference = Math.abs(image[from] - person[from]) / 2;
+      if (difference > change[i]) change[i] = difference;
+    }
+  }
   change = blur(change, width, height, 3); // one pixel of noise is no change
   const wide = Math.max(1, roundEven(Math.min(width, height) / 192));
   let seeds = where(count, (i) => mask[i] > SHOWN);
@@ -86,14 +91,14 @@ export function paste(photo, composition, weight, silhouette = null) {
       const place = start + x;
       const free = silhouette ? (share[x] * silhouette[place]) / 255 : share[x];
       const anew = keep ? 1 - keep[x] : 1;
-      const level = roundEven(255 * Math.max(free * anew, share[x] * cover[x]));
-      if (level === 0) continue;
+      const level = 255 * Math.max(free * anew, share[x] * cover[x]);
+      if (level <= 0.5) continue; // rounded, it is none
       changed = true;
       for (let c = 0; c < 3; c++) {
         const old = pixels[4 * place + c] / 255;
         const ground = old + free * (drawn[3 * x + c] - anew * old);
-        const value = share[x] * garment[3 * x + c] + (1 - share[x] * cover[x]) * ground;
-        pixels[4 * place + c] = roundEven(255 * Math.min(Math.max(value, 0), 1));
+        // an array of a canvas rounds, half to even, and limits what is put into it
+        pixels[4 * place + c] = 255 * (share[x] * garment[3 * x + c] + (1 - share[x] * cover[x]) * ground);
       }
       pixels[4 * place + 3] = Math.max(pixels[4 * place + 3], level);
     }
