@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from models.composition import compose
 from models.extractors.mobile_fpn import MobileFPN
+from models.generators.lite_unet import LiteHead
 from models.outputs import TryOn
 from models.pipeline import TryOnPipeline, clean_garment
 from models.warp_modules.coarse_to_fine import LEVELS, FlowNetwork, WarpNetwork
 from runtime.fold import folded, replace
+from runtime.lite_head import SplitHead
 from runtime.smooth import SmoothedPyramid
 
 Call = Callable[..., tuple[Tensor, ...]]  # a part that is ready to run: tensors in, tensors out
@@ -83,6 +85,8 @@ class Dresser(nn.Module):
         cloth, edge = tensors[levels : levels + 2]
         warped = self.flow(tensors[:levels], tensors[levels + 2 :], cloth, edge)
         generated = self.generator(torch.cat([person, warped.cloth, warped.edge], dim=1))  # [N, 4 or 5, H, W]
+        # Planes: tanh of channels that lie apart takes ten times as long on a CPU.
+        generated = generated.contiguous()
         return tuple(x for x in compose(warped, generated, person) if x is not None)
 
 
@@ -147,7 +151,7 @@ class WrappedFlow(FlowNetwork):
 
 def split(pipeline: TryOnPipeline) -> Parts:
     """Copy a pipeline into its parts, folded (see `runtime.fold`); the pipeline stays as it is."""
-    warp, generator = folded(pipeline.warp), folded(pipeline.generator)
+    warp, generator = folded(pipeline.warp), replace(folded(pipeline.generator), LiteHead, SplitHead)
     dresser = Dresser(warp.aflow_net, generator)
     return Parts(PersonEncoder(warp), GarmentEncoder(warp), dresser, levels=warp.levels).eval()
 

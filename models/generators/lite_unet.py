@@ -22,6 +22,28 @@ OUT_CHANNELS = 5
 BLOCK = 2  # pixels a side that the end predicts together
 
 
+class LiteHead(nn.Sequential):
+    """The end of the generator: blocks of 2 x 2 pixels from features [N, 16, H / 2, W / 2] and the input."""
+
+    def forward(self, features: Tensor, x: Tensor) -> Tensor:  # type: ignore[override]
+        blocks = F.pixel_unshuffle(x, BLOCK)  # [N, 4 C, H / 2, W / 2]
+        return F.pixel_shuffle(super().forward(torch.cat([features, blocks], dim=1)), BLOCK)
+
+
+def lite_head(in_channels: int) -> LiteHead:
+    """A `LiteHead` for an input of so many channels."""
+    last = nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1)
+    with torch.no_grad():  # the pixels of a block begin equal, so no pattern of blocks shows
+        last.weight.copy_(last.weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
+        assert last.bias is not None
+        last.bias.zero_()
+    return LiteHead(
+        *conv_norm_relu6(STEM_CHANNELS + BLOCK**2 * in_channels, HEAD_CHANNELS, 1),
+        *conv_norm_relu6(HEAD_CHANNELS, HEAD_CHANNELS, 3, groups=HEAD_CHANNELS),
+        last,
+    )
+
+
 class LiteUnet(nn.Module):
     """[N, 8 or 7, H, W] -> [N, 5, H, W]: rendered picture, composite mask and keep mask, all unbounded."""
 
@@ -39,25 +61,15 @@ class LiteUnet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.ups = nn.ModuleList(ups[::-1])
         self.merges = nn.ModuleList(merges[::-1])
-        layers = [
-            *conv_norm_relu6(STEM_CHANNELS + BLOCK**2 * in_channels, HEAD_CHANNELS, 1),
-            *conv_norm_relu6(HEAD_CHANNELS, HEAD_CHANNELS, 3, groups=HEAD_CHANNELS),
-        ]
-        last = nn.Conv2d(HEAD_CHANNELS, BLOCK**2 * OUT_CHANNELS, 1)
-        self.head = nn.Sequential(*layers, last)
-        with torch.no_grad():  # the pixels of a block begin equal, so no pattern of blocks shows
-            last.weight.copy_(last.weight[:: BLOCK**2].repeat_interleave(BLOCK**2, dim=0))
-            assert last.bias is not None
-            last.bias.zero_()
+        self.head = lite_head(in_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        blocks = F.pixel_unshuffle(x, BLOCK)  # [N, 4 C, H / 2, W / 2]
-        x = self.stem(x)
+        features = self.stem(x)
         skips = []
         for stage in self.stages:
-            skips.append(x)
-            x = stage(x)
+            skips.append(features)
+            features = stage(features)
         for up, merge, skip in zip(self.ups, self.merges, skips[::-1], strict=True):
-            doubled = F.interpolate(up(x), scale_factor=2.0, mode='bilinear', align_corners=False)
-            x = merge(torch.cat([skip, doubled], dim=1))
-        return F.pixel_shuffle(self.head(torch.cat([x, blocks], dim=1)), BLOCK)
+            doubled = F.interpolate(up(features), scale_factor=2.0, mode='bilinear', align_corners=False)
+            features = merge(torch.cat([skip, doubled], dim=1))
+        return self.head(features, x)

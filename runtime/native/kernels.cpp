@@ -251,6 +251,47 @@ at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_
   return result;
 }
 
+// models.ops.flow.sample of a picture of few channels whose planes follow one another, with border padding or, if `zeros`, nothing
+// outside.
+at::Tensor sample_planes(const at::Tensor& picture, const at::Tensor& flow, bool align_corners, bool zeros) {
+  TORCH_CHECK(picture.dim() == 4 && picture.scalar_type() == at::kFloat && picture.is_cpu(), "expected a float32 picture [N, C, H, W] on the CPU");
+  TORCH_CHECK(!((picture.requires_grad() || flow.requires_grad()) && at::GradMode::is_enabled()), "the kernels have no backward pass; call them under torch.no_grad()");
+  TORCH_CHECK(flow.dim() == 4 && flow.size(0) == picture.size(0) && flow.size(1) == 2, "expected a flow [N, 2, h, w]");
+  TORCH_CHECK(picture.size(2) > 0 && picture.size(3) > 0, "expected a picture with at least one pixel");
+  const at::Tensor planes = picture.contiguous(), coordinates = flow.to(at::kFloat).contiguous();
+  const float *from = planes.const_data_ptr<float>(), *grid = coordinates.const_data_ptr<float>();
+  const int64_t count = picture.size(0), channels = picture.size(1), height = picture.size(2), width = picture.size(3);
+  const int64_t plane = flow.size(2) * flow.size(3), source = height * width;
+  const at::Tensor result = at::empty({count, channels, flow.size(2), flow.size(3)}, picture.options());
+  float* to = result.data_ptr<float>();
+  // The first of two neighbours along a side, and how much of each there is.
+  struct Place {
+    int64_t first;
+    float before, after;
+  };
+  const auto place = [&](float at, int64_t side) {
+    at = align_corners ? (at + 1) * (float(side - 1) / 2) : ((at + 1) * float(side) - 1) / 2;
+    if (zeros && !(at > -1 && at < float(side))) return Place{0, 0, 0};  // NaN, too
+    const float inside = at > 0 ? std::min(at, float(side - 1)) : 0.0f, last = float(std::max<int64_t>(side - 2, 0));
+    const int64_t first = std::min(inside, last);
+    const float rest = inside - float(first), share = zeros ? 1 - std::abs(at - inside) : 1.0f;
+    return Place{first, share * (1 - rest), share * rest};
+  };
+  at::parallel_for(0, count * plane, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / plane, pixel = n % plane;
+      const Place across = place(grid[image * 2 * plane + pixel], width), down = place(grid[(image * 2 + 1) * plane + pixel], height);
+      const int64_t right = across.first + 1 < width, below = down.first + 1 < height ? width : 0;
+      const float weights[4] = {across.before * down.before, across.after * down.before, across.before * down.after, across.after * down.after};
+      const float* corner = from + image * channels * source + down.first * width + across.first;
+      for (int64_t c = 0; c < channels; ++c, corner += source)
+        to[(image * channels + c) * plane + pixel] =
+            weights[0] * corner[0] + weights[1] * corner[right] + weights[2] * corner[below] + weights[3] * corner[below + right];
+    }
+  });
+  return result;
+}
+
 // ------------------------------------------------------------------------------------------------------------------ cost volume
 
 constexpr int kRadius = 3, kSide = 2 * kRadius + 1;
@@ -374,6 +415,7 @@ TORCH_LIBRARY(dm_vton_cpu, library) {
       "Tensor cloth_bias, Tensor mask, float eps) -> Tensor",
       &aad);
   library.def("sample(Tensor picture, Tensor flow, bool align_corners) -> Tensor", &sample);
+  library.def("sample_planes(Tensor picture, Tensor flow, bool align_corners, bool zeros) -> Tensor", &sample_planes);
   library.def("cost_volume(Tensor first, Tensor second, float slope) -> Tensor", &cost_volume);
   library.def("add_taps(Tensor products, Tensor rows, Tensor row_weights, Tensor columns, Tensor column_weights, Tensor(a!) base) -> ()", &add_taps);
   library.def("panel_columns() -> int", &panel_columns);

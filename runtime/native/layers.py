@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from models.extractors.mobile_fpn import InvertedResidual
 from models.extractors.res_fpn import Residual
+from models.generators.lite_unet import BLOCK
 from models.generators.res_unet import ResidualBlock
 from models.generators.rmgn import AAD, AADResBlock
 from models.outputs import WarpOutput
 from runtime import cpu
 from runtime.cpu import RowSamplingFlow, channels_last, fuse
 from runtime.fold import bias_of, conv_of, merge_neighbours, replace
+from runtime.lite_head import SplitHead
 from runtime.native.binding import load_kernels
 from runtime.native.winograd import fits_winograd, transform_kernels
 from runtime.parts import Parts
@@ -152,11 +154,14 @@ class NativeAADResBlock(nn.Module):
 
 
 class NativeInvertedResidual(nn.Module):
-    """`InvertedResidual`, folded, in one call: [N, C, H, W] -> [N, C', H / stride, W / stride]."""
+    """The layers of an `InvertedResidual`, folded, in one call.
 
-    def __init__(self, block: InvertedResidual):
+    [N, C, H, W] -> [N, C', H / stride, W / stride].
+    """
+
+    def __init__(self, layers: nn.Sequential, *, has_shortcut: bool):
         super().__init__()
-        *expansion, depthwise, projection = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
+        *expansion, depthwise, projection = (layer for layer in layers if isinstance(layer, nn.Conv2d))
         # [panels, in, columns]
         first = panels(expansion[0].weight.detach().flatten(1).t()) if expansion else None
         hidden = panels(torch.zeros(1, depthwise.in_channels)).numel()
@@ -167,13 +172,35 @@ class NativeInvertedResidual(nn.Module):
         self.register_buffer('depthwise_bias', wide(bias_of(depthwise), hidden))
         self.register_buffer('projection', last)
         self.register_buffer('projection_bias', wide(bias_of(projection), last.shape[0] * last.shape[2]))
-        in_channels = block.conv[0].in_channels
-        self.shape = in_channels, projection.out_channels, depthwise.stride[0], block.has_shortcut
+        in_channels = conv_of(layers[0]).in_channels
+        self.shape = in_channels, projection.out_channels, depthwise.stride[0], has_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.expansion, self.expansion_bias, self.depthwise, self.depthwise_bias
         weights = *first, self.projection, self.projection_bias
         return torch.ops.dm_vton_cpu.inverted_residual(channels_last(x), *weights, *self.shape)
+
+
+class NativeHead(nn.Module):
+    """`SplitHead`, which is an inverted residual of features and blocks of the picture, in one call."""
+
+    def __init__(self, head: SplitHead):
+        super().__init__()
+        self.block = NativeInvertedResidual(head.by_pixels(), has_shortcut=False)
+
+    def forward(self, features: Tensor, x: Tensor) -> Tensor:
+        rows = (
+            channels_last(x)
+            .permute(0, 2, 3, 1)
+            .unflatten(1, (-1, BLOCK))
+            .unflatten(3, (-1, BLOCK))
+            .flatten(4)
+        )
+        pixels = rows.movedim(2, 0)  # [2, N, H / 2, W / 2, 2 * C]
+        seen = torch.cat([features.permute(0, 2, 3, 1), *pixels], dim=3).permute(0, 3, 1, 2)
+        blocks = self.block(seen).unflatten(1, (-1, BLOCK, BLOCK))  # [N, 5, 2, 2, H / 2, W / 2]
+        # A pixel shuffle, to planes at once.
+        return blocks.permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3).contiguous()
 
 
 @functools.lru_cache(maxsize=64)
@@ -234,6 +261,13 @@ class NativeFlow(RowSamplingFlow):
     def align(self, cloth_feature: Tensor, flow: Tensor) -> Tensor:
         return torch.ops.dm_vton_cpu.sample(cloth_feature, flow, self.align_corners)
 
+    def sample_level(self, cloth: Tensor, edge: Tensor | None, flow: Tensor) -> tuple[Tensor, Tensor | None]:
+        if flow.shape[2] != cloth.shape[2]:
+            return super().sample_level(cloth, edge, flow)
+        sample = torch.ops.dm_vton_cpu.sample_planes
+        warped_cloth = sample(cloth, flow, self.align_corners, False)
+        return warped_cloth, None if edge is None else sample(edge, flow, self.align_corners, True)
+
 
 def convolve(conv: nn.Conv2d, activation: nn.Module | None) -> nn.Module | None:
     """Replace a convolution by a kernel if that is faster, else by oneDNN's."""
@@ -255,7 +289,12 @@ def merge_doubling(first: nn.Module, second: nn.Module) -> DoublingConv | None:
 def accelerate(parts: Parts) -> Parts:
     """Put the kernels into `parts` and return them. Raises `UserError` where they cannot be built."""
     load_kernels()
-    replace(parts, InvertedResidual, NativeInvertedResidual)
+    replace(
+        parts,
+        InvertedResidual,
+        lambda block: NativeInvertedResidual(block.conv, has_shortcut=block.has_shortcut),
+    )
+    replace(parts, SplitHead, NativeHead)
     replace(parts, Residual, lambda residual: NativeResidual(residual.block))
     replace(parts, ResidualBlock, lambda residual: NativeResidual(residual.block, residual.relu))
     replace(parts, AADResBlock, NativeAADResBlock)

@@ -16,18 +16,21 @@ from torch import nn
 
 from models.extractors.mobile_fpn import InvertedResidual, MobileFPN
 from models.extractors.res_fpn import Residual
+from models.generators.lite_unet import lite_head
 from models.generators.res_unet import ResidualBlock, UnetLevel
 from models.generators.rmgn import AAD, AADResBlock
 from models.ops import correlation
 from models.ops.flow import sample
 from runtime.cpu import channels_last
 from runtime.fold import folded, merge_neighbours, replace
+from runtime.lite_head import SplitHead
 from runtime.native import binding
 from runtime.native.layers import (
     DoublingConv,
     NativeAAD,
     NativeAADResBlock,
     NativeConv,
+    NativeHead,
     NativeInstanceNorm,
     NativeInvertedResidual,
     NativeResidual,
@@ -200,7 +203,7 @@ def test_an_inverted_residual_equals_the_plain_one(kernels, settings, channels, 
                 norm.bias.normal_(),
             )
     block, x = folded(block), 3 * torch.randn(2, channels[0], *size)
-    got = NativeInvertedResidual(block)(x)
+    got = NativeInvertedResidual(block.conv, has_shortcut=block.has_shortcut)(x)
     torch.testing.assert_close(got, block(x), **ROUNDING)
     assert got.is_contiguous(memory_format=torch.channels_last)
 
@@ -212,6 +215,39 @@ def test_sampling_equals_the_plain_one_far_outside_too(kernels, align_corners, s
     flow[0, :, 0, 0], flow[0, :, 0, 1], flow[1, :, 0, 0], flow[1, :, 0, 1] = 1, -1, 1e6, torch.nan
     got = kernels.sample(channels_last(picture), flow, align_corners)
     torch.testing.assert_close(got, sample(picture, flow, align_corners=align_corners), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('padding_mode', ['border', 'zeros'])
+@pytest.mark.parametrize('align_corners', [True, False])
+@pytest.mark.parametrize('size', [(8, 6), (1, 6), (5, 1), (1, 1), (37, 53)])
+def test_sampling_of_planes_equals_the_plain_one_far_outside_too(kernels, align_corners, size, padding_mode):
+    picture, flow = torch.randn(2, 3, *size), 1.5 * torch.randn(2, 2, 7, 9)
+    flow[0, :, 0, 0], flow[0, :, 0, 1], flow[1, :, 0, 0], flow[1, :, 0, 1] = 1, -1, 1e6, torch.nan
+    flow[0, :, 0, 2] = 1 + 0.5 / max(size)  # half a pixel or less outside
+    got = kernels.sample_planes(channels_last(picture), flow, align_corners, padding_mode == 'zeros')
+    wanted = sample(picture, flow, align_corners=align_corners, padding_mode=padding_mode)
+    if padding_mode == 'zeros':
+        wanted[1, :, 0, 1] = 0  # NaN is nowhere; PyTorch makes NaN of it
+    torch.testing.assert_close(got, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('channels', [7, 8])
+@pytest.mark.parametrize('size', [(2, 2), (16, 12), (38, 26)])
+def test_the_end_of_the_small_generator_equals_the_plain_one(kernels, channels, size):
+    head = lite_head(channels)
+    for layer in head:
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    nn.init.normal_(head[-1].weight)  # else all pixels of a block are equal
+    head = folded(nn.Sequential(head))[0]
+    features, x = torch.randn(2, 16, size[0] // 2, size[1] // 2), torch.randn(2, channels, *size)
+    split = SplitHead(head)
+    wanted = head(features, x)
+    torch.testing.assert_close(split(features, x), wanted, **ROUNDING)
+    got = NativeHead(split)(channels_last(features), x)
+    torch.testing.assert_close(got, wanted, **ROUNDING)
+    assert got.is_contiguous()
 
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (8, 6), (13, 9)])
@@ -267,12 +303,17 @@ def test_maps_that_are_laid_out_otherwise_are_refused(kernels):
     for wrong in (x, channels_last(x).double()):
         with pytest.raises(RuntimeError, match='expected a float32 map on the CPU with its channels last'):
             kernels.sample(wrong, flow, True)
-    for module in (nn.Conv2d(16, 16, 3, padding=1), folded(InvertedResidual(16, 16, expansion=1))):
-        make = NativeConv if isinstance(module, nn.Conv2d) else NativeInvertedResidual
+    block = folded(InvertedResidual(16, 16, expansion=1))
+    residual = NativeInvertedResidual(block.conv, has_shortcut=True)
+    for module in (NativeConv(nn.Conv2d(16, 16, 3, padding=1)), residual):
         with pytest.raises(RuntimeError, match='expected 16 channels, got 8'):
-            make(module)(x[:, :8])
+            module(x[:, :8])
     with pytest.raises(RuntimeError, match='a picture with at least one pixel'):
         kernels.sample(channels_last(x[:, :, :0]), flow, True)
+    with pytest.raises(RuntimeError, match='a picture with at least one pixel'):
+        kernels.sample_planes(x[:, :, :0], flow, True, True)
+    with pytest.raises(RuntimeError, match='expected a float32 picture'):
+        kernels.sample_planes(x.double(), flow, True, True)
 
 
 def test_a_gradient_is_refused_rather_than_lost(kernels):
