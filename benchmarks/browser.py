@@ -13,15 +13,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from photo.clip import open_clip
 from utils.errors import UserError
 
+CAMERA_RATE = 30  # frames a second
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 
 
 def find_chromium() -> str | None:
     """The path of an installed Chromium, or None."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def write_camera(clip: Path, path: Path) -> None:
+    """A clip as YUV4MPEG2, 30 frames a second: Chromium need not decode what a real camera hands over."""
+    import cv2
+
+    reader = open_clip(clip)
+    with contextlib.closing(reader), path.open('wb') as file:
+        for number, frame in enumerate(reader.frames()):
+            height, width = (side // 2 * 2 for side in frame.pixels.shape[:2])
+            if number == 0:
+                file.write(f'YUV4MPEG2 W{width} H{height} F{CAMERA_RATE}:1 Ip A1:1 C420jpeg\n'.encode())
+            file.write(b'FRAME\n')
+            pixels = np.ascontiguousarray(frame.pixels[:height, :width])
+            file.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
 def jpegs_of(clip: Path) -> Iterator[bytes]:
@@ -49,8 +67,8 @@ def browser_with_camera(clip: Path) -> Iterator[Any]:
     except ImportError as error:
         raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
     with tempfile.TemporaryDirectory() as folder:
-        camera = Path(folder) / 'camera.mjpeg'
-        camera.write_bytes(b''.join(jpegs_of(clip)))  # Motion JPEG
+        camera = Path(folder) / 'camera.y4m'
+        write_camera(clip, camera)
         flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
         flags.append(f'--use-file-for-fake-video-capture={camera}')
         with sync_playwright() as driver:
