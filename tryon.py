@@ -20,8 +20,8 @@ from models.checkpoint.defaults import Weights
 from opt.network_opt import load_pipeline, on_backend
 from opt.tryon_opt import parse_tryon_options
 from photo.clip import WRITABLE, open_clip
+from photo.combinations import Task, about, dress_every_pair, end, look_at_all, report_faults
 from photo.files import check_results, find_pictures, match_masks, name_results, sheet_path
-from photo.lists import Task, about, dress_every_pair, end, look_at_all, report_faults
 from photo.video import ClipTask, dress_clip
 from utils.errors import exit_cleanly
 from utils.paths import expand

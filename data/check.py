@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from data import records
-from data.check_memory import Memory, signature
+from data.check_cache import Memory, signature
 from data.labels import CLOTH, DensePosePart, Parsing
-from data.masks import BLACK, INVERTED, WHITE, judge_edge
+from data.mask_faults import BLACK, INVERTED, WHITE, judge_edge
 from data.phases import PHASES, find_phases
 from data.records import RecordError, attempt
 from utils.cli import OptionParser

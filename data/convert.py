@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from data import convert_files as files
 from data import layouts, records
 from data.check import GARMENT_KINDS, PERSON_KINDS, check_dataset
-from data.clean import digest_record, distinct
+from data.duplicates import digest_record, distinct
 from data.layouts import LAYOUTS
 from data.records import Pair, RecordError, attempt
 from utils.cli import OptionParser

@@ -1,0 +1,1 @@
+"""Training and scores: stages and their losses, the trainer and what a run keeps, metrics."""

@@ -22,7 +22,7 @@ from engine.losses import (
     total,
     warp_terms,
 )
-from engine.panels import derived_panels, mask_panel
+from engine.map_pictures import derived_panels, mask_panel
 from engine.truth_stages import PBTruth, PFTruth
 from models import compose, create_generator, create_warp
 from models.registry import choose, find_family

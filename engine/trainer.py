@@ -27,7 +27,7 @@ from engine.averaging import Average
 from engine.base_stage import Stage, StepResult
 from engine.claim import claim, release
 from engine.distributed import Process, random_states, set_random_states
-from engine.diverged import DivergedError, diverged_error
+from engine.divergence import DivergedError, diverged_error
 from engine.journal import Journal, Means
 from engine.profiling import count_parameters
 from engine.published_runs import published_state

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import load_network, match_family
-from models.checks import check_agreement, check_picture
 from models.composition import compose
+from models.input_checks import check_agreement, check_picture
 from models.outputs import GarmentCode, PersonCode, TryOn
 from models.registry import FAMILIES, choose, create_generator, create_warp
 from models.warp_modules.coarse_to_fine import WarpNetwork

@@ -1,0 +1,1 @@
+"""Options of the scripts, and what they resolve to."""

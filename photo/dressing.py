@@ -18,8 +18,8 @@ from photo.changes import change_weight
 from photo.colour import to_own
 from photo.composition import Composition, GarmentPhoto
 from photo.framing import Window, cut
+from photo.inspection import SeenGarment, SeenPerson, look_at_garment, look_at_person
 from photo.loading import Photo, flatten
-from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
 from photo.masks import INSIDE
 from photo.paste import paste
 from photo.plausibility import check_result

@@ -206,9 +206,9 @@ def test_where_nothing_good_is_left_the_status_is_that_of_a_mistake(command, tmp
 def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(
     reason, mixed, tmp_path, monkeypatch, capsys
 ):
-    from photo import lists
+    from photo import combinations
 
-    real, calls = lists.dress, []
+    real, calls = combinations.dress, []
 
     def dress(*inputs):
         calls.append(inputs)
@@ -216,7 +216,7 @@ def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(
             raise reason
         return real(*inputs)
 
-    monkeypatch.setattr(lists, 'dress', dress)
+    monkeypatch.setattr(combinations, 'dress', dress)
     with pytest.raises(SystemExit) as exit_info:
         tryon.main(mixed)
     assert exit_info.value.code == (130 if reason is KeyboardInterrupt else 1)
@@ -224,12 +224,12 @@ def test_work_that_ends_early_leaves_its_results_and_a_sheet_of_them(
 
 
 def test_another_size_than_that_of_the_weights_is_told(command, tmp_path, capsys, monkeypatch):
-    from photo import lists
+    from photo import combinations
 
     captions = []
-    real = lists.files.build_sheet
+    real = combinations.files.build_sheet
     monkeypatch.setattr(
-        lists.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note)
+        combinations.files, 'build_sheet', lambda *a, note: captions.append(note) or real(*a, note=note)
     )
     tryon.main(command.arguments(size=['96', '64']))
     assert (

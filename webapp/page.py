@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from webapp.keeping import GONE, SAY_SECONDS
 from webapp.live import LiveRoom
+from webapp.retention import GONE, SAY_SECONDS
 from webapp.studio import Studio
 from webapp.wardrobe import Choice
 

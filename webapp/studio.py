@@ -11,8 +11,8 @@ from models.interface import TryOnModel
 from photo.dressing import dress, prepare_person
 from photo.files import save_result
 from utils.errors import UserError
-from webapp.keeping import GONE, Keeper
 from webapp.limits import check_pixels
+from webapp.retention import GONE, Keeper
 from webapp.wardrobe import Encoder
 
 

@@ -72,7 +72,7 @@ class Encoder:
         one line.
         """
         status = os.stat(path)
-        # Not by its time, which an open page renews; see webapp.keeping.
+        # Not by its time, which an open page renews; see webapp.retention.
         key = path, status.st_ino, status.st_size, longest
         with self._lock:
             if key not in self._kept:

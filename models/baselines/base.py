@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.checks import check_agreement, check_picture
+from models.input_checks import check_agreement, check_picture
 from utils.errors import UserError
 
 FIXED_SIZE = (256, 192)  # (H, W) that a linear layer or a spline ties a network to

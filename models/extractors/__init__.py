@@ -1,0 +1,1 @@
+"""Feature pyramids of person and garment."""

@@ -1,0 +1,1 @@
+"""Generators: warped garment and person to a try-on."""

@@ -1,0 +1,1 @@
+"""Warp networks: appearance flow, coarse to fine."""

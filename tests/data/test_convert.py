@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from data.check import check_dataset
-from data.clean import distinct
 from data.convert import main
 from data.convert_files import draw_edge
 from data.densepose import parts_of_colours
+from data.duplicates import distinct
 from data.labels import ATR_PARSING, CIHP_PARSING, CLOTH, LIP_PARSING
 from data.records import read_pose
 from data.viton import VITONDataset

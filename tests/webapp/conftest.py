@@ -71,8 +71,8 @@ def patient_server(drawn, small_checkpoints, tmp_path):
     """The same page whose hours are KEPT seconds long."""
     pytest.importorskip('gradio', reason='gradio is not installed')
     program = (
-        'import sys; from webapp import keeping; '
-        f'keeping.SAY_SECONDS = {KEPT / 3}; keeping.Keeper.__init__.__kwdefaults__["seconds"] = {KEPT}; '
+        'import sys; from webapp import retention; '
+        f'retention.SAY_SECONDS = {KEPT / 3}; retention.Keeper.__init__.__kwdefaults__["seconds"] = {KEPT}; '
         'import app; app.main(sys.argv[1:])'
     )
     with _serving([sys.executable, '-c', program], drawn, small_checkpoints, tmp_path) as server:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from utils.errors import UserError
-from webapp.keeping import Keeper
 from webapp.limits import check_pixels
+from webapp.retention import Keeper
 from webapp.wardrobe import KEPT, Encoder, fill_wardrobe
 
 

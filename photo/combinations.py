@@ -17,7 +17,7 @@ from models.checkpoint.defaults import size_note
 from models.interface import TryOnModel
 from photo import files
 from photo.dressing import PreparedGarment, dress, encode_garment, encode_person
-from photo.looking import SeenGarment, SeenPerson, look_at_garment, look_at_person
+from photo.inspection import SeenGarment, SeenPerson, look_at_garment, look_at_person
 from utils.errors import UserError
 
 KEPT_PEOPLE = (

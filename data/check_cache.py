@@ -8,7 +8,7 @@ from typing import Any
 
 from utils.paths import atomic_write
 
-_SOURCES = ('check.py', 'labels.py', 'masks.py', 'records.py')
+_SOURCES = ('check.py', 'labels.py', 'mask_faults.py', 'records.py')
 
 
 def cache_folder() -> Path:
