@@ -316,7 +316,7 @@ def test_an_old_browser_is_told_what_is_missing(open_page, script, words):
 
 
 def test_a_missing_file_is_said_and_can_be_tried_again(open_page):
-    page = open_page(wait=False)
+    page = open_page(wait=False, service_workers='block')  # one may have kept the files by now
     page.route('**/networks/*', lambda route: route.fulfill(status=404))
     page.reload()
     page.wait_for_selector('#failure:not([hidden])')

@@ -181,9 +181,11 @@ def test_pictures_of_a_page_that_stays_open_stay_and_a_page_that_was_away_recove
     other = browser.new_page()
     other.goto(patient_server.address)  # whose page sweeps
     other.wait_for_timeout(2 * KEPT * 1000)
+    page.evaluate("document.body.dataset.old = ''")
     context.set_offline(False)
-    # The page says that the picture is gone, or Gradio, of late, loads it anew: either way another can be
-    # chosen.
+    # The page says so, unless Gradio loads it anew, as 6.31 does where the connection broke.
+    said = page.get_by_text('no longer here')
+    said.or_(page.locator('body:not([data-old])')).first.wait_for()
     page.wait_for_selector('#person input[type=file]', state='attached')
     upload_again = page.locator('#person input[type=file]')
     upload_again.set_input_files(drawn / 'person0.png')
