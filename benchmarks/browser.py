@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,41 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def write_camera(clip: Path, path: Path) -> None:
-    """A clip as YUV4MPEG2, 30 frames a second: Chromium need not decode what a real camera hands over."""
+def frames_of(clip: Path) -> Iterator[np.ndarray]:
+    """The frames of a clip, uint8 [H, W, 3]."""
+    reader = open_clip(clip)
+    with contextlib.closing(reader):
+        for frame in reader.frames():
+            yield frame.pixels
+
+
+def write_camera(frames: Iterable[np.ndarray], path: Path) -> None:
+    """Write frames, uint8 [H, W, 3], as YUV4MPEG2, 30 a second, which Chromium shows again and again as its
+    camera: it need not decode what a real camera hands over.
+    """
     import cv2
 
-    reader = open_clip(clip)
-    with contextlib.closing(reader), path.open('wb') as file:
-        for number, frame in enumerate(reader.frames()):
-            height, width = (side // 2 * 2 for side in frame.pixels.shape[:2])
+    with path.open('wb') as file:
+        for number, pixels in enumerate(frames):
+            height, width = (side // 2 * 2 for side in pixels.shape[:2])
             if number == 0:
                 file.write(f'YUV4MPEG2 W{width} H{height} F{CAMERA_RATE}:1 Ip A1:1 C420jpeg\n'.encode())
-            file.write(b'FRAME\n')
-            pixels = np.ascontiguousarray(frame.pixels[:height, :width])
-            file.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420).tobytes())
+            even = np.ascontiguousarray(pixels[:height, :width])
+            file.write(b'FRAME\n' + cv2.cvtColor(even, cv2.COLOR_RGB2YUV_I420).tobytes())
 
 
 def jpegs_of(clip: Path) -> Iterator[bytes]:
     """The frames of a clip as JPEGs."""
     import cv2
 
-    reader = open_clip(clip)
-    with contextlib.closing(reader):
-        for frame in reader.frames():
-            yield cv2.imencode('.jpg', frame.pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    for pixels in frames_of(clip):
+        yield cv2.imencode('.jpg', pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+def camera_flags(camera: Path) -> list[str]:
+    """Chromium's flags for a camera that shows what `write_camera` wrote, and that nobody is asked about."""
+    flags = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
+    return [*flags, f'--use-file-for-fake-video-capture={camera}']
 
 
 @contextlib.contextmanager
@@ -68,9 +80,8 @@ def browser_with_camera(clip: Path) -> Iterator[Any]:
         raise UserError(f'{error.name} is not installed; pip install playwright psutil') from error
     with tempfile.TemporaryDirectory() as folder:
         camera = Path(folder) / 'camera.y4m'
-        write_camera(clip, camera)
-        flags = ['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream']
-        flags.append(f'--use-file-for-fake-video-capture={camera}')
+        write_camera(frames_of(clip), camera)
+        flags = ['--no-sandbox', *camera_flags(camera)]
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=flags)
             try:

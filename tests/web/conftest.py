@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.browser import BROWSERS, find_chromium
+from benchmarks.browser import BROWSERS, camera_flags, find_chromium, write_camera
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from synthetic.records import render_record
@@ -104,14 +104,8 @@ def browser(tmp_path_factory):
     if found is None:
         pytest.skip(f'none of {", ".join(BROWSERS)} is installed')
     clip = tmp_path_factory.mktemp('camera') / 'person.y4m'
-    height, width = CAMERA
-    frame = b'FRAME\n' + through_video(camera_frame())[0]
-    clip.write_bytes(f'YUV4MPEG2 W{width} H{height} F30:1 Ip A0:0 C420jpeg\n'.encode() + 30 * frame)
-    arguments = [
-        '--no-sandbox', '--disable-gpu', '--disable-background-networking',
-        '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream',
-        f'--use-file-for-fake-video-capture={clip}',
-    ]  # fmt: skip
+    write_camera(30 * [camera_frame()], clip)
+    arguments = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', *camera_flags(clip)]
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=found, args=arguments)
         yield browser
