@@ -17,19 +17,16 @@ class SplitHead(nn.Module):
 
     def __init__(self, head: LiteHead):
         super().__init__()
-        first, self.activation, *others = head
-        of_features, of_blocks = (
-            conv_of(first)
-            .weight.detach()
-            .split([STEM_CHANNELS, conv_of(first).in_channels - STEM_CHANNELS], dim=1)
-        )
-        of_picture = of_blocks.flatten(1).unflatten(1, (-1, BLOCK, BLOCK))  # [out, C, 2, 2]
-        self.features = nn.Conv2d(STEM_CHANNELS, len(of_features), 1)
-        self.picture = nn.Conv2d(of_picture.shape[1], len(of_picture), BLOCK, stride=BLOCK, bias=False)
+        convolution, self.activation, *others = head
+        first = conv_of(convolution)
+        features, blocks = first.weight.detach().tensor_split([STEM_CHANNELS], dim=1)
+        picture = blocks.flatten(1).unflatten(1, (-1, BLOCK, BLOCK))  # [out, C, 2, 2]
+        self.features = nn.Conv2d(STEM_CHANNELS, first.out_channels, 1)
+        self.picture = nn.Conv2d(picture.shape[1], first.out_channels, BLOCK, stride=BLOCK, bias=False)
         self.others = nn.Sequential(*others)
         self.requires_grad_(False)
-        self.features.weight.data, self.picture.weight.data = of_features.clone(), of_picture.clone()
-        self.features.bias = nn.Parameter(bias_of(conv_of(first)).clone(), requires_grad=False)
+        self.features.weight.data, self.picture.weight.data = features.clone(), picture.clone()
+        self.features.bias = nn.Parameter(bias_of(first).clone(), requires_grad=False)
 
     def forward(self, features: Tensor, x: Tensor) -> Tensor:
         first = self.activation(self.features(features) + self.picture(x))

@@ -218,6 +218,22 @@ at::Tensor aad(const at::Tensor& input, const at::Tensor& person, const at::Tens
 
 // --------------------------------------------------------------------------------------------------------------------- sampling
 
+// Where a normalised coordinate lies on a side of pixels: the first of two neighbours, and how much of each there is.
+struct Place {
+  int64_t first;
+  float before, after;
+};
+
+// With border padding or, if `zeros`, nothing outside.
+Place place(float at, int64_t side, bool align_corners, bool zeros) {
+  at = align_corners ? (at + 1) * (float(side - 1) / 2) : ((at + 1) * float(side) - 1) / 2;
+  if (zeros && !(at > -1 && at < float(side))) return {0, 0, 0};  // NaN, too
+  const float inside = at > 0 ? std::min(at, float(side - 1)) : 0.0f;  // NaN has no pixel: the order of the comparison sends it to the first
+  const int64_t first = std::min<int64_t>(inside, std::max<int64_t>(side - 2, 0));
+  const float rest = inside - float(first), share = zeros ? 1 - std::abs(at - inside) : 1.0f;
+  return {first, share * (1 - rest), share * rest};
+}
+
 // models.ops.flow.sample with border padding.
 at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_corners) {
   const Map x(picture);
@@ -228,18 +244,13 @@ at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_
   const int64_t height = flow.size(2), width = flow.size(3), plane = height * width;
   const at::Tensor result = new_map(x.count, x.channels, height, width, picture);
   const Map y(result);
-  const auto place = [&](float at, int64_t side) {
-    at = align_corners ? (at + 1) * (float(side - 1) / 2) : ((at + 1) * float(side) - 1) / 2;
-    return at > 0 ? std::min(at, float(side - 1)) : 0.0f;  // NaN has no pixel: the order of the comparison sends it to the first
-  };
   at::parallel_for(0, x.count * plane, 64, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const int64_t image = n / plane, pixel = n % plane;
-      const float across = place(grid[image * 2 * plane + pixel], x.width), down = place(grid[(image * 2 + 1) * plane + pixel], x.height);
-      const int64_t left = std::min<int64_t>(across, std::max<int64_t>(x.width - 2, 0)), above = std::min<int64_t>(down, std::max<int64_t>(x.height - 2, 0));
-      const int64_t right = std::min(left + 1, x.width - 1), below = std::min(above + 1, x.height - 1);
-      const float r = across - float(left), b = down - float(above);
-      const float weights[4] = {(1 - r) * (1 - b), r * (1 - b), (1 - r) * b, r * b};
+      const Place across = place(grid[image * 2 * plane + pixel], x.width, align_corners, false);
+      const Place down = place(grid[(image * 2 + 1) * plane + pixel], x.height, align_corners, false);
+      const int64_t left = across.first, above = down.first, right = std::min(left + 1, x.width - 1), below = std::min(above + 1, x.height - 1);
+      const float weights[4] = {across.before * down.before, across.after * down.before, across.before * down.after, across.after * down.after};
       const float* pixels[4] = {x.at(image, above, left), x.at(image, above, right), x.at(image, below, left), x.at(image, below, right)};
       float* to = y.data + n * x.channels;
       int64_t c = 0;
@@ -255,7 +266,8 @@ at::Tensor sample(const at::Tensor& picture, const at::Tensor& flow, bool align_
 // outside.
 at::Tensor sample_planes(const at::Tensor& picture, const at::Tensor& flow, bool align_corners, bool zeros) {
   TORCH_CHECK(picture.dim() == 4 && picture.scalar_type() == at::kFloat && picture.is_cpu(), "expected a float32 picture [N, C, H, W] on the CPU");
-  TORCH_CHECK(!((picture.requires_grad() || flow.requires_grad()) && at::GradMode::is_enabled()), "the kernels have no backward pass; call them under torch.no_grad()");
+  check_no_gradient(picture);
+  check_no_gradient(flow);
   TORCH_CHECK(flow.dim() == 4 && flow.size(0) == picture.size(0) && flow.size(1) == 2, "expected a flow [N, 2, h, w]");
   TORCH_CHECK(picture.size(2) > 0 && picture.size(3) > 0, "expected a picture with at least one pixel");
   const at::Tensor planes = picture.contiguous(), coordinates = flow.to(at::kFloat).contiguous();
@@ -264,23 +276,11 @@ at::Tensor sample_planes(const at::Tensor& picture, const at::Tensor& flow, bool
   const int64_t plane = flow.size(2) * flow.size(3), source = height * width;
   const at::Tensor result = at::empty({count, channels, flow.size(2), flow.size(3)}, picture.options());
   float* to = result.data_ptr<float>();
-  // The first of two neighbours along a side, and how much of each there is.
-  struct Place {
-    int64_t first;
-    float before, after;
-  };
-  const auto place = [&](float at, int64_t side) {
-    at = align_corners ? (at + 1) * (float(side - 1) / 2) : ((at + 1) * float(side) - 1) / 2;
-    if (zeros && !(at > -1 && at < float(side))) return Place{0, 0, 0};  // NaN, too
-    const float inside = at > 0 ? std::min(at, float(side - 1)) : 0.0f, last = float(std::max<int64_t>(side - 2, 0));
-    const int64_t first = std::min(inside, last);
-    const float rest = inside - float(first), share = zeros ? 1 - std::abs(at - inside) : 1.0f;
-    return Place{first, share * (1 - rest), share * rest};
-  };
   at::parallel_for(0, count * plane, 64, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       const int64_t image = n / plane, pixel = n % plane;
-      const Place across = place(grid[image * 2 * plane + pixel], width), down = place(grid[(image * 2 + 1) * plane + pixel], height);
+      const Place across = place(grid[image * 2 * plane + pixel], width, align_corners, zeros);
+      const Place down = place(grid[(image * 2 + 1) * plane + pixel], height, align_corners, zeros);
       const int64_t right = across.first + 1 < width, below = down.first + 1 < height ? width : 0;
       const float weights[4] = {across.before * down.before, across.after * down.before, across.before * down.after, across.after * down.after};
       const float* corner = from + image * channels * source + down.first * width + across.first;

@@ -82,6 +82,10 @@ float* scratch(int64_t count) {
   return reinterpret_cast<float*>((address + 63) / 64 * 64);
 }
 
+inline void check_no_gradient(const at::Tensor& x) {
+  TORCH_CHECK(!(x.requires_grad() && at::GradMode::is_enabled()), "the kernels have no backward pass; call them under torch.no_grad()");
+}
+
 // A map with its channels last: `at(image, row, column)` is the pixel's first channel.
 struct Map {
   int64_t count, channels, height, width;
@@ -89,7 +93,7 @@ struct Map {
   explicit Map(const at::Tensor& x) : count(x.size(0)), channels(x.size(1)), height(x.size(2)), width(x.size(3)) {
     TORCH_CHECK(x.scalar_type() == at::kFloat && x.is_cpu() && x.is_contiguous(at::MemoryFormat::ChannelsLast),
                 "expected a float32 map on the CPU with its channels last, got ", x.toString(), " ", x.sizes(), " with strides ", x.strides());
-    TORCH_CHECK(!(x.requires_grad() && at::GradMode::is_enabled()), "the kernels have no backward pass; call them under torch.no_grad()");
+    check_no_gradient(x);
     data = x.data_ptr<float>();
   }
   float* at(int64_t image, int64_t row, int64_t column) const { return data + ((image * height + row) * width + column) * channels; }
