@@ -7,14 +7,12 @@
  */
 
 import { cut } from './framing.js';
-import { blur, resize, roundEven } from './raster.js';
+import { blur, clamp, resize, roundEven } from './raster.js';
 
 const RIM = 1 / 128; // of a garment's picture: the width of its rim
 const OPAQUE = 0.98; // alpha of what is no rim
 const CUBIC = -0.5; // Catmull-Rom
 const LEAST_EDGE = 0.05;
-
-const clamp = (value) => Math.min(Math.max(value, 0), 1);
 
 /** Weights that interpolate `count` values at the pixels start..stop of a line `scale` times as long: {taps, places, weights}. */
 export function enlarging(count, scale, start, stop, cubic = true) {
@@ -85,7 +83,8 @@ function interpolateLine(line, { taps, places, weights }, values) {
 export function garmentPlaces(flow, { width, height }, alignCorners) {
   const count = width * height;
   return [width, height].map((side, axis) => {
-    const [scale, shift] = alignCorners ? [(side - 1) / 2, (side - 1) / 2] : [side / 2, (side - 1) / 2];
+    const scale = (alignCorners ? side - 1 : side) / 2;
+    const shift = (side - 1) / 2;
     const places = new Float32Array(count);
     for (let i = 0; i < count; i++) places[i] = flow[axis * count + i] * scale + shift;
     return places;

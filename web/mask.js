@@ -7,7 +7,7 @@
 
 import { border, findBackdrop, standOut } from './backdrop.js';
 import { boundingBox, PictureError } from './framing.js';
-import { blur, components, dilate, erode, fill, invert, median, percentile, resize, roundEven, toLab, where } from './raster.js';
+import { blur, clamp, components, dilate, erode, fill, invert, median, percentile, resize, roundEven, toLab, where } from './raster.js';
 
 const GARMENT_SIDE = 1024; // a longer picture is looked at at this size
 export const OPAQUE = 128;
@@ -104,7 +104,7 @@ export function rimAlpha(lab, backdrop, mask, width, height) {
       along += (lab[c][i] - backdrop.colour[c][i]) * line;
       squared += line * line;
     }
-    if (squared > usableLength) share[i] = Math.min(Math.max(along / squared, 0), 1);
+    if (squared > usableLength) share[i] = clamp(along / squared);
   }
   return share;
 }

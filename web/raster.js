@@ -12,6 +12,9 @@ export function roundEven(value) {
   return below % 2 === 0 ? below : below + 1;
 }
 
+/** The nearest value in 0..1. */
+export const clamp = (value) => Math.min(Math.max(value, 0), 1);
+
 /** A copy in ascending order. */
 const ascending = (values) => Float64Array.from(values).sort();
 
@@ -103,16 +106,7 @@ function resizeColumns(pixels, { stride, rows }, count, filter) {
   const sums = new Int32Array(stride);
   for (let y = 0; y < count; y++) {
     sums.fill(HALF);
-    let t = 0;
-    for (; t + 2 <= counts[y]; t += 2) { // two at once: half as many ways to the memory
-      const from = (first[y] + t) * stride;
-      const weight = weights[y * most + t];
-      const next = weights[y * most + t + 1];
-      for (let x = from, end = from + stride, s = 0; x < end; x++, s++) {
-        sums[s] = (sums[s] + Math.imul(weight, pixels[x]) + Math.imul(next, pixels[x + stride])) | 0;
-      }
-    }
-    if (t < counts[y]) {
+    for (let t = 0; t < counts[y]; t++) {
       const from = (first[y] + t) * stride;
       const weight = weights[y * most + t];
       for (let x = 0; x < stride; x++) sums[x] += Math.imul(weight, pixels[from + x]);
