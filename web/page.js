@@ -83,8 +83,9 @@ class Page {
     this.wanted = 0; // counts what was asked for: only the newest is shown
     this.working = false;
     this.mode = 'photo';
-    this.garments = new Choice(find('garments'), 'garment', () => this.refresh());
-    this.people = new Choice(find('people'), 'person', () => this.refresh());
+    this.refusal = ''; // why a visitor's picture was not taken: it stays until something is chosen
+    this.garments = new Choice(find('garments'), 'garment', () => this.chosen());
+    this.people = new Choice(find('people'), 'person', () => this.chosen());
     this.camera = new Camera(find('video'), () => this.cameraGone());
     this.fill('people', this.people, 'person');
     this.fill('garments', this.garments, 'garment');
@@ -143,8 +144,19 @@ class Page {
       if (choice === this.people && this.mode === 'camera') this.setMode('photo');
       choice.choose(id);
     } catch (error) {
-      say(explain(error), true);
+      this.refusal = explain(error);
+      say(this.refusal, true);
     }
+  }
+
+  chosen() {
+    this.refusal = '';
+    this.refresh();
+  }
+
+  /** Say how the dressing goes, unless a refusal is still to be read. */
+  report(text) {
+    if (!this.refusal) say(text);
   }
 
   /** Load what dresses people, and show the first. */
@@ -188,7 +200,7 @@ class Page {
 
   async dress(number) {
     const [person, garment] = [await this.people.current(), await this.garments.current()];
-    if (find('loading').hidden) say('Dressing …');
+    if (find('loading').hidden) this.report('Dressing …');
     const start = performance.now();
     const picture = await this.engine.dress(person, garment);
     if (number !== this.wanted || this.mode !== 'photo') return;
@@ -201,7 +213,7 @@ class Page {
     const notes = [`${picture.width} × ${picture.height} pixels in ${seconds.toFixed(1)} s, on this device’s ${RAN_ON[this.engine.name]}.`];
     if (person.photo.isReduced) notes.push('Your photograph was made smaller: browsers hold no larger one.');
     if (!picture.changed) notes.push('Nothing changed: no place for the garment was found on this picture.');
-    say(notes.join(' '));
+    this.report(notes.join(' '));
     performance.mark('dressed'); // for whoever measures
   }
 
@@ -231,6 +243,7 @@ class Page {
     find('people').hidden = find('compare').hidden = isCamera;
     this.compare(false);
     this.stopCamera();
+    this.refusal = '';
     say('');
     if (!isCamera) this.refresh();
   }
@@ -307,7 +320,7 @@ class Page {
     find('pace').hidden = !perSecond;
     find('pace').textContent = `${perSecond.toFixed(perSecond < 10 ? 1 : 0)} frames/s · ${Math.round(now - start)} ms`;
     find('download').disabled = false;
-    say('');
+    this.report('');
   }
 }
 

@@ -4,6 +4,7 @@ sentence.
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -257,6 +258,22 @@ def test_bad_pictures_are_refused_in_one_sentence_and_the_page_goes_on(open_page
     assert 'no picture that your browser can read' in settled(page)
     upload(page, 'own-person', render_record(7, 'test', 7, size=(256, 192)).person, tmp_path)
     assert '192 × 256 pixels' in page.inner_text('#status')
+
+
+def test_a_refusal_stays_to_be_read_while_dressing_goes_on(open_page, tmp_path):
+    page = open_page()
+    page.click('text=Camera')
+    page.click('#start')
+    page.wait_for_selector('#pace:not([hidden])')
+    (tmp_path / 'text.png').write_text('no picture')
+    page.set_input_files('#own-garment', tmp_path / 'text.png')
+    page.wait_for_function("document.getElementById('status').textContent.includes('no picture')")
+    frames = "document.getElementById('pace').textContent"
+    told = page.evaluate(frames)
+    page.wait_for_function(f'{frames} !== {json.dumps(told)}')  # other frames were dressed
+    assert 'no picture that your browser can read' in page.inner_text('#status')
+    page.click('input[value="sample-1"][name="garment"]', force=True)
+    page.wait_for_function("document.getElementById('status').textContent === ''")
 
 
 def refuse(name: str) -> str:
