@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, cast
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from data.training_inputs import TrainingInputs, derive_masks
 from engine.losses import Perceptual
@@ -54,6 +55,7 @@ class Stage:
     validated: ClassVar[bool] = False  # whether the stage trains what test.py tests
     takes_truths: ClassVar[bool] = False  # whether it learns from sets with truths, also two of them mixed
     needs_truths: ClassVar[bool] = False  # whether sets without truths are refused
+    freeze_bn = False  # whether the trained networks' batch norms stay in eval mode
 
     @classmethod
     def network_names(cls) -> tuple[str, ...]:
@@ -91,9 +93,16 @@ class Stage:
         return self
 
     def train(self, mode: bool = True) -> 'Stage':
-        """Put the trained networks into training mode (or eval mode) and the frozen ones into eval mode."""
+        """Put the trained networks into training mode (or eval mode) and the frozen ones into eval mode.
+
+        With `freeze_bn` batch norms normalise by their running statistics and leave them alone; their weights
+        learn.
+        """
         for module in self.modules.values():
             module.train(mode)
+            for part in module.modules() if self.freeze_bn else ():
+                if isinstance(part, _BatchNorm):
+                    part.eval()
         if self._teacher is not None:
             self._teacher.train()
         return self

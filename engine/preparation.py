@@ -34,6 +34,8 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
         perceptual=perceptual,
     )
     notes = load_weights(stage, settings)
+    stage.freeze_bn = settings.freeze_bn
+    stage.train()
     if isinstance(stage, PFTruth) and settings.part != 'both':
         stage.learn_alone(settings.part)
     return stage, notes

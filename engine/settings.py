@@ -110,6 +110,9 @@ class TrainSettings:
     amp: str = of_learning('off', 'mixed precision; fp16 scales the loss', choices=list(AMP))
     compile: bool = of_learning(False, 'run the trained networks through torch.compile', switch=True)
     channels_last: bool = of_learning(False, 'keep channels last in memory, for tensor cores', switch=True)
+    freeze_bn: bool = of_learning(
+        False, 'normalise by the running statistics, which stay: to fine-tune trained weights', switch=True
+    )
     sync_bn: bool = of_learning(False, 'share batch norm statistics among processes', switch=True)
 
     print_step: int = of_run(100, 'log every N steps; 0: epochs only', type=whole_number(0), metavar='N')

@@ -108,6 +108,9 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
         texts.append('--amp fp16: a CPU is many times slower in 16 bits than in 32; --amp off is faster')
     if process.world == 1 and settings.sync_bn:
         texts.append('--sync_bn changes nothing: there is one process')
+    new = [f'--{name}_checkpoint' for name in settings.recipe.lr_scale if not settings.checkpoint(name)]
+    if settings.freeze_bn and new and not settings.continues:
+        texts.append(f'--freeze_bn: new networks have no statistics to keep; give {" and ".join(new)}')
     if process.world == 1 and ',' in settings.device:
         texts.append(f'--device {settings.device}: one process uses one; torchrun --nproc_per_node=N uses N')
     if process.world > 1:

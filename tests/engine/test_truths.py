@@ -393,6 +393,26 @@ def test_a_part_learns_alone_and_the_other_stays_to_the_bit(batch, part, learns,
     assert ('gen' in result.terms) == (part == 'generator')
 
 
+def test_frozen_batch_norms_normalise_as_in_eval_mode_and_their_weights_learn(batch):
+    torch.manual_seed(2)
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    warp = stage.networks['pf_warp']
+    inputs = as_listed(batch)
+    arguments = inputs.person, inputs.cloth, inputs.edge
+    stage.freeze_bn = True
+    stage.train()
+    flow = warp(*arguments).flow
+    flow.square().mean().backward()
+    norms = [layer for layer in warp.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert norms and all(layer.num_batches_tracked == 0 for layer in norms)
+    assert any(layer.weight.grad.abs().sum() > 0 for layer in norms)
+    torch.testing.assert_close(flow, warp.eval()(*arguments).flow)
+    stage.train()
+    assert warp.training and not norms[0].training
+    stage.freeze_bn = False
+    assert stage.train().networks['pf_warp'] is warp and norms[0].training
+
+
 def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):
     inputs = as_listed(batch)
     tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.cloth, inputs.edge, inputs.flow)

@@ -118,6 +118,13 @@ def test_options_that_change_nothing_in_a_stage_are_remarked_upon():
     assert remarks(parse_train_options('pb_warp', DATA), Process()) == []
 
 
+def test_frozen_statistics_of_new_networks_are_remarked_upon():
+    start = ['--pb_warp_checkpoint', 'w.pt', '--freeze_bn']
+    assert not remarks(parse_train_options('pb_warp', [*DATA, *start]), Process())
+    (said,) = remarks(parse_train_options('pb_warp', [*DATA, '--freeze_bn']), Process())
+    assert said.startswith('--freeze_bn: new') and said.endswith('give --pb_warp_checkpoint')
+
+
 def test_synchronised_batch_norm_is_refused_where_there_is_no_cuda():
     options = parse_train_options('pb_warp', [*DATA, '--sync_bn'])
     options.check_device(Process())
