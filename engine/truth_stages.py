@@ -66,22 +66,27 @@ class PFTruth(Stage):
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         inputs = self._inputs(batch)
 
-        with torch.set_grad_enabled(self.part != 'generator'):
-            warped = self.modules['pf_warp'](inputs.person, inputs.cloth, inputs.edge, keep_levels=True)
+        warp_learns = self.part != 'generator'
+        garment = inputs.cloth, inputs.edge
+        with torch.set_grad_enabled(warp_learns):
+            warped = self.modules['pf_warp'](inputs.person, *garment, keep_levels=warp_learns)
+        terms = {}
+        if warp_learns:
             terms = truth_warp_terms(warped, inputs)
             if batch['is_made'].any():  # photographs, whose flow is the teacher's guess or unknown
                 terms['curvature'] = curvature_term(warped)
-            warp = total(terms.values())
+            terms['warp'] = total(terms.values())
         panels = {'person': inputs.person, 'cloth': inputs.cloth, 'warped_cloth': warped.cloth}
         if self.part == 'warp':
-            return self.result(warp, {'warp': warp, **terms}, panels | {'truth': inputs.target})
+            return self.result(terms['warp'], terms, panels | {'truth': inputs.target})
 
         generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
         tryon = compose(warped, generated, inputs.person)
         gen_terms = truth_picture_terms(tryon, generated, inputs)
         gen = total(gen_terms.values())
+        loss = terms['warp'] + gen if warp_learns else gen
         panels |= {'rendered': tryon.rendered, 'tryon': tryon.image, 'truth': inputs.target}
-        return self.result(warp + gen, {'warp': warp, 'gen': gen, **terms, **gen_terms}, panels)
+        return self.result(loss, terms | gen_terms | {'gen': gen}, panels)
 
 
 class PBTruth(Stage):
