@@ -322,7 +322,7 @@ def test_a_gradient_is_refused_rather_than_lost(kernels):
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr(binding, 'library_path', lambda: tmp_path / 'not_built.so')
     monkeypatch.delenv('CXX', raising=False)
     monkeypatch.setattr(binding.sys, 'platform', 'win32')
     assert binding.find_problem() == 'its kernels are built on Linux only, not on win32'
