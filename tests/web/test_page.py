@@ -64,14 +64,24 @@ def upload(page, field: str, picture: np.ndarray, tmp_path) -> None:
     settled(page)
 
 
+def until(page, holds) -> None:
+    """Wait until `holds()`; the page's policy forbids Playwright's own way."""
+    for _ in range(SOON // 100):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f'the page says {page.inner_text("#status")!r}')
+
+
 def settled(page) -> str:
     """Wait until the page has said something new; returns it."""
-    for _ in range(SOON // 100):
+
+    def has_said() -> bool:
         text = page.inner_text('#status')
-        if text not in ('waiting', '') and not text.startswith('Dressing') and page.is_hidden('#busy'):
-            return text
-        page.wait_for_timeout(100)
-    raise AssertionError(f'the page still says {text!r}')
+        return text not in ('waiting', '') and not text.startswith('Dressing') and page.is_hidden('#busy')
+
+    until(page, has_said)
+    return page.inner_text('#status')
 
 
 @torch.no_grad()
@@ -257,15 +267,6 @@ def test_bad_pictures_are_refused_in_one_sentence_and_the_page_goes_on(open_page
     assert 'no picture that your browser can read' in settled(page)
     upload(page, 'own-person', render_record(7, 'test', 7, size=(256, 192)).person, tmp_path)
     assert '192 × 256 pixels' in page.inner_text('#status')
-
-
-def until(page, holds) -> None:
-    """Wait until `holds()`; the page's policy forbids Playwright's own way."""
-    for _ in range(SOON // 100):
-        if holds():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError(f'the page says {page.inner_text("#status")!r}')
 
 
 def test_a_refusal_stays_to_be_read_while_dressing_goes_on(open_page, tmp_path):
