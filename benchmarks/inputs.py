@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from data.labels import CHANGED, GARMENT, KEPT
+
 
 def made_up_pictures(
     count: int, size: tuple[int, int], device: torch.device
@@ -16,7 +18,7 @@ def made_up_pictures(
 
 
 def made_up_batch(count: int, size: tuple[int, int], device: torch.device) -> dict[str, Tensor]:
-    """A batch with the training loader's keys, shapes and ranges, of noise and random ids."""
+    """A batch with the keys, shapes and ranges of a loader with truths, of noise and random ids."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(channels: int) -> Tensor:
@@ -26,4 +28,8 @@ def made_up_batch(count: int, size: tuple[int, int], device: torch.device) -> di
     batch |= {name: (noise(1) > 0.5).float() for name in ('edge', 'edge_un')}
     batch |= {'label': (noise(1) * 14).floor(), 'densepose': (noise(1) * 25).floor()}
     batch['pose'] = torch.where(noise(18) > 0.99, 1.0, -1.0)
+    batch |= {'truth': noise(3) * 2 - 1, 'truth_label': (noise(1) * 14).floor()}
+    batch['truth_mask'] = torch.tensor([KEPT, CHANGED, GARMENT])[(noise(1) * 3).long()].float()
+    batch |= {name: noise(2) * 2 - 1 for name in ('own_flow', 'truth_flow')}
+    batch['is_made'] = torch.zeros(count)
     return {name: value.to(device) for name, value in batch.items()}

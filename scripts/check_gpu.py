@@ -7,8 +7,10 @@ Prints how fast the kernels are, against the PyTorch twin and against a large co
 Exit status 0: everything agrees; 1: something does not, or there is no CUDA device.
 """
 
+import contextlib
+import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -29,9 +31,12 @@ SHAPES = ((1, 1, 1, 1), (2, 33, 37, 53), (3, 70, 16, 12), (1, 256, 8, 6), (1, 25
 # of the sums.
 TOLERANCES = {torch.float64: 1e-13, torch.float32: 3e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 CALLS = 20
-LARGEST_ERROR = 1e-4  # of an optimised picture in float32
-# Smallest peak signal-to-noise ratio, in dB, that a picture computed in fewer bits may have against float32.
-SMALLEST_PSNR = {torch.float16: 40, torch.bfloat16: 25}
+# Largest error of an optimised picture in float32 against the plain one: a number or, where that is more, so
+# many times the plain one's own error. Untrained RMGN is badly conditioned and needs the second.
+LARGEST_ERROR, TIMES_ROUNDING = 1e-4, 4
+# Largest loss of peak signal-to-noise ratio against float64, in dB, from float32 to fewer bits. Up to 40 and
+# 58 were measured; a picture that is wrong loses all that float32 has, 70 and more.
+LARGEST_LOSS = {torch.float16: 46, torch.bfloat16: 64}
 
 
 def verdict(fine: bool) -> str:
@@ -109,49 +114,71 @@ def print_speed(dtype: torch.dtype, shape: tuple[int, ...], attainable: float) -
     )
 
 
+@contextlib.contextmanager
+def without_tf32() -> Iterator[None]:
+    """Let convolutions in float32 be computed in float32, for as long as the block lasts."""
+    allowed, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
 def psnr_of(picture: torch.Tensor, expected: torch.Tensor) -> float:
     """Peak signal-to-noise ratio, dB, of pictures in [-1, 1]."""
     return 10 * torch.log10(4 / (picture.float() - expected).square().mean()).item()
 
 
+def in_dtype(pipeline: TryOnPipeline, dtype: torch.dtype) -> TryOnPipeline:
+    """A copy of a pipeline in another dtype."""
+    return TryOnPipeline(*(copy.deepcopy(part).to(dtype) for part in (pipeline.warp, pipeline.generator)))
+
+
 def check_pipelines() -> bool:
-    """Run the four untrained student pipelines in float16 and bfloat16 against float32; print the PSNR."""
+    """Run the untrained student pipelines in float16 and bfloat16 and print the PSNR against float64.
+
+    How much they may lose is measured from float32, whose own PSNR says how well the network is conditioned.
+    """
     right = True
     pictures = made_up_pictures(2, (256, 192), torch.device('cuda'))
     for family in FAMILIES:
-        expected = TryOnPipeline.untrained(family, device='cuda')
-        exact = expected(*pictures).image
-        for dtype, smallest in SMALLEST_PSNR.items():
-            pipeline = TryOnPipeline(expected.warp.to(dtype), expected.generator.to(dtype))
-            result = pipeline(*pictures)
+        plain = TryOnPipeline.untrained(family, device='cuda')
+        exact = in_dtype(plain, torch.float64)(*pictures).image
+        best = psnr_of(plain(*pictures).image, exact)
+        for dtype, loss in LARGEST_LOSS.items():
+            result = in_dtype(plain, dtype)(*pictures)
             psnr = psnr_of(result.image, exact)
-            fine = psnr >= smallest and result.flow.dtype is torch.float32
+            fine = best - psnr <= loss and result.flow.dtype is torch.float32
             right &= fine
             flow = str(result.flow.dtype)[6:]
-            print(f'{verdict(fine)}{family:9s}{str(dtype)[6:]:9s}{psnr:5.1f} dB, flow {flow}')
+            bits = f'{str(dtype)[6:]:9s}{psnr:5.1f} dB, float32 {best:5.1f}'
+            print(f'{verdict(fine)}{family:13s}{bits}, flow {flow}')
     return right
 
 
 def check_optimised() -> bool:
     """Compare optimised pipelines with plain ones, in float32 to rounding, in float16 in dB; call graphs."""
     right = True
-    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False
     pictures = made_up_pictures(1, (256, 192), torch.device('cuda'))
     for family in FAMILIES:
         pipeline = TryOnPipeline.untrained(family, device='cuda')
         expected = pipeline(*pictures).image
+        exact = in_dtype(pipeline, torch.float64)(*pictures).image
+        rounding, best = (expected - exact).abs().max().item(), psnr_of(expected, exact)
         for mode in ('fused', 'graph'):
-            exact = runtime.optimize(pipeline, mode, dtype=torch.float32)(*pictures).image
-            error = (exact - expected).abs().max().item()
+            single = runtime.optimize(pipeline, mode, dtype=torch.float32)(*pictures).image
+            error = (single - expected).abs().max().item()
             half = runtime.optimize(pipeline, mode)
             result = half(*pictures)
-            psnr = psnr_of(result.image, expected)
-            fine = error <= LARGEST_ERROR and psnr >= SMALLEST_PSNR[torch.float16]
-            fine &= result.flow.dtype is torch.float32
+            psnr = psnr_of(result.image, exact)
+            fine = error <= max(LARGEST_ERROR, TIMES_ROUNDING * rounding)
+            fine &= best - psnr <= LARGEST_LOSS[torch.float16] and result.flow.dtype is torch.float32
             fine &= mode != 'graph' or check_graph(half, pictures)
             right &= fine
-            print(f'{verdict(fine)}{family:9s}{mode:6s}float32 {error:.1e}, half {psnr:5.1f} dB')
-    torch.backends.cudnn.allow_tf32 = tf32
+            print(
+                f'{verdict(fine)}{family:13s}{mode:6s}float32 {error:.1e}, its rounding {rounding:.1e}, '
+                f'half {psnr:5.1f} dB of {best:5.1f}'
+            )
     return right
 
 
@@ -217,9 +244,9 @@ def main() -> int:
         print(f'the CUDA kernels cannot run: {problem}', file=sys.stderr)
         return 1
     torch.manual_seed(0)
-    right = all(
-        [*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_optimised(), check_stages()]
-    )
+    with without_tf32():
+        right = all([*(check_twins(dtype) for dtype in TOLERANCES), check_pipelines(), check_optimised()])
+    right &= check_stages()
     attainable = copy_bandwidth()
     print(f'{torch.cuda.get_device_name()}: a large copy moves {attainable / 1e9:.0f} GB/s')
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
