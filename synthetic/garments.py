@@ -176,4 +176,5 @@ def flat_shade(rng: np.random.Generator, brush: Brush, cut: Cut, cover: np.ndarr
         for start in rng.uniform(0.15, 0.8, 3 if cut.sleeve > 0.5 else 0):
             t, a = np.array((start, start + 0.05, start + 0.12)), np.array((-0.9, 0.0, 0.7))
             lines.append(np.stack(cut.sleeve_point(t, a), -1) * (s, 1))
-    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, 0.32, floats((0.6, -0.5)))
+    strength = 0.32 * min(cut.relief, 1.0)
+    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, strength, floats((0.6, -0.5)))

@@ -34,7 +34,7 @@ def sample_varied_person(rng: np.random.Generator, *, male: bool) -> Person:
     widths = base.widths.scaled(1 - 0.1 * abs(side))
     tucked, tuck = sample_tuck(rng, male=male, pocket='pocket' in poses)
     waist = sample_waist(rng, male=male, covering=tucked or tuck is not None)
-    girth = base.arms[0].girth
+    girth = min(base.arms[0].girth, 1.15)
     arms = [
         sample_varied_arm(
             rng, pose, s, tip + (-s * (8 if male else 6.5), 8.5), widths(104.0), min(waist, 102.0), girth
@@ -86,7 +86,7 @@ def sample_varied_poses(rng: np.random.Generator) -> tuple[str, str]:
     if both == 'behind':
         return 'behind', 'behind'
     names = ('side', 'akimbo', 'pocket', 'belly', 'raised', 'out', 'hair', 'neck', 'chest')
-    weights = (0.52, 0.11, 0.11, 0.08, 0.05, 0.04, 0.05, 0.02, 0.02)
+    weights = (0.52, 0.11, 0.11, 0.08, 0.05, 0.04, 0.05, 0.015, 0.025)
     left, right = pick(rng, names, weights), pick(rng, names, weights)
     crossing = ('neck', 'chest')
     return left, 'side' if left in crossing and right in (*crossing, 'belly') else right
@@ -108,7 +108,7 @@ def sample_varied_arm(
     if pose == 'hair':
         first = np.radians(spread(92, 122))
         elbow = joint + UPPER_ARM * spread(0.72, 0.84) * np.array((np.sin(first), np.cos(first)))
-        wrist, place = np.array((spread(22, 28), spread(-46, -22))), 'top'
+        wrist, place = np.array((spread(23, 30), spread(-44, -24))), 'top'
     elif pose == 'neck':
         elbow = joint + (spread(-2, 4), spread(36, 42))
         wrist, place = np.array((spread(-6, 0), spread(12, 18))), 'top'
@@ -116,6 +116,7 @@ def sample_varied_arm(
         elbow = joint + (spread(4, 9), UPPER_ARM * spread(0.74, 0.86))
         wrist, hand = np.array((spread(-12, -2), elbow[1] - spread(6, 18))), 'flat'
     angle = float(np.arctan2(*(wrist - elbow))) + spread(-0.2, 0.2)
+    angle = float(np.radians(spread(188, 222))) if pose == 'hair' else angle
     joint, elbow, wrist = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
     reach = float(np.hypot(*(wrist - elbow)))
     wrist = elbow + (wrist - elbow) * min(1.0, 1.05 * FOREARM / reach)
