@@ -272,7 +272,7 @@ def loose_strands(look: dict, side: int, curl: float, rng: np.random.Generator) 
     root, out, phase, share, width = rng.uniform(low, high, (count, 5)).T[..., None]
     end = np.maximum(look['length'] * share, root + 20)
     room = np.where(out > 0, look['volume'], look['inward'])
-    wave = (1 + 0.7 * curl) * np.sin(5 * fall * end / 60 + phase) * fall
+    wave = (1 + 0.6 * curl) * np.sin((5 + 0.5 * curl) * fall * end / 60 + phase) * fall
     x, y = 19 + out * (2 + (4 + room) * fall) + wave, root + (end - root) * fall
     half = width * (1 - fall**2) + 0.15
     inner, outer = (floats(np.stack([side * (x + s * half), y], -1)) for s in (-1, 1))

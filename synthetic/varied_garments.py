@@ -21,8 +21,8 @@ def sample_varied_cut(rng: np.random.Generator, *, male: bool) -> Cut:
     """Pattern pieces as `sample_cut` draws them, then changed to one of more forms, lengths and folds."""
     spread, base = rng.uniform, sample_cut(rng, male=male)
     form = pick(rng, FORMS, MALE_SHARES if male else SHARES)
-    lengths = (spread(76, 90), spread(90, 104), spread(104, 124))
-    length = pick(rng, lengths, (0, 0, 1) if male else (0.08, 0.38, 0.54))
+    lengths = (spread(76, 90), spread(92, 106), spread(104, 124))
+    length = pick(rng, lengths, (0, 0, 1) if male else (0.06, 0.34, 0.6))
     slope = base.slope
     if base.sleeve > 0.6 and spread() < 0.5:
         slope = float(np.radians(spread(58, 86)))

@@ -140,12 +140,11 @@ def sample_tuck(rng: np.random.Generator, *, male: bool, pocket: bool) -> tuple[
 
 def sample_waist(rng: np.random.Generator, *, male: bool, covering: bool) -> float:
     """Height of the waistband: high where a garment is tucked in, often low where one hangs over it."""
+    spread = rng.uniform
     if male:
-        return rng.uniform(90, 102) if covering else rng.uniform(94, 108)
-    high, low = rng.uniform(72, 94), rng.uniform(98, 112)
-    return (
-        high if rng.uniform() < (0.85 if covering else 0.3) else (rng.uniform(90, 102) if covering else low)
-    )
+        return spread(90, 102) if covering else spread(94, 108)
+    low = spread(90, 102) if covering else spread(98, 112)
+    return spread(72, 94) if spread() < (0.85 if covering else 0.42) else low
 
 
 def varied_head(rng: np.random.Generator, head: dict, side: float, *, male: bool) -> dict:
@@ -160,8 +159,8 @@ def varied_head(rng: np.random.Generator, head: dict, side: float, *, male: bool
         'style': pick(rng, styles, (0.34, 0.32, 0.08, 0.1, 0.08, 0.05, 0.03)),
         'front': pick(rng, ((-1, 1), (-1,), (1,), ()), (0.38, 0.2, 0.2, 0.22)),
         'length': spread(36, 100),
-        'curl': spread(0.6, 1.7),
-        'volume': spread(0, 8),
+        'curl': spread(0.7, 2.2),
+        'volume': spread(0, 11),
         'inward': spread(-1, 6),
         'strands': int(rng.integers(3, 8)),
     }

@@ -66,7 +66,8 @@ class Warp:
         last = max(stop, 20.0)
         knots = [(-4, arm.upper[0] + 1), (10, full), (last, end), (last + 20, end)]
         if cut.bell:
-            wider = min(end + cut.bell, 15.5)
+            straight = float(np.clip(arm.along[0] @ arm.along[1] * 2 - 0.8, 0, 1))
+            wider = max(end, min(end + cut.bell * straight, 15.5))
             knots[2:] = [(max(0.62 * last, 14), end), (last, wider), (last + 20, wider)]
         wide = Profile(knots)
         radius = np.maximum(body, wide(patch.place))
