@@ -117,10 +117,13 @@ class Tuck(NamedTuple):
     blouse: float
     waves: tuple[float, float, float]
 
-    def drop(self, x: np.ndarray) -> np.ndarray:
-        """Units from the rim of the waistband down to where the garment ends, over x."""
+    def drop(self, x: np.ndarray, wide: float) -> np.ndarray:
+        """Units from the rim of the waistband, `wide` to either side, down to where the garment ends."""
         height, frequency, phase = self.waves
         line = self.blouse + height * np.sin(x * frequency + phase)
+        if self.half > wide:
+            share = np.abs(x) / wide
+            return line * (1 - ramp((share - 0.7) / 0.3)) - 60 * np.maximum(share - 1, 0)
         beside = np.maximum(np.abs(x - self.middle) - self.half, 0)
         return line + self.steep * beside * ramp(beside / 9 + 0.15)
 

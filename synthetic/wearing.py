@@ -182,7 +182,7 @@ def wear_torso(
     alpha = np.clip(look_up(garment.panel, fine) * 1.6 - 0.3, 0, 1)
     if person.tucked or person.tuck:
         edge = person.waist + 1 - 2.5 * (1 - (patch.x / person.widths(113.0)) ** 2)
-        edge = edge + person.tuck.drop(patch.x) if person.tuck else edge
+        edge = edge + person.tuck.drop(patch.x, person.widths(person.waist)) if person.tuck else edge
         alpha *= grow(np.clip((edge - patch.y) * (person.scale * frame.unit) + 0.5, 0, 1).astype(np.float32))
     folds, light = torso_folds(person, warp.cut, rng), None
     if shade:
