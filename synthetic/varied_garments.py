@@ -115,11 +115,11 @@ def varied_dye(rng: np.random.Generator) -> np.ndarray:
 def paint_varied_pattern(
     rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray], colors: tuple
 ) -> np.ndarray:
-    """The cloth's pattern, uint8 [2h, 2w, 3]: small prints, leopard, melange, knit, lace yokes, or one of
-    `paint_pattern`.
+    """The cloth's pattern, uint8 [2h, 2w, 3]: small prints, leopard, melange, knit, lace yokes, ruffles,
+    or one of `paint_pattern`.
     """
-    kinds = ('plain', 'any', 'strewn', 'leopard', 'melange', 'knit', 'yoke')
-    kind = pick(rng, kinds, (0.36, 0.22, 0.14, 0.04, 0.1, 0.08, 0.06))
+    kinds = ('plain', 'any', 'strewn', 'leopard', 'melange', 'knit', 'yoke', 'ruffles')
+    kind = pick(rng, kinds, (0.34, 0.21, 0.14, 0.04, 0.1, 0.08, 0.06, 0.03))
     if kind == 'any':
         return paint_pattern(rng, brush, cut, arms, colors)
     canvas = np.empty((*brush.shape, 3), np.uint8)
@@ -134,6 +134,13 @@ def paint_varied_pattern(
         across, along = cloth_grid(brush, cut, arms)
         ribs = (across if rng.uniform() < 0.7 else along) * np.float32(1 / rng.uniform(2.6, 5.0))
         shade = 1 - np.float32(rng.uniform(0.1, 0.28)) * np.abs(2 * frac(ribs) - 1)
+        return (canvas * shade[..., None]).astype(np.uint8)
+    if kind == 'ruffles':
+        across, along = cloth_grid(brush, cut, arms)
+        rim = along + np.float32(1.4) * np.sin(across * np.float32(rng.uniform(0.25, 0.5)))
+        shade = 1 - np.float32(rng.uniform(0.15, 0.4)) * np.exp(
+            -9 * frac(rim / np.float32(rng.uniform(14, 26)))
+        )
         return (canvas * shade[..., None]).astype(np.uint8)
     if kind == 'yoke':
         veil = colors[0] * 0.55 + 0.45 * np.array((205, 165, 140))
