@@ -252,11 +252,10 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
         soft.append(floats([(0, 124), (0, 150)]))
     legs = lower['fabric'] and lower['kind'] != 'skirt'
     more, creases = more_seams(person) if legs else ([], [])
+    more += waistband_details(person) if lower['fabric'] else []
     detail = lower['stitch'] * brush.lines([person.to_frame(line) for line in seams] + more, 0.5)
     soft = [person.to_frame(line) for line in soft] + creases
     detail += grow(brush.relief(soft, 1.8, 0.12, floats((0.5, -0.6))))
-    if lower['fabric']:
-        detail += waistband_details(person, brush)
     if lower['belt'] and lower['kind'] == 'trousers':
         band = spline([(q * hip * 1.05, waist - 0.2 + 2.2 * q * q) for q in np.linspace(-1, 1, 5)])
         detail -= 0.42 * brush.lines([person.to_frame(band)], 3.6)
@@ -265,13 +264,15 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
     return detail
 
 
-def waistband_details(person: Person, brush: Brush) -> np.ndarray:
-    """Loops and button of the waistband, to be added to the shade of the lower clothes."""
+def waistband_details(person: Person) -> list[np.ndarray]:
+    """Loops and button of the waistband as lines in frame units."""
     waist, hip = person.waist, person.widths(113.0)
-    places = [(q * hip, waist - 2.5 * (1 - q * q)) for q in (-0.86, -0.42, 0.42, 0.86)]
+    places = [
+        (q * hip + out, waist - 2.5 * (1 - q * q)) for q in (-0.86, -0.42, 0.42, 0.86) for out in (-0.7, 0.7)
+    ]
     marks = [((x, y), (x, y + 8)) for x, y in places]
-    marks.append(((2.2, waist + 0.6), (2.3, waist + 1.4)))
-    return -0.25 * brush.lines(list(person.to_frame(marks)), 1.7)
+    marks += [((x, waist + 0.4), (x, waist + 1.6)) for x in (1.6, 2.2, 2.8)]
+    return list(person.to_frame(marks))
 
 
 def more_seams(person: Person) -> tuple[list[np.ndarray], list[np.ndarray]]:

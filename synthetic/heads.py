@@ -265,9 +265,10 @@ def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lo
 
 def loose_strands(look: dict, side: int, curl: float, rng: np.random.Generator) -> list[Lock]:
     """Thin tapered locks that leave the hair in front of a shoulder."""
-    count, fall = look['strands'], np.linspace(0, 1, 24)
+    count = look['strands']
     if not count:
         return []
+    fall = np.linspace(0, 1, 24)
     low, high = (2, -1, 0, 0.75, 1.0), (20, 1, 6.3, 1.3, 3.2)
     root, out, phase, share, width = rng.uniform(low, high, (count, 5)).T[..., None]
     end = np.maximum(look['length'] * share, root + 20)

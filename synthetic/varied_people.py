@@ -42,12 +42,13 @@ def sample_varied_person(rng: np.random.Generator, *, male: bool) -> Person:
         for pose, s, tip in zip(poses, (-1, 1), tips, strict=True)
     ]
     arms.sort(key=lambda arm: poses[(arm.side + 1) // 2] in ('over', 'neck', 'chest'))
-    scale = float(np.clip(rng.normal(1.08, 0.12), 0.8, 1.45))
-    cut_off = spread(-44, -18) if spread() < 0.1 else spread(-8, 16)
+    top = spread(-44, -18) if spread() < 0.1 else spread(-8, 16)
+    # the legs reach the lower edge of the picture
+    scale = float(np.clip(rng.normal(1.08, 0.12), (268 - top) / 316, 1.45))
     return replace(
         base,
         scale=scale,
-        origin=floats((96 + spread(-13, 13), cut_off + 68 * scale)),
+        origin=floats((96 + spread(-13, 13), top + 68 * scale)),
         lean=float(np.radians(spread(-7, 7))),
         turn=0.16 * side + spread(-0.05, 0.05),
         twist=0.22 * side,
@@ -178,5 +179,5 @@ def varied_lower(rng: np.random.Generator, lower: dict) -> dict:
         'ease': spread(0.3, 5.0),
         'stance': spread(16, 27),
         'wash': spread(0, 1),
-        'stitch': spread(-0.3, 0.3),
+        'stitch': spread(-0.4, -0.12) if spread() < 0.6 else spread(0.1, 0.3),
     }

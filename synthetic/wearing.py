@@ -47,7 +47,7 @@ class Warp:
         # the hem hangs in a bow, as the front of the body is nearer than its sides
         bow, (height, frequency, phase) = 3.0 * round_off, person.hem
         if height:
-            bow = bow + height * np.sin(x * frequency + phase)
+            bow = bow + np.float32(height) * np.sin(x * np.float32(frequency) + np.float32(phase))
         return flat_x, flat_y - bow * ramp((y - 70) / 40)
 
     def sleeve(self, patch: ArmPatch) -> dict:

@@ -122,6 +122,12 @@ def test_more_is_tucked_turned_and_under_hair(people):
     assert np.std(waists[1]) > 1.4 * np.std(waists[0]) and max(waists[1]) > 106
 
 
+def test_legs_reach_the_lower_edge(people):
+    for person in people['varied']:
+        corners = person.to_frame([(-30, 258), (30, 258)])
+        assert corners[:, 1].min() > 256
+
+
 def test_a_half_tucked_garment_hangs_beside_the_tuck_and_not_in_it():
     person = sample_varied_person(np.random.default_rng(0), male=False)
     person.arms, person.head['style'] = [arm for arm in person.arms if arm.place == 'nowhere'], 'bun'
