@@ -84,11 +84,12 @@ class ArmPatch(Patch):
 def torso_layers(person: Person, frame: Frame) -> list[Layer]:
     """Bare torso with shoulders and neck."""
     points: list[tuple[float, float]] = []
+    low = max(106.0, person.waist + 3)
     for side, tip in zip((1, -1), person.tips[::-1], strict=True):
         x = side * np.linspace(person.neck, side * float(tip[0]), 10)
-        half = [(side * person.neck * 0.93, -26), (side * person.neck * 0.95, -15)]
+        half = [(side * person.neck * 0.93, -26.0), (side * person.neck * 0.95, -15)]
         half += [*zip(x, person.shoulder(x), strict=True), (side * (abs(tip[0]) - 2), tip[1] + 12)]
-        half += [(side * person.widths(y), y) for y in (36, 46, 62, 78, 95, 106)]
+        half += [(side * person.widths(y), y) for y in (36.0, 46.0, 62.0, 78.0, 95.0, low)]
         points += half if side > 0 else half[::-1]
     outline = person.to_frame(points)
     window = frame.window(outline, 1)
@@ -198,9 +199,35 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
         cloth = np.maximum(cloth, y - hem) if kind == 'shorts' else cloth
     edge = waist - 2.5 * (1 - (x / hip) ** 2) - y
     shade = limb_shade(across, 1.0, 0.0, person.light) + 0.05 * noise(person.rng, x.shape)
+    texture, gloss = fabric_shade(person, x, y, across) if lower['fabric'] else (None, None)
+    shade = shade if texture is None else shade + texture
     shade = grow(shade.astype(np.float32)) + lower_details(person, brush)
     alpha = np.clip(0.5 - grow(np.maximum(cloth, edge).astype(np.float32)) * scale, 0, 1)
-    return [*layers, Layer(window, tint(lower['color'], shade), alpha, Parsing.OTHER_CLOTHES_8)]
+    rgb = tint(lower['color'], shade)
+    if gloss is not None:
+        cv2.add(rgb, cv2.merge([grow(gloss.astype(np.float32))] * 3), rgb)
+    return [*layers, Layer(window, rgb, alpha, Parsing.OTHER_CLOTHES_8)]
+
+
+def fabric_shade(
+    person: Person, x: np.ndarray, y: np.ndarray, across: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the fabric of the lower clothes adds to their shade [h, w], and to their colour, if it shines."""
+    lower, rng, lit = person.lower, person.rng, float(np.sign(person.light[0]))
+    cloud = noise(rng, x.shape)
+    if lower['fabric'] == 'denim':
+        grain = rng.integers(-128, 128, x.shape, np.int8) * np.float32(0.09 / 128)
+        thigh = np.exp(-((across * 1.7) ** 2)) * ramp((y - person.waist - 12) / 30)
+        return lower['wash'] * (0.4 * thigh - 0.1 + 0.25 * cloud) + grain, None
+    if lower['fabric'] == 'leather':
+        band = np.exp(-(((across - 0.35 * lit) / 0.17) ** 2)) + 0.5 * np.exp(
+            -(((across + 0.5 * lit) / 0.1) ** 2)
+        )
+        return 0.1 * cloud, 95 * band * (0.55 + 1.2 * cloud)
+    if lower['fabric'] == 'check':
+        wide = 5 + 8 * lower['wash']
+        return 0.12 * (np.sign(np.sin(x * 6.3 / wide)) + np.sign(np.sin(y * 6.3 / wide))) - 0.05, None
+    return 0.08 * cloud, None
 
 
 def lower_details(person: Person, brush: Brush) -> np.ndarray:
@@ -223,14 +250,39 @@ def lower_details(person: Person, brush: Brush) -> np.ndarray:
                 for k in range(3)
             ]
         soft.append(floats([(0, 124), (0, 150)]))
-    detail = -0.2 * brush.lines([person.to_frame(line) for line in seams], 0.5)
-    detail += grow(brush.relief([person.to_frame(line) for line in soft], 1.8, 0.12, floats((0.5, -0.6))))
+    legs = lower['fabric'] and lower['kind'] != 'skirt'
+    more, creases = more_seams(person) if legs else ([], [])
+    more += waistband_details(person) if lower['fabric'] else []
+    detail = lower['stitch'] * brush.lines([person.to_frame(line) for line in seams] + more, 0.5)
+    soft = [person.to_frame(line) for line in soft] + creases
+    detail += grow(brush.relief(soft, 1.8, 0.12, floats((0.5, -0.6))))
     if lower['belt'] and lower['kind'] == 'trousers':
         band = spline([(q * hip * 1.05, waist - 0.2 + 2.2 * q * q) for q in np.linspace(-1, 1, 5)])
         detail -= 0.42 * brush.lines([person.to_frame(band)], 3.6)
         buckle = [(-3, waist - 2.2), (3.6, waist - 2.2), (3.6, waist + 2), (-3, waist + 2), (-3, waist - 2.2)]
         detail += 0.8 * brush.lines([person.to_frame(buckle)], 0.7)
     return detail
+
+
+def waistband_details(person: Person) -> list[np.ndarray]:
+    """Loops and button of the waistband as lines in frame units."""
+    waist, hip = person.waist, person.widths(113.0)
+    places = [
+        (q * hip + out, waist - 2.5 * (1 - q * q)) for q in (-0.86, -0.42, 0.42, 0.86) for out in (-0.7, 0.7)
+    ]
+    marks = [((x, y), (x, y + 8)) for x, y in places]
+    marks += [((x, waist + 0.4), (x, waist + 1.6)) for x in (1.6, 2.2, 2.8)]
+    return list(person.to_frame(marks))
+
+
+def more_seams(person: Person) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Seams at the outside of the legs, and creases of the thighs, in frame units."""
+    rng, waist, hip, t = person.rng, person.waist, person.widths(113.0), np.linspace(0, 1, 6)
+    seams = [[(s * hip * 0.98, waist + 20), (s * (hip + 4), 150), (s * (hip + 2), 220)] for s in (-1, 1)]
+    y, bend, root, end = rng.uniform((116, -9, 2, 24), (150, 9, 14, 38), (5, 4)).T[..., None]
+    side = rng.choice((-1, 1), (5, 1))
+    creases = np.stack([side * (root + (end - root) * t), y + bend * np.sin(2 * t) + 5 * t], -1)
+    return list(person.to_frame(seams)), list(person.to_frame(creases))
 
 
 SHADOW = [(0, -64), (22, -49), (20, -14), (44, 4), (46, 60), (40, 120), (44, 190)]

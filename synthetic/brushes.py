@@ -5,6 +5,7 @@ do. Everything is drawn SUPERSAMPLE times as large as it is stored and averaged 
 are computed at the stored size and enlarged. Colours are RGB, 0..255.
 """
 
+import copy
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -67,6 +68,12 @@ class Profile:
         self.low = knots[0][0]
         places = np.arange(self.low, knots[-1][0] + 0.125, 0.125)
         self.table = np.interp(places, curve[:, 0], curve[:, 1]).astype(np.float32)
+
+    def scaled(self, share: float) -> 'Profile':
+        """The function times a number."""
+        twin = copy.copy(self)
+        twin.table = self.table * np.float32(share)
+        return twin
 
     def __call__(self, value):
         """The function at a number or an array."""

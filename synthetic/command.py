@@ -16,12 +16,14 @@ SHEET_SUFFIXES = ('.png', '.jpg', '.jpeg')
 MOST_ON_SHEET = 200
 
 
-def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> np.ndarray:
+def draw_sheet(
+    seed: int, count: int, *, size: tuple[int, int] = (256, 192), varied: bool = False
+) -> np.ndarray:
     """A contact sheet, uint8 RGB, of `count` test records: person | garment | truth, at most five a row."""
     rows = []
     for index in range(count):
-        record = render_record(seed, 'test', index, size=size, other=partner(index, count))
-        worn = flat_garment(seed, 'test', partner(index, count), size).picture
+        record = render_record(seed, 'test', index, size=size, other=partner(index, count), varied=varied)
+        worn = flat_garment(seed, 'test', partner(index, count), size, varied).picture
         assert record.truth is not None, 'asked for by `other`'
         strip = np.concatenate([record.person, worn, record.truth.image], axis=1)
         rows.append(cv2.copyMakeBorder(strip, 0, 8, 0, 8, cv2.BORDER_CONSTANT, value=(255, 255, 255)))
@@ -31,7 +33,7 @@ def draw_sheet(seed: int, count: int, *, size: tuple[int, int] = (256, 192)) -> 
     return np.concatenate([np.concatenate(rows[start : start + columns], axis=1) for start in starts])
 
 
-def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> None:
+def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int], varied: bool) -> None:
     if target.suffix.lower() not in SHEET_SUFFIXES:
         raise UserError(
             f'--sheet {target}: unknown suffix {target.suffix!r}; choose from {", ".join(SHEET_SUFFIXES)}'
@@ -43,7 +45,7 @@ def _write_sheet(target: Path, count: int, seed: int, size: tuple[int, int]) -> 
         )
     check_drawing(seed, size)
     with using('--sheet', target), atomic_write(target) as temporary:
-        sheet = draw_sheet(seed, count, size=size)
+        sheet = draw_sheet(seed, count, size=size, varied=varied)
         temporary.write_bytes(png_bytes(sheet) if target.suffix.lower() == '.png' else jpeg_bytes(sheet))
     print(f'sheet of {count} records: {target}')
 
@@ -56,6 +58,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument('--test', type=int, default=200, help='test records, each with its truth')
     truths = 'truths of training records, too, for train_pf_truth.py'
     parser.add_argument('--truths', action='store_true', help=truths)
+    varied = 'people and garments with the variety of photographs'
+    parser.add_argument('--varied', action='store_true', help=varied)
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other people')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw')
     sides = ('HEIGHT', 'WIDTH')
@@ -74,7 +78,7 @@ def main() -> None:
     """The command line."""
     args = _parse()
     if args.sheet:
-        _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size))
+        _write_sheet(expand(args.sheet), args.sheet_records, args.seed, tuple(args.size), args.varied)
     if args.root:
-        counts = {'train': args.train, 'test': args.test, 'truths': args.truths}
-        write_dataset(args.root, **counts, seed=args.seed, size=tuple(args.size), workers=args.workers)
+        asked = {'train': args.train, 'test': args.test, 'truths': args.truths, 'varied': args.varied}
+        write_dataset(args.root, **asked, seed=args.seed, size=tuple(args.size), workers=args.workers)

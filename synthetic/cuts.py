@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthetic.brushes import Profile, floats, mirrored, spline
+from synthetic.brushes import Profile, floats, mirrored, ramp, spline
 from synthetic.random_people import REACH, pick
 
 
@@ -15,7 +15,10 @@ class Cut:
     `neck` and `depth`: half width and depth of the neck opening; `tip`, `drop`: the end of the shoulder;
     `strap`: the same where there is no sleeve; `pit`, `chest`: the armpit; `sleeve`: share of REACH it
     covers, 0 for none; `slope`: its angle below the horizontal; `cuff`: half its width at the end; `ease` 0
-    tight .. 1 loose.
+    tight .. 1 loose; `bell`: how much more the sleeve widens at its end; `low`: height below which the cloth
+    begins where shoulders are bare, 0 if they are not; `back_low`: share of `depth` at which the back ends;
+    `peplum`: height of a seam around the waist, 0 for none; `seam`: brightness of seams; `drag`: count of
+    long folds; `relief` and `sheen`: strength of folds and of their light side.
     """
 
     kind: str
@@ -37,6 +40,14 @@ class Cut:
     cuff: float
     ease: float
     bulge: float
+    bell: float = 0.0
+    low: float = 0.0
+    back_low: float = 0.0
+    peplum: float = 0.0
+    seam: float = 0.7
+    drag: int = 0
+    relief: float = 1.0
+    sheen: float = 1.0
 
     def __post_init__(self):
         low = self.pit + 0.45 * (self.length - self.pit)
@@ -44,7 +55,7 @@ class Cut:
         self.widths = Profile([*knots, (self.length - 4, self.hem), (self.length + 30, self.hem)])
         while self.sleeve and self.slope > 0.5:
             x, y = self.inner_cuff()
-            if x >= self.hem + 2 or y <= self.pit + 10:
+            if x - self.bell >= self.hem + 2 or y <= self.pit + 10:
                 break
             self.slope -= 0.03
         self.direction = floats((np.cos(self.slope), np.sin(self.slope)))
@@ -71,6 +82,8 @@ class Cut:
         half = (across + 1) / 2
         puff = np.sin(np.pi * np.clip(place, 0, 1))
         puff = self.bulge * across * puff * puff
+        if self.bell:
+            puff = puff + self.bell * across * ramp((place - 0.6) / 0.4)
         near_x, near_y = self.chest + half * (self.tip - self.chest), self.pit + half * (self.drop - self.pit)
         far_x = inner[0] + half * (self.tip + dx * reach - inner[0])
         far_y = inner[1] + half * (self.drop + dy * reach - inner[1])
@@ -94,6 +107,8 @@ class Cut:
         else:
             fall, out = self.pit - top, self.chest - end
             bend = (end - 1.5, top + 0.45 * fall), (end + 0.3 * out, top + 0.83 * fall)
+            if self.back_low:
+                bend = (end + 0.2, top + 0.5 * fall), (end + 0.2 * out, top + 0.86 * fall)
             hole = spline([(end, top), *bend, (self.chest, self.pit)])
         y, q = np.linspace(self.pit + 1, self.length, 14), np.linspace(1, 0, 8)
         hem = np.stack([self.widths(self.length) * q, self.length + self.curve * (1 - q**2)], -1)
@@ -104,9 +119,17 @@ class Cut:
     def back(self) -> np.ndarray:
         """Outline of the inside of the back, which shows through the neck opening."""
         tall = {None: 2.2, 'shirt': 6.0, 'polo': 5.0, 'hood': 9.5}[self.collar]
+        if self.back_low:
+            front = self.front_neckline()
+            return mirrored(np.concatenate([front * (1, self.back_low), front[::-1]]))
         t = np.linspace(0, np.pi / 2, 8)
         rise = np.stack([self.neck * np.sin(t), 0.4 - tall * np.cos(t) ** 0.7], -1)
         return mirrored(np.concatenate([rise, self.front_neckline()[::-1]]))
+
+    def top_line(self) -> np.ndarray:
+        """The upper rim of the cloth where shoulders are bare, from left to right [13, 2]."""
+        q = np.linspace(-1, 1, 13)
+        return np.stack([q * 120, self.low - 14 * q**2], -1)
 
     def collars(self) -> list[np.ndarray]:
         """The leaves of a collar, or the tube of a high neck."""

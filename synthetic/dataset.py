@@ -8,6 +8,9 @@ Not part of any paper: it stands in for VITON where that is missing, and it has 
                       test_label/  test_densepose/  test_pose/  test_gt/{img,flow,mask}/
     synthetic.json    version, seed, size and counts
 
+With `--varied` people and garments have more of the variety of photographs: tucked and half tucked tops,
+turned torsos, hair in front, more cuts and cloths. Both kinds have the same truth, to the pixel.
+
 With `--truths` training people have the truth in a neighbour's garment, too: `train_truths.txt` lists who
 tries on what, and `train_gt/{img,flow,mask,label,own_flow}/` has the files.
 
@@ -103,9 +106,11 @@ def record_paths(split: str, index: int, other: int | None) -> dict[str, str]:
     return paths
 
 
-def _write_record(task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int]) -> None:
+def _write_record(
+    task: tuple[str, int, int | None], *, root: Path, seed: int, size: tuple[int, int], varied: bool
+) -> None:
     split, index, other = task
-    record = render_record(seed, split, index, size=size, other=other)
+    record = render_record(seed, split, index, size=size, other=other, varied=varied)
     pose = [round(value, 3) for value in record.pose.flatten().tolist()]
     parts = {
         'person': jpeg_bytes(record.person),
@@ -203,14 +208,14 @@ def _read_manifest(root: Path) -> dict | None:
         raise refusal
     try:
         manifest = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
-        truths = 'truths' in manifest and manifest['truths'] is True
+        flags = {key: key in manifest and manifest[key] is True for key in ('truths', 'varied')}
         manifest = {key: manifest[key] for key in ('version', 'seed', 'size', 'train', 'test')}
         numbers = [manifest[key] for key in manifest if key != 'size'] + [*manifest['size']]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise refusal from error
     if len(numbers) != 6 or any(type(number) is not int or number < 0 for number in numbers):
         raise refusal
-    return manifest | {'truths': truths}
+    return manifest | flags
 
 
 def _agree(root: Path, old: dict, new: dict) -> None:
@@ -220,6 +225,9 @@ def _agree(root: Path, old: dict, new: dict) -> None:
             raise UserError(
                 f'--root {root}: was made with {key} {old[key]}, asked for {new[key]}; give another folder'
             )
+    if old['varied'] != new['varied']:
+        way = 'with' if old['varied'] else 'without'
+        raise UserError(f'--root {root}: was made {way} --varied; ask for the same, or give another folder')
     if old['truths'] and not new['truths']:
         raise UserError(f'--root {root}: was made with --truths; give it again, or another folder')
     for split in SPLITS:
@@ -260,10 +268,12 @@ def write_dataset(
     seed: int,
     size: tuple[int, int] = (256, 192),
     truths: bool = False,
+    varied: bool = False,
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
     """Write the data set, or what is missing of it, and return its folder; `truths`: in training, too.
+    `varied`: with the variety of photographs.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.
     Raises `UserError` for a folder that holds something else or cannot be written, and for counts, seed or
@@ -271,7 +281,7 @@ def write_dataset(
     """
     root, size = expand(root), (int(size[0]), int(size[1]))
     _check(root, train, test, seed, size, workers, truths)
-    counts = {'train': train, 'test': test, 'truths': truths}
+    counts = {'train': train, 'test': test, 'truths': truths, 'varied': varied}
     manifest = {'version': VERSION, 'seed': seed, 'size': list(size), **counts}
     with using('--root', root):
         _write_missing(root, manifest, workers=workers, progress=progress)
@@ -294,7 +304,8 @@ def _write_missing(root: Path, manifest: dict, *, workers: int, progress: bool) 
     begin = time.perf_counter()
     done = len(tasks) - len(missing)
     with tqdm(total=len(tasks), initial=done, unit='record', disable=not progress) as bar:
-        _run(missing, partial(_write_record, root=root, seed=seed, size=size), workers, bar)
+        work = partial(_write_record, root=root, seed=seed, size=size, varied=manifest['varied'])
+        _run(missing, work, workers, bar)
     if progress and missing:
         rate = len(missing) / (time.perf_counter() - begin) / workers
         print(f'{len(missing)} records written to {root}, {rate:.1f} a second and worker')

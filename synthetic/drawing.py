@@ -72,13 +72,14 @@ class Scene:
         order: list = [*hair_back]
         for arm in arms:
             order += [self.skin[arm.side], arm.side] if arm.place == 'behind' else []
-        order += [*torso_layers(person, self.frame), *([] if person.tucked else lower)]
+        covered = person.tucked and person.tuck is None
+        order += [*torso_layers(person, self.frame), *([] if covered else lower)]
         for arm in arms:
             if arm.place != 'behind':
                 # the rest of the arm comes again in front of the garment
                 shoulder = self.frame.window(person.to_frame([arm.joint]), 34 * person.scale)
                 order.append(crop(self.painted(arm), shoulder))
-        order += ['torso', *(lower if person.tucked else [])]
+        order += ['torso', *(lower if covered else [])]
         for arm in arms:
             order += self.arm_over(arm) if arm.place == 'front' else []
         order += [*face_layers(person, self.frame), *hair_front]

@@ -9,6 +9,7 @@ from synthetic.brushes import FRAME_HEIGHT, FRAME_WIDTH, Brush, Frame, floats, n
 from synthetic.cuts import Cut, sample_cut
 from synthetic.prints import contrast, dye, paint_graphic, paint_pattern
 from synthetic.random_people import REACH
+from synthetic.varied_garments import paint_varied_pattern, sample_varied_cut, varied_dye
 
 
 @dataclass
@@ -31,9 +32,9 @@ class Garment:
     front: np.ndarray
 
 
-def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garment:
+def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool, varied: bool = False) -> Garment:
     """A random garment, flat on white, about as large as the frame allows."""
-    cut = sample_cut(rng, male=male)
+    cut = sample_varied_cut(rng, male=male) if varied else sample_cut(rng, male=male)
     panels = [cut.panel(), *cut.collars()]
     sleeves = [cut.sleeve_outline(s) for s in (-1, 1)] if cut.sleeve else []
     points = np.concatenate([*panels, *sleeves, cut.back()])
@@ -46,7 +47,11 @@ def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garme
     brush = Brush(frame, window, zoom=zoom, origin=origin)
     panel, arms, back = brush.cover(*panels), [brush.cover(s) for s in sleeves], brush.cover(cut.back())
     front = np.maximum(panel, np.maximum(*arms)) if arms else panel
-    canvas = paint_cloth(rng, brush, cut, [a > 0.5 for a in arms])
+    canvas = paint_cloth(rng, brush, cut, [a > 0.5 for a in arms], varied=varied)
+    if cut.low:
+        above = np.concatenate([cut.top_line(), floats([(120, -60), (-120, -60)])])
+        keep = 1 - brush.cover(above)
+        panel, front, back = panel * keep, front * keep, back * keep
     panel, front, back = shrink(panel), shrink(front), shrink(back)
     cover = np.maximum(front, back)
     cloth = shrink(canvas).astype(np.float32)
@@ -66,18 +71,20 @@ def draw_garment(rng: np.random.Generator, frame: Frame, *, male: bool) -> Garme
     return Garment(cut, zoom, origin, picture, edge, whole, *parts[1:])
 
 
-def paint_cloth(rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray]) -> np.ndarray:
+def paint_cloth(
+    rng: np.random.Generator, brush: Brush, cut: Cut, arms: list[np.ndarray], *, varied: bool = False
+) -> np.ndarray:
     """The dyed, printed and trimmed cloth over the whole window, uint8 [2h, 2w, 3]."""
-    base = dye(rng)
+    base = varied_dye(rng) if varied else dye(rng)
     second, third = contrast(rng, base), dye(rng)
-    canvas = paint_pattern(rng, brush, cut, arms, (base, second, third))
+    canvas = (paint_varied_pattern if varied else paint_pattern)(rng, brush, cut, arms, (base, second, third))
     if arms and rng.uniform() < 0.1:
         canvas[arms[0] | arms[1]] = second.astype(np.uint8)
-    if cut.kind in ('tee', 'long', 'sweater', 'hoodie', 'tank') and rng.uniform() < 0.55:
+    if cut.kind in ('tee', 'long', 'sweater', 'hoodie', 'tank') and rng.uniform() < (0.3 if varied else 0.55):
         rows, columns = (slice(side // 3, side // 2) for side in canvas.shape[:2])
         middle = canvas[rows, columns].reshape(-1, 3)
         ink = contrast(rng, *middle[:: len(middle) // 4].astype(np.float32))
-        paint_graphic(rng, brush, cut, canvas, ink, third)
+        paint_graphic(rng, brush, cut, canvas, ink, third, large=rng.uniform(0.9, 1.5) if varied else 1.0)
     paint_trims(rng, brush, cut, canvas, base, second)
     return canvas
 
@@ -87,7 +94,7 @@ def paint_trims(
 ) -> None:
     """Neckband, cuffs, hem, collar, placket and buttons, seams and pockets, in place."""
     trim = (second if rng.uniform() < 0.18 else np.clip(base * rng.uniform(0.82, 0.95), 0, 255)).tolist()
-    dark = np.clip(base * 0.7 - 6, 0, 255).tolist()
+    dark = np.clip(base * cut.seam - 6, 0, 255).tolist()
 
     def line(points: np.ndarray | list, color: list = dark, width: float = 0.4) -> None:
         thickness = max(1, round(width * brush.scale))
@@ -116,18 +123,27 @@ def paint_trims(
     if ribbed:
         fill(np.concatenate([hem + (0, 3), hem[::-1] - (0, 7)]), trim)
     line(hem - (0, 7 if ribbed else 2.4))
+    paint_placket(brush, cut, canvas, line, [232, 228, 220] if np.mean(base) < 150 else [120, 110, 100])
+    for leaf in cut.collars():
+        fill(leaf, trim if cut.collar == 'polo' else base.tolist())
+        line(np.concatenate([leaf, leaf[:1]]), dark, 0.5)
+    if cut.low:
+        line(cut.top_line(), trim, 4.0)
+        line(cut.top_line() + (0, 2.2), width=0.5)
+    if cut.peplum:
+        line([(-50, cut.peplum), (0, cut.peplum + 1.5), (50, cut.peplum)], width=0.7)
+    paint_pockets(rng, cut, line, trim if np.mean(base) > 128 else [225] * 3)
+
+
+def paint_placket(brush: Brush, cut: Cut, canvas: np.ndarray, line, button: list) -> None:
+    """The placket of a shirt or a polo with its buttons, drawn with `line(points)`, in place."""
     if cut.collar in ('shirt', 'polo'):
         bottom = cut.length + cut.curve if cut.collar == 'shirt' else cut.depth + 20
         for x in (-2.4, 2.4):
             line([(x, cut.depth * 0.8), (x, bottom)])
-        button = [232, 228, 220] if np.mean(base) < 150 else [120, 110, 100]
         for y in np.arange(cut.depth + 3, bottom - 1, 13 if cut.collar == 'shirt' else 6.5):
             spot = brush.pixels((0, y)).tolist()
             cv2.circle(canvas, spot, int(15 * brush.scale), button, -1, cv2.LINE_AA, 4)
-    for leaf in cut.collars():
-        fill(leaf, trim if cut.collar == 'polo' else base.tolist())
-        line(np.concatenate([leaf, leaf[:1]]), dark, 0.5)
-    paint_pockets(rng, cut, line, trim if np.mean(base) > 128 else [225] * 3)
 
 
 def paint_pockets(rng: np.random.Generator, cut: Cut, line, cord: list) -> None:
@@ -160,4 +176,5 @@ def flat_shade(rng: np.random.Generator, brush: Brush, cut: Cut, cover: np.ndarr
         for start in rng.uniform(0.15, 0.8, 3 if cut.sleeve > 0.5 else 0):
             t, a = np.array((start, start + 0.05, start + 0.12)), np.array((-0.9, 0.0, 0.7))
             lines.append(np.stack(cut.sleeve_point(t, a), -1) * (s, 1))
-    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, 0.32, floats((0.6, -0.5)))
+    strength = 0.32 * min(cut.relief, 1.0)
+    return 0.86 + 0.14 * ramp(body * 2 - 0.85) + brush.relief(lines, 2.8, strength, floats((0.6, -0.5)))

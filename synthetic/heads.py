@@ -183,9 +183,10 @@ class Lock(NamedTuple):
 
     inner: np.ndarray
     outer: np.ndarray
+    hairs: int
 
 
-def lock(inner: list, outer: list) -> Lock:
+def lock(inner: list, outer: list, hairs: int = 30) -> Lock:
     """A lock between two smooth curves."""
 
     def even(points: list) -> np.ndarray:
@@ -195,7 +196,7 @@ def lock(inner: list, outer: list) -> Lock:
         target = np.linspace(0, place[-1], 24)
         return np.stack([np.interp(target, place, curve[:, i]) for i in (0, 1)], -1).astype(np.float32)
 
-    return Lock(even(inner), even(outer))
+    return Lock(even(inner), even(outer), hairs)
 
 
 def crown(look: dict, side: int, puff: float, low: float) -> list[tuple[float, float]]:
@@ -232,7 +233,7 @@ def cap_lock(look: dict, side: int) -> Lock:
 def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lock], list[Lock]]:
     """Long hair of one side, behind the body and in front of it."""
     style, puff, wave = look['style'], HAIRCUTS[look['style']][0], rng.uniform(-2, 2, 4)
-    curl = {'waves': 4.0, 'long': 1.0, 'bob': 0.5}[style]
+    curl = {'waves': 4.0, 'long': 1.0, 'bob': 0.5}[style] * look['curl']
     end = 25 + wave[0] if style == 'bob' else look['length']
     tuck = -5.0 if style == 'bob' else 0.0
     fall = np.array((0.2, 0.4, 0.6, 0.8, 1.0))
@@ -253,9 +254,30 @@ def side_locks(look: dict, side: int, rng: np.random.Generator) -> tuple[list[Lo
     fall, end = np.array((0.0, 0.25, 0.5, 0.75, 1.0)), look['length'] * 1.1
     wide, narrow = (curl * np.sin(5 * fall * end / 60 + w) for w in (wave[2], wave[3]))
     rim, edge = [(18.0, -12), (19.5 + puff, 2)], [(15.6, -10), (16.4, 3)]
-    rim += zip(20.5 + puff + wide - 3 * fall**3, 16 + (end - 16) * fall, strict=True)
-    edge += zip(14.5 + narrow + 2 * fall + 4.5 * fall**4, 16 + (end - 14) * fall, strict=True)
-    return back, [lock(*([(side * x, y) for x, y in line] for line in (edge, rim)))]
+    full = np.sin(2.4 * fall)
+    far, near = wide + look['volume'] * full, narrow - look['inward'] * full
+    rim += zip(20.5 + puff + far - 3 * fall**3, 16 + (end - 16) * fall, strict=True)
+    edge += zip(14.5 + near + 2 * fall + 4.5 * fall**4, 16 + (end - 14) * fall, strict=True)
+    near_line, far_line = ([(side * x, y) for x, y in line] for line in (edge, rim))
+    front = [lock(near_line, far_line)]
+    return back, front + loose_strands(look, side, curl, rng)
+
+
+def loose_strands(look: dict, side: int, curl: float, rng: np.random.Generator) -> list[Lock]:
+    """Thin tapered locks that leave the hair in front of a shoulder."""
+    count = look['strands']
+    if not count:
+        return []
+    fall = np.linspace(0, 1, 24)
+    low, high = (2, -1, 0, 0.75, 1.0), (20, 1, 6.3, 1.3, 3.2)
+    root, out, phase, share, width = rng.uniform(low, high, (count, 5)).T[..., None]
+    end = np.maximum(look['length'] * share, root + 20)
+    room = np.where(out > 0, look['volume'], look['inward'])
+    wave = (1 + 0.6 * curl) * np.sin((5 + 0.5 * curl) * fall * end / 60 + phase) * fall
+    x, y = 19 + out * (2 + (4 + room) * fall) + wave, root + (end - root) * fall
+    half = width * (1 - fall**2) + 0.15
+    inner, outer = (floats(np.stack([side * (x + s * half), y], -1)) for s in (-1, 1))
+    return [Lock(*lines, hairs=3) for lines in zip(inner, outer, strict=True)]
 
 
 def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], list[Lock]]:
@@ -275,7 +297,8 @@ def hair_locks(person: Person, rng: np.random.Generator) -> tuple[list[Lock], li
     if look['style'] == 'bun':
         t, x = np.linspace(0.1, np.pi - 0.1, 9), look['turn'] * -4
         rings = [(x - r * np.cos(t), -26 - h * np.sin(t)) for r, h in ((5, 1), (10, 13.5))]
-        front.append(lock(*(list(zip(*ring, strict=True)) for ring in rings)))
+        low, high = (list(zip(*ring, strict=True)) for ring in rings)
+        front.append(lock(low, high))
     return back, front
 
 
@@ -285,17 +308,18 @@ def hair_layers(
     """Locks as one patch: their silhouette, strands of varied tone along them, a band of gloss."""
     if not locks:
         return []
-    inner, outer = (Head(person).to_frame(np.stack(lines)) for lines in zip(*locks, strict=True))
+    inner, outer = (Head(person).to_frame(np.stack([item[side] for item in locks])) for side in (0, 1))
     window = frame.window(np.concatenate([inner, outer]).reshape(-1, 2), 1)
     if window is None:
         return []
     brush = Brush(frame, window)
     tone = brush.blank(118)
-    for first, last in zip(inner, outer, strict=True):
-        share = np.sort(rng.uniform(0.01, 0.99, 30)).astype(np.float32)[:, None, None]
+    for first, last, item in zip(inner, outer, locks, strict=True):
+        share = np.sort(rng.uniform(0.01, 0.99, item.hairs)).astype(np.float32)[:, None, None]
         curves = brush.pixels(first + share * (last - first))
         for value, width, start in ((92, 2, 0), (146, 1, 1), (102, 1, 2), (164, 1, 3), (130, 2, 4)):
-            cv2.polylines(tone, list(curves[start::5]), False, value, width, cv2.LINE_AA, 4)
+            if start < item.hairs:
+                cv2.polylines(tone, list(curves[start::5]), False, value, width, cv2.LINE_AA, 4)
         gloss = int(rng.integers(4, 9))
         cv2.polylines(tone, list(curves[::3, gloss : gloss + 5]), False, 190, 1, cv2.LINE_AA, 4)
     tone = cv2.blur(tone, (3, 3)).astype(np.float32)

@@ -152,14 +152,21 @@ def put_word(
 
 
 def paint_graphic(
-    rng: np.random.Generator, brush: Brush, cut: Cut, canvas: np.ndarray, ink: np.ndarray, second: np.ndarray
+    rng: np.random.Generator,
+    brush: Brush,
+    cut: Cut,
+    canvas: np.ndarray,
+    ink: np.ndarray,
+    second: np.ndarray,
+    *,
+    large: float = 1.0,
 ) -> None:
     """Lettering, an emblem or a picture on the chest, in place."""
     kind = pick(
         rng, ('word', 'boxed', 'star', 'small', 'scene', 'badge'), (0.3, 0.18, 0.14, 0.14, 0.13, 0.11)
     )
     middle = np.array((0, max(cut.depth + 22, cut.pit + rng.uniform(4, 18))))
-    center, wide = brush.pixels(middle) / 16, rng.uniform(34, 48)
+    center, wide = brush.pixels(middle) / 16, rng.uniform(34, 48) * large
     first, other, word, font = ink.tolist(), second.tolist(), pick(rng, WORDS), pick(rng, FONTS)
 
     def fill(points: np.ndarray, color: list) -> None:

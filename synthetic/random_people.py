@@ -5,6 +5,8 @@ The torso frame has its origin at the pit of the neck, x to the right of the pic
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,9 +104,38 @@ class Arm:
         return join(first, capsule(x, y, self.elbow, self.wrist, *(r + extra for r in self.lower)), 4)
 
 
+class Tuck(NamedTuple):
+    """How far down a garment is seen that is tucked in loosely, or only around the `middle`.
+
+    The part within `half` of the middle ends `blouse` below the rim of the waistband, with `waves` (height,
+    frequency, phase); beside it the garment comes out of the waistband along lines as `steep` as that.
+    """
+
+    middle: float
+    half: float
+    steep: float
+    blouse: float
+    waves: tuple[float, float, float]
+
+    def drop(self, x: np.ndarray, wide: float) -> np.ndarray:
+        """Units from the rim of the waistband, `wide` to either side, down to where the garment ends."""
+        height, frequency, phase = self.waves
+        line = self.blouse + height * np.sin(x * frequency + phase)
+        if self.half > wide:
+            share = np.abs(x) / wide
+            return line * (1 - ramp((share - 0.7) / 0.3)) - 60 * np.maximum(share - 1, 0)
+        beside = np.maximum(np.abs(x - self.middle) - self.half, 0)
+        return line + self.steep * beside * ramp(beside / 9 + 0.15)
+
+
 @dataclass
 class Person:
-    """Everything about a person but the garment: lengths in body units, points in the torso frame."""
+    """Everything about a person but the garment: lengths in body units, points in the torso frame.
+
+    `twist` turns the torso further below the shoulders; `tuck` is the hem line of a garment that is tucked
+    in, but not to the rim of the waistband all around; `hem` are waves (height, frequency, phase) of a hem
+    that hangs.
+    """
 
     male: bool
     scale: float
@@ -125,11 +156,13 @@ class Person:
     tucked: bool
     rng: np.random.Generator = field(repr=False)
     pit: float = 36.0
+    twist: float = 0.0
+    tuck: Tuck | None = None
+    hem: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self):
         cos, sin = float(np.cos(self.lean)), float(np.sin(self.lean))
         self.rotation = floats([[cos, sin], [-sin, cos]]) * np.float32(self.scale)
-        self.slopes = self.shoulder_table()
 
     def to_frame(self, points: np.ndarray | list) -> np.ndarray:
         """Torso frame [..., 2] -> frame units."""
@@ -154,7 +187,8 @@ class Person:
         index = np.minimum(np.maximum(x * 4 + 360, 0), 720)
         return self.slopes.take(index.astype(np.int32))
 
-    def shoulder_table(self) -> np.ndarray:
+    @cached_property
+    def slopes(self) -> np.ndarray:
         """`shoulder` for x = -90 .. 90 in steps of a quarter."""
         x = np.linspace(-90, 90, 721)
         tip_x = np.where(x < 0, -self.tips[0][0], self.tips[1][0])
@@ -324,6 +358,10 @@ def sample_head(rng: np.random.Generator, *, male: bool, skin: np.ndarray) -> di
         'glasses': spread() < 0.08,
         'earrings': not male and spread() < 0.25,
         'front': pick(rng, ((-1, 1), (-1,), (1,), ()), (0.4, 0.15, 0.15, 0.3)),
+        'curl': 1.0,
+        'volume': 0.0,
+        'inward': 0.0,
+        'strands': 0,
     }
 
 
@@ -338,6 +376,8 @@ def sample_lower(rng: np.random.Generator, *, male: bool) -> dict:
         'flare': rng.uniform(4, 20),
         'hem': rng.uniform(150, 190),
         'ease': rng.uniform(0.5, 3.5),
+        'fabric': None,
+        'stitch': -0.2,
     }
 
 

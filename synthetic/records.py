@@ -13,6 +13,7 @@ from synthetic.brushes import Frame
 from synthetic.drawing import Scene
 from synthetic.garments import Garment, draw_garment
 from synthetic.random_people import sample_person
+from synthetic.varied_people import sample_varied_person
 
 SPLITS = {'train': ('VITON_traindata', 0), 'test': ('VITON_test', 1)}
 """Folder of a split and its number in the random streams."""
@@ -66,9 +67,10 @@ def is_male(seed: int, split: str, index: int) -> bool:
 
 
 @lru_cache(maxsize=4)
-def flat_garment(seed: int, split: str, index: int, size: tuple[int, int]) -> Garment:
+def flat_garment(seed: int, split: str, index: int, size: tuple[int, int], varied: bool = False) -> Garment:
     """The flat garment of a record; cached."""
-    return draw_garment(stream(seed, split, index, 1), Frame(*size), male=is_male(seed, split, index))
+    male = is_male(seed, split, index)
+    return draw_garment(stream(seed, split, index, 1), Frame(*size), male=male, varied=varied)
 
 
 def normalised_flow(pixels: np.ndarray) -> np.ndarray:
@@ -85,20 +87,21 @@ def render_record(
     size: tuple[int, int] = (256, 192),
     other: int | None = None,
     shade: bool = True,
+    varied: bool = False,
 ) -> Record:
     """Draw record `index` of a split ('train' or 'test'), and its truth in the garment of record `other`.
 
     Without `shade` worn garments lack folds and shadow: each of their pixels is the flat garment at the
-    record's flow.
+    record's flow. `varied` draws people and garments with the variety of photographs.
     """
-    frame = Frame(*size)
-    scene = Scene(sample_person(stream(seed, split, index, 2), male=is_male(seed, split, index)), frame)
-    own = flat_garment(seed, split, index, size)
+    frame, sample = Frame(*size), sample_varied_person if varied else sample_person
+    scene = Scene(sample(stream(seed, split, index, 2), male=is_male(seed, split, index)), frame)
+    own = flat_garment(seed, split, index, size, varied)
     person, parsing, flow = scene.dress(own, stream(seed, split, index, 3), shade=shade)
     densepose = scene.densepose()
     truth = None
     if other is not None:
-        garment = flat_garment(seed, split, other, size)
+        garment = flat_garment(seed, split, other, size, varied)
         image, new_parsing, new_flow = scene.dress(garment, stream(seed, split, index, 3), shade=shade)
         changed = (image != person).any(-1) | (parsing == Parsing.UPPER_CLOTHES)
         mask = np.where(changed, CHANGED, KEPT).astype(np.uint8)

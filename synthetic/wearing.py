@@ -23,7 +23,7 @@ class Warp:
         flat, body = cut.widths(cut.pit + y - person.pit), person.widths(y)
         worn = np.maximum(body + 1.4 + 1.6 * cut.ease, (0.82 + 0.1 * cut.ease) * flat)
         if person.tucked:
-            snug = ramp((y - person.waist + 22) / 22)
+            snug = ramp((y - person.waist + 22) / 22) * (0.5 if person.tuck else 1.0)
             worn += snug * (np.minimum(worn, body + 1) - worn)
         self.worn_width = Profile(list(zip(y.tolist(), worn.tolist(), strict=True)))
         self.lift = 1.2 + 0.5 * cut.ease
@@ -40,10 +40,15 @@ class Warp:
         across = np.clip(flat_x / below, -1, 1)
         round_off = 1 - across * across
         flat_x = flat_x + (person.turn * round_off) * below
+        if person.twist:
+            flat_x += person.twist * ramp(y / 50) * round_off * below
         top = cut.shoulder(flat_x)
         flat_y = np.where(depth < 0, top + y - surface, top + np.minimum(depth, 1) * (cut.pit - top)) + fall
         # the hem hangs in a bow, as the front of the body is nearer than its sides
-        return flat_x, flat_y - 3.0 * round_off * ramp((y - 70) / 40)
+        bow, (height, frequency, phase) = 3.0 * round_off, person.hem
+        if height:
+            bow = bow + np.float32(height) * np.sin(x * np.float32(frequency) + np.float32(phase))
+        return flat_x, flat_y - bow * ramp((y - 70) / 40)
 
     def sleeve(self, patch: ArmPatch) -> dict:
         """Sleeve coordinates of each pixel of a patch.
@@ -59,7 +64,12 @@ class Warp:
         hole = float(np.hypot(cut.chest - cut.tip, cut.pit - cut.drop))
         full = max(arm.upper[0] + 1.6, 0.25 * hole + 4 + 2 * cut.ease)
         last = max(stop, 20.0)
-        wide = Profile([(-4, arm.upper[0] + 1), (10, full), (last, end), (last + 20, end)])
+        knots = [(-4, arm.upper[0] + 1), (10, full), (last, end), (last + 20, end)]
+        if cut.bell:
+            straight = float(np.clip(arm.along[0] @ arm.along[1] * 2 - 0.8, 0, 1))
+            wider = max(end, min(end + cut.bell * straight, 15.5))
+            knots[2:] = [(max(0.62 * last, 14), end), (last, wider), (last + 20, wider)]
+        wide = Profile(knots)
         radius = np.maximum(body, wide(patch.place))
         distance = arm.distance(patch.x, patch.y, 1.2) - (radius - body)
         rim = np.clip(patch.side / radius, -1, 1)
@@ -77,7 +87,8 @@ class Warp:
     def torso_patch(self, patch: Patch | None) -> Patch | None:
         """The part of the torso that the garment reaches."""
         person, low = self.person, self.cut.length + 16
-        low = min(low, person.waist + 6) if person.tucked else low
+        if person.tucked:
+            low = min(low, person.waist + (16 if person.tuck else 6))
         return patch and patch.part(
             patch.brush.frame.window(person.to_frame([(-57, -22), (57, -22), (-57, low), (57, low)]))
         )
@@ -135,6 +146,11 @@ def torso_folds(person: Person, cut: Cut, rng: np.random.Generator) -> list[np.n
         y, side = rng.uniform(66, 84), pick(rng, (-1, 1))
         heights, out = (y, y + rng.uniform(2, 6), y + rng.uniform(-1, 4)), side * wide(y)
         lines.append(spline(list(zip((out, out * 0.5, out * 0.1), heights, strict=True))))
+    for _ in range(cut.drag):
+        side, y, fall = pick(rng, (-1, 1)), rng.uniform(38, 72), rng.uniform(18, 46)
+        start, end = side * wide(y) * 0.95, -side * rng.uniform(0, 0.6) * wide(y + fall)
+        middle = (start + end) / 2, y + fall * rng.uniform(0.35, 0.75)
+        lines.append(spline([(start, y), middle, (end, y + fall)]))
     return [person.to_frame(item) for item in lines]
 
 
@@ -145,10 +161,15 @@ def trunk_shade(person: Person, patch: Patch, width: np.ndarray) -> np.ndarray:
     if person.male:
         return shade - 0.05 * np.exp(-(((y - 50) / 6) ** 2) - ((np.abs(x) - 14) / 12) ** 2)
     for side in (-1, 1):
-        px = x - (side * 15 + person.turn * 14)
+        px = x - (side * 15 + (person.turn + person.twist) * 14)
         shade += 0.06 * np.exp(-(((px - 3 * lit) / 9) ** 2) - ((y - 42) / 8) ** 2)
         shade -= 0.09 * np.exp(-(((px + 2 * lit) / 11) ** 2) - ((y - 56) / 5.5) ** 2)
     return shade
+
+
+def lit_folds(ripples: np.ndarray, cut: Cut) -> np.ndarray:
+    """Folds [h, w] whose light side shines where the cloth does."""
+    return ripples if cut.sheen == 1 else np.where(ripples > 0, ripples * np.float32(cut.sheen), ripples)
 
 
 def wear_torso(
@@ -159,12 +180,14 @@ def wear_torso(
     flow = warp.to_pixels(frame, *warp.torso(patch))
     fine = grow(flow)
     alpha = np.clip(look_up(garment.panel, fine) * 1.6 - 0.3, 0, 1)
-    if person.tucked:
+    if person.tucked or person.tuck:
         edge = person.waist + 1 - 2.5 * (1 - (patch.x / person.widths(113.0)) ** 2)
+        edge = edge + person.tuck.drop(patch.x, person.widths(person.waist)) if person.tuck else edge
         alpha *= grow(np.clip((edge - patch.y) * (person.scale * frame.unit) + 0.5, 0, 1).astype(np.float32))
     folds, light = torso_folds(person, warp.cut, rng), None
     if shade:
-        ripples = brush.relief(folds, 2.2, 0.20 + 0.14 * warp.cut.ease, person.light)
+        strength = (0.20 + 0.14 * warp.cut.ease) * warp.cut.relief
+        ripples = lit_folds(brush.relief(folds, 2.2, strength, person.light), warp.cut)
         light = trunk_shade(person, patch, warp.worn_width(np.maximum(patch.y, 30))) + ripples
     shadow = grow(np.clip(cv2.blur(shrink(alpha), (3, 3)) * 0.5 - 0.06, 0, 1))
     cloth = shaded(look_up(garment.cloth, fine), light)
@@ -189,7 +212,8 @@ def wear_sleeve(
         across = np.clip(patch.x / warp.worn_width(np.maximum(patch.y, 30)), -1, 1)
         trunk = limb_shade(across * 0.93, 1.0, 0.0, person.light)
         light = trunk + view['blend'] * (tube - trunk)
-        light = light + brush.relief(folds, 1.5, 0.22 + 0.1 * warp.cut.ease, person.light)
+        strength = (0.22 + 0.1 * warp.cut.ease) * warp.cut.relief
+        light = light + lit_folds(brush.relief(folds, 1.5, strength, person.light), warp.cut)
     rim = np.clip(cv2.blur(shrink(alpha), (3, 3)) * 0.5 - 0.1, 0, 1) * ramp((view['past'] - 3) / 6)
     cloth = shaded(look_up(garment.cloth, fine), light)
     shadow = Layer(patch.window, None, grow(rim.astype(np.float32)))
