@@ -37,6 +37,7 @@ LARGEST_ERROR, TIMES_ROUNDING = 1e-4, 4
 # Largest loss of peak signal-to-noise ratio against float64, in dB, from float32 to fewer bits. Up to 40 and
 # 58 were measured; a picture that is wrong loses all that float32 has, 70 and more.
 LARGEST_LOSS = {torch.float16: 46, torch.bfloat16: 64}
+ANOTHER_ROUNDING = 10  # dB that two pictures in float16 may be farther from each other than one from float64
 
 
 def verdict(fine: bool) -> str:
@@ -173,7 +174,7 @@ def check_optimised() -> bool:
             psnr = psnr_of(result.image, exact)
             fine = error <= max(LARGEST_ERROR, TIMES_ROUNDING * rounding)
             fine &= best - psnr <= LARGEST_LOSS[torch.float16] and result.flow.dtype is torch.float32
-            fine &= mode != 'graph' or check_graph(half, pictures)
+            fine &= mode != 'graph' or check_graph(half, pictures, smallest_psnr=psnr - ANOTHER_ROUNDING)
             right &= fine
             print(
                 f'{verdict(fine)}{family:13s}{mode:6s}float32 {error:.1e}, its rounding {rounding:.1e}, '
@@ -182,8 +183,13 @@ def check_optimised() -> bool:
     return right
 
 
-def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...]) -> bool:
-    """Repeat calls from two streams and the host, with codes and other batches: each gets its own result."""
+def check_graph(
+    pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...], *, smallest_psnr: float
+) -> bool:
+    """Repeat calls from two streams and the host, with codes and other batches: each gets its own result.
+
+    A batch of two is computed by other kernels: it may differ by rounding, at least `smallest_psnr` dB.
+    """
     person, cloth, edge = pictures
     persons = [person, person.flip(3), -person, person.flip(2)]
     code = pipeline.encode_garment(cloth, edge)
@@ -199,7 +205,7 @@ def check_graph(pipeline: OptimizedPipeline, pictures: tuple[torch.Tensor, ...])
     torch.cuda.synchronize()
     right &= all(torch.equal(result, expected[index % 4]) for index, result in enumerate(results))
     both = pipeline(torch.cat(persons[:2]), code).image
-    right &= torch.allclose(both.float(), torch.cat(expected[:2]).float(), atol=0.05)
+    right &= psnr_of(both, torch.cat(expected[:2]).float()) >= smallest_psnr
     from_host = [pipeline(one.cpu(), code).image for one in persons]
     return right and all(torch.equal(result, one) for result, one in zip(from_host, expected, strict=True))
 

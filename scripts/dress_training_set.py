@@ -28,6 +28,7 @@ from engine.truth_data import FOLDER, LIST, MADE
 from engine.truth_losses import dilate
 from models import WarpOutput, compose
 from models.checkpoint import load_network
+from models.composition import blend
 from models.outputs import TryOn
 from utils.cli import OptionParser
 from utils.device import move_batch, select_device
@@ -35,12 +36,25 @@ from utils.errors import UserError, exit_cleanly
 from utils.visual import to_picture
 
 SAME = 8 / 127.5  # largest difference of a channel, in [-1, 1], that counts as equal
+BEHIND = 3  # pixels, of pictures 256 high, between the background and all that the parsing names
 
 
 def unchanged(result: TryOn, person: Tensor) -> Tensor:
     """Where a try-on equals the photograph, two pixels around included: [N, 1, H, W] in {0, 1}."""
     differs = ((result.image - person).abs().amax(dim=1, keepdim=True) > SAME).to(person.dtype)
     return 1 - dilate(differs, 2)
+
+
+def show_background(result: TryOn, person: Tensor, label: Tensor) -> TryOn:
+    """A teacher's try-on with the photograph's own background around the person and the new garment.
+
+    Teachers draw a rim of the background anew, a shade off (`derive_keepable`). By that rim students would
+    learn to see what was changed in a picture, and photographs have none.
+    """
+    reach = max(1, round(BEHIND * label.shape[2] / 256))
+    behind = 1 - dilate((label != Parsing.BACKGROUND).to(person.dtype), reach)
+    rendered = result.rendered + behind * (person - result.rendered)
+    return result._replace(image=blend(result.warped_cloth, rendered, result.mask), rendered=rendered)
 
 
 def dress(
@@ -51,6 +65,7 @@ def dress(
     fake = warp(inputs.condition, inputs.unpaired_cloth, inputs.unpaired_edge)
     bare_arms = inputs.arms * (1 - fake.edge)
     result = compose(fake, generator(torch.cat([kept, fake.cloth, fake.edge, bare_arms], dim=1)), kept)
+    result = show_background(result, inputs.person, label)
     return result, warp(inputs.condition, inputs.cloth, inputs.edge)
 
 

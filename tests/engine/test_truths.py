@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from data.labels import KEPT, Parsing
+from data.training_inputs import derive_masks
 from data.viton import VITONDataset, create_loader
 from engine import augment as changes
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
@@ -25,8 +26,10 @@ from engine.truth_losses import (
     truth_picture_terms,
     truth_warp_terms,
 )
+from models import create_warp
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpLevel, WarpOutput
+from scripts.dress_training_set import dress, dress_as_student
 from synthetic.dataset import write_dataset
 from utils.errors import DataError, MissingFileError
 
@@ -425,11 +428,21 @@ def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wron
     assert terms['kept'] > 1.5 * terms['changed']
 
 
-def test_a_student_that_makes_pictures_keeps_nothing_of_the_old_garment(batch):
-    from data.training_inputs import derive_masks
-    from models import create_warp
-    from scripts.dress_training_set import dress_as_student
+def test_a_teacher_that_makes_pictures_shows_the_photographs_background(batch):
+    inputs, label = derive_masks(batch), batch['label']
 
+    def draws_grey(x):  # and keeps nothing
+        return torch.cat([torch.zeros(len(x), 4, *SIZE), torch.full((len(x), 1, *SIZE), -30.0)], dim=1)
+
+    result, _ = dress(create_warp('lite_afwm', 'teacher').eval(), draws_grey, inputs, label)
+    named = label != Parsing.BACKGROUND
+    behind = (F.max_pool2d(named.float(), 5, 1, 2) == 0) & (result.warped_edge == 0)
+    differs = (result.image - inputs.person).abs().amax(dim=1, keepdim=True)
+    assert behind.float().mean() > 0.1 and differs[behind].max() < 1e-6
+    assert differs[named].median() > 0.05  # the person is drawn by the teacher
+
+
+def test_a_student_that_makes_pictures_keeps_nothing_of_the_old_garment(batch):
     inputs = derive_masks(batch)
 
     def keeps_all(x):
