@@ -33,6 +33,7 @@ FOLDERS = {'train': 'VITON_traindata', 'test': 'VITON_test'}
 MANIFEST = 'conversion.json'
 OWN_LIST = 'test_pairs_own.txt'
 DRAWN_PARTS = 'drawn from the pose: a stand-in (limbs as capsules, torso and head as polygons), not DensePose'
+MENDED = 'holes filled'
 _VERSION = 2  # of what the converted files hold: another one must not go on with older files
 _NEEDED = {'train': ('img', 'label', 'pose'), 'test': ('img',)}
 _SHOWN = 3
@@ -46,12 +47,13 @@ class Settings(NamedTuple):
     clean: bool = False
     pairs: Path | None = None
     copy: bool = False
+    mend_masks: bool = False
 
     @property
     def about(self) -> dict[str, Any]:
         """The settings as the manifest holds them: all but whether files are links or copies."""
         pairs, source = self.pairs and str(self.pairs.resolve()), str(self.source.resolve())
-        about = {'source': source, 'layout': self.layout, 'clean': self.clean}
+        about = {'source': source, 'layout': self.layout, 'clean': self.clean, 'mend_masks': self.mend_masks}
         return about | {'list': pairs, 'version': _VERSION}
 
 
@@ -181,17 +183,20 @@ def _convert_person(
 
 def _convert_garment(
     root: Path, part: str, settings: Settings, garment: str
-) -> tuple[list[RecordError], None]:
+) -> tuple[list[RecordError], str | None]:
+    """Convert a garment's files; return what could not be read, and `MENDED` where its mask was."""
     layout = LAYOUTS[settings.layout]
     errors: list[RecordError] = []
     picture, edge = (layout.file(settings.source, part, kind, garment) for kind in ('color', 'edge'))
     assert picture is not None, 'the parts were read from the pictures'
     files.place(picture, root / f'{part}_color' / garment, copy=settings.copy)
     target = root / f'{part}_edge' / garment
-    if edge:
-        attempt(errors, files.convert_edge, edge, target, copy=settings.copy)
-    else:
+    if edge is None:
         attempt(errors, files.draw_edge, picture, target)
+    elif settings.mend_masks and attempt(errors, files.mend_edge, edge, picture, target):
+        return errors, MENDED
+    elif not errors:
+        attempt(errors, files.convert_edge, edge, target, copy=settings.copy)
     return errors, None
 
 
@@ -210,7 +215,7 @@ def convert_part(root: Path, part: Part, settings: Settings) -> None:
     for kind in _kinds_of(part, settings):
         (root / f'{part.name}_{kind}').mkdir(parents=True, exist_ok=True)
     _write_manifest(root, part, settings, finished=False)
-    made: dict[str, int] = {}
+    made: dict[str, dict[str, int]] = {'persons': {}, 'garments': {}}
     errors: list[RecordError] = []
     steps = (part.persons, _convert_person, 'persons'), (part.garments, _convert_garment, 'garments')
     for names, convert, what in steps:
@@ -218,14 +223,14 @@ def convert_part(root: Path, part: Part, settings: Settings) -> None:
         for found, how in map_in_threads(work, names, f'converting {part.name} {what}'):
             errors += found
             if how:
-                made[how] = made.get(how, 0) + 1
+                made[what][how] = made[what].get(how, 0) + 1
     if errors:
         more = f' ({len(errors)} such files in all)' if len(errors) > 1 else ''
         raise DataError(f'{errors[0]}{more}')
     _write_list(root / f'{part.name}_pairs.txt', part.pairs)
     if part.own:
         _write_list(root / OWN_LIST, part.own)
-    _write_manifest(root, part, settings, finished=True, densepose=made)
+    _write_manifest(root, part, settings, finished=True, densepose=made['persons'], masks=made['garments'])
 
 
 def _write_list(path: Path, pairs: Iterable[Pair]) -> None:
@@ -256,13 +261,14 @@ def _refuse_other_content(root: Path, settings: Settings) -> None:
         return
     try:
         before = json.loads((root / MANIFEST).read_text(encoding='utf-8'))
+        before = {'mend_masks': False} | before  # which older manifests lack
         differing = [key for key, value in settings.about.items() if before.get(key) != value]
         other = [f'{key} {before.get(key)}' for key in differing]
     except FileNotFoundError:
         raise UserError(
             f'{root}: not empty, and no earlier conversion; give another TARGET, or empty this folder'
         ) from None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         other = [f'a damaged {MANIFEST}']
     if other:
         raise UserError(
@@ -320,9 +326,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--clean', action='store_true', help=once)
     parser.add_argument('--pairs', help='list of test pairs; None: that of the data set')
     parser.add_argument('--copy', action='store_true', help='copy all files, where hard links would do')
+    mend = 'fill the holes of damaged garment masks (VITON: one garment in eleven, light ones)'
+    parser.add_argument('--mend_masks', action='store_true', help=mend)
     options = parser.parse_args(arguments)
     pairs = expand(options.pairs) if options.pairs else None
-    settings = Settings(expand(options.source), options.layout, options.clean, pairs, options.copy)
+    how = options.clean, pairs, options.copy, options.mend_masks
+    settings = Settings(expand(options.source), options.layout, *how)
     roots = convert(settings, expand(options.target))
     reports = [check_dataset(root, part.name) for root, part in roots.items()]
     print('\n'.join(map(str, reports)))

@@ -13,6 +13,7 @@ from scipy import ndimage
 from data import records
 from data.densepose import draw_body_parts, parts_of_colours
 from data.labels import KEY_POINTS, DensePosePart
+from data.mask_faults import mend_holes
 from data.records import RecordError
 from utils.paths import atomic_write
 
@@ -102,6 +103,18 @@ def convert_edge(source: Path, target: Path, *, copy: bool = False) -> None:
         place(source, target, copy=copy)
     elif not _is_done(source, target):
         _save(records.read_edge(source), target)
+
+
+def mend_edge(source: Path, garment: Path, target: Path) -> bool:
+    """Write a garment's mask with its holes filled; False, and nothing written, where it is not damaged."""
+    edge, picture = records.read_edge(source), records.read_picture(garment)
+    if picture.size != edge.size:
+        picture = picture.resize(edge.size)
+    mended = mend_holes(np.asarray(edge) > 127, np.asarray(picture))
+    if mended is None:
+        return False
+    _save(Image.fromarray(mended.astype(np.uint8) * 255), target)
+    return True
 
 
 def draw_edge(garment: Path, target: Path) -> None:

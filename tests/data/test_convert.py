@@ -123,6 +123,22 @@ def test_a_white_garment_hole_is_garment_and_dust_is_not(tmp_path):
     np.testing.assert_array_equal(Image.open(tmp_path / 'edge.png'), Image.open(tmp_path / 'expected.png'))
 
 
+def test_a_mask_with_holes_is_mended_if_asked_for_and_a_whole_one_is_linked(cp_vton, tmp_path, capsys):
+    damaged, whole = (f'cloth-mask/00000{number}_1.jpg' for number in (1, 2))
+    edge = np.array(Image.open(cp_vton / 'train' / damaged))
+    edge[30:, :26] = 0  # a quarter of the square
+    Image.fromarray(edge).save(cp_vton / 'train' / damaged, quality=100)
+    target = convert(cp_vton, tmp_path / 'target', 'cp_vton', '--mend_masks')
+    folder = target / TRAIN / 'train_edge'
+    mended = np.array(Image.open(folder / '000001_1.jpg')) > 127
+    assert mended[16:48, 12:36].mean() > 0.97 and mended.mean() == pytest.approx(0.25, abs=0.01)
+    assert os.path.samefile(folder / '000002_1.jpg', cp_vton / 'train' / whole)
+    assert (np.array(Image.open(cp_vton / 'train' / damaged)) == 0)[34:, 14:22].all(), 'the source stays'
+    assert json.loads((target / TRAIN / 'conversion.json').read_text())['masks'] == {'holes filled': 1}
+    again = refusal(capsys, cp_vton, tmp_path / 'target', '--layout', 'cp_vton')
+    assert 'holds a conversion with mend_masks True' in again
+
+
 def test_clean_keeps_one_record_for_each_content_and_no_test_record_of_training(tmp_path):
     train = {1: 1, 2: 2, 3: 1, 4: 4}
     test = {5: 5, 6: 2, 7: 5, 8: 8}
