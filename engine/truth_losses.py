@@ -129,14 +129,21 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
 
 
 def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
-    """The generator's losses; `generated` [N, 4 or 5, H, W] is its raw output, whose masks are logits."""
+    """The generator's losses on what is seen; `generated` [N, 4 or 5, H, W] is its raw output."""
     outside = inputs.kept * IN_KEPT + (1 - inputs.kept) * REPAINTED
-    weight, mask = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside, generated[:, 3:4]
-    terms = {
+    weight = inputs.garment * IN_GARMENT + (1 - inputs.garment) * outside
+    return {
         'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
         'tryon_structure': STRUCTURE * structural_distance(tryon.image, inputs.target, 1 - inputs.kept),
         'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
+    }
+
+
+def truth_mask_terms(generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
+    """The losses of the generator's masks, which are logits in its raw output [N, 4 or 5, H, W]."""
+    mask = generated[:, 3:4]
+    terms = {
         'garment_mask': MASK * F.binary_cross_entropy_with_logits(mask, inputs.garment),
         'garment_pull': MASK_PULL * region_l1(torch.sigmoid(mask), inputs.garment, inputs.garment),
     }

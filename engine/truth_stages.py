@@ -1,29 +1,44 @@
 """The stages that true results teach, beside the published recipe: they need no trained teacher."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from data.training_inputs import derive_keepable
 from engine.augment import TruthInputs, augment, chance, own_inputs, truth_inputs
 from engine.base_stage import Stage, StepResult
 from engine.losses import total
-from engine.truth_losses import curvature_term, truth_picture_terms, truth_warp_terms
+from engine.truth_losses import curvature_term, truth_mask_terms, truth_picture_terms, truth_warp_terms
 from models import compose
+from models.outputs import TryOn
 
 RESTS = {'warp': 'pf_gen', 'generator': 'pf_warp'}
 """Which network rests while a part learns alone."""
 SELF_DRESSED = 0.3
 """Share of photographs that start from themselves where the warp network learns alone."""
+MASKS_FROM_PHOTOGRAPHS = 0.5
+"""Share of made records whose photograph the generator sees where it learns alone: they teach its masks."""
 AS_THEY_COME = 0.4
 """Share of the records that `augment` leaves alone."""
+
+
+Maps = TypeVar('Maps', TruthInputs, TryOn)
+
+
+def rows(maps: Maps, chosen: Tensor) -> Maps:
+    """The chosen records, bool [N], of tensors [N, ...]."""
+    return type(maps)(*(one if one is None else one[chosen] for one in maps))  # type: ignore[arg-type]
 
 
 class PFTruth(Stage):
     """The student learns from people whose picture in another garment is known, in both directions of a pair.
 
-    It needs a set with truths (see `engine.truth_data`).
+    It needs a set with truths (see `engine.truth_data`). Of pairs that a teacher made the photograph is the
+    truth. A generator that starts from made pictures alone learns to find what was made, and keeps old
+    garments in photographs. So half of its made pairs are turned around: the made picture is no truth, its
+    masks are.
     """
 
     lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
@@ -50,10 +65,20 @@ class PFTruth(Stage):
             self._modules[RESTS[self.part]].eval()
         return self
 
-    def _inputs(self, batch: Mapping[str, Any]) -> TruthInputs:
-        made, count = batch['is_made'] > 0, len(batch['image'])
-        reversed_pairs = torch.rand(count, device=made.device) < 0.5
-        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs & self.augments | made)
+    def _reversed_pairs(self, made: Tensor) -> Tensor:
+        """Which records start from the truth's picture, bool [N]; `made` bool [N]: those that were made."""
+        chosen = torch.rand(len(made), device=made.device)
+        if not self.augments:
+            return made
+        if self.part == 'generator':
+            photographs = made & (chosen < MASKS_FROM_PHOTOGRAPHS)
+            photographs[0] &= ~photographs.all()  # one picture to learn from
+            return torch.where(made, ~photographs, chosen < 0.5)
+        return made | (chosen < 0.5)
+
+    def _inputs(self, batch: Mapping[str, Any], reversed_pairs: Tensor) -> TruthInputs:
+        made = batch['is_made'] > 0
+        inputs = truth_inputs(batch, reversed_pairs=reversed_pairs)
         if self.part == 'warp':
             own = chance(inputs.person, SELF_DRESSED) & made[:, None, None, None]
             inputs = inputs._replace(person=torch.where(own, inputs.target, inputs.person))
@@ -64,7 +89,9 @@ class PFTruth(Stage):
         return inputs
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
-        inputs = self._inputs(batch)
+        made = batch['is_made'] > 0
+        reversed_pairs = self._reversed_pairs(made)
+        inputs = self._inputs(batch, reversed_pairs)
 
         warp_learns = self.part != 'generator'
         garment = inputs.cloth, inputs.edge
@@ -73,7 +100,7 @@ class PFTruth(Stage):
         terms = {}
         if warp_learns:
             terms = truth_warp_terms(warped, inputs)
-            if batch['is_made'].any():  # photographs, whose flow is the teacher's guess or unknown
+            if made.any():  # photographs, whose flow is the teacher's guess or unknown
                 terms['curvature'] = curvature_term(warped)
             terms['warp'] = total(terms.values())
         panels = {'person': inputs.person, 'cloth': inputs.cloth, 'warped_cloth': warped.cloth}
@@ -82,7 +109,9 @@ class PFTruth(Stage):
 
         generated = self.modules['pf_gen'](torch.cat([inputs.person, warped.cloth, warped.edge], dim=1))
         tryon = compose(warped, generated, inputs.person)
-        gen_terms = truth_picture_terms(tryon, generated, inputs)
+        true = reversed_pairs | ~made
+        seen = rows(tryon, true), generated[true], rows(inputs, true)
+        gen_terms = truth_picture_terms(*seen) | truth_mask_terms(generated, inputs)
         gen = total(gen_terms.values())
         loss = terms['warp'] + gen if warp_learns else gen
         panels |= {'rendered': tryon.rendered, 'tryon': tryon.image, 'truth': inputs.target}
@@ -113,7 +142,7 @@ class PBTruth(Stage):
         tryon = compose(warped, generated, kept)
 
         terms = truth_warp_terms(warped, truth) | {'curvature': curvature_term(warped)}
-        gen_terms = truth_picture_terms(tryon, generated, truth)
+        gen_terms = truth_picture_terms(tryon, generated, truth) | truth_mask_terms(generated, truth)
         warp, gen = total(terms.values()), total(gen_terms.values())
 
         panels = {

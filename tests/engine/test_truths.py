@@ -14,6 +14,7 @@ from data.labels import KEPT, Parsing
 from data.training_inputs import derive_masks
 from data.viton import VITONDataset, create_loader
 from engine import augment as changes
+from engine import truth_stages
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
 from engine.schedule import create_optimizer
 from engine.stages import create_stage
@@ -23,6 +24,7 @@ from engine.truth_losses import (
     flow_distance,
     hidden_region,
     structural_distance,
+    truth_mask_terms,
     truth_picture_terms,
     truth_warp_terms,
 )
@@ -238,6 +240,7 @@ def test_the_truth_itself_costs_next_to_nothing(batch):
         inputs.target, inputs.target, inputs.garment, inputs.target, inputs.garment, flow, inputs.kept
     )
     terms = truth_warp_terms(warped, inputs) | truth_picture_terms(tryon, logits, inputs)
+    terms |= truth_mask_terms(logits, inputs)
     assert terms.keys() >= {
         'flow',
         'cloth_l1',
@@ -251,7 +254,7 @@ def test_the_truth_itself_costs_next_to_nothing(batch):
     assert all(-1e-6 < value.item() < 3e-3 for value in terms.values()), terms
     wrong = tryon._replace(image=inputs.person)
     assert truth_picture_terms(wrong, logits, inputs)['tryon_l1'] > 0.02
-    assert 'keep_mask' not in truth_picture_terms(tryon, logits[:, :4], inputs)
+    assert 'keep_mask' not in truth_mask_terms(logits[:, :4], inputs)
 
 
 def test_the_stage_learns_four_records(batch):
@@ -416,15 +419,50 @@ def test_frozen_batch_norms_normalise_as_in_eval_mode_and_their_weights_learn(ba
     assert stage.train().networks['pf_warp'] is warp and norms[0].training
 
 
+def test_made_pictures_teach_a_generator_that_sees_the_photograph_its_masks_alone(batch, monkeypatch):
+    made = {**batch, 'is_made': torch.ones(4)}
+    stage = create_stage('pf_truth', student='dm_vton_lite')
+    stage.learn_alone('generator')
+    monkeypatch.setattr(truth_stages, 'AS_THEY_COME', 1.0)
+    seen: list[tuple[TruthInputs, TruthInputs]] = []
+
+    def picture_terms(tryon, generated, inputs):
+        seen.append((inputs, tryon))
+        assert len(generated) == len(inputs.person) == len(tryon.image)
+        return truth_picture_terms(tryon, generated, inputs)
+
+    def mask_terms(generated, inputs):
+        assert len(generated) == len(inputs.person) == 4
+        starts = [
+            torch.equal(one, photograph) for one, photograph in zip(inputs.person, made['image'], strict=True)
+        ]
+        shown.append(starts)
+        return truth_mask_terms(generated, inputs)
+
+    shown: list[list[bool]] = []
+    monkeypatch.setattr(truth_stages, 'truth_picture_terms', picture_terms)
+    monkeypatch.setattr(truth_stages, 'truth_mask_terms', mask_terms)
+    torch.manual_seed(0)
+    for _ in range(6):
+        assert stage.step(made, 1).loss.isfinite()
+    photographs = [sum(starts) for starts in shown]
+    assert 0 < sum(photographs) < 24
+    for (inputs, _), starts in zip(seen, shown, strict=True):
+        assert len(inputs.target) == starts.count(False) > 0
+        assert all(any(torch.equal(one, photograph) for photograph in made['image']) for one in inputs.target)
+    monkeypatch.setattr(truth_stages, 'MASKS_FROM_PHOTOGRAPHS', 1.0)
+    stage.step(made, 1)
+    assert shown[-1].count(False) == 1 == len(seen[-1][0].target), 'one picture to learn from stays'
+
+
 def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):
     inputs = as_listed(batch)
-    tryon = TryOn(inputs.target, inputs.target, inputs.garment, inputs.cloth, inputs.edge, inputs.flow)
     said = torch.zeros(4, 5, *SIZE)
     kept, changed = said.clone(), said.clone()
     kept[:, 4:], changed[:, 4:] = 2.0, -2.0
     wrong = {'kept': kept, 'changed': changed}
     half = inputs._replace(kept=(torch.arange(SIZE[1]) % 2).float().expand(4, 1, *SIZE))
-    terms = {name: truth_picture_terms(tryon, x, half)['keep_mask'] for name, x in wrong.items()}
+    terms = {name: truth_mask_terms(x, half)['keep_mask'] for name, x in wrong.items()}
     assert terms['kept'] > 1.5 * terms['changed']
 
 
