@@ -1,14 +1,15 @@
-"""Command line for checkpoints: inspect, convert, initialise.
+"""Command line for checkpoints: inspect, convert, average, initialise.
 
 python -m models.checkpoint inspect weights.pt
 python -m models.checkpoint convert weights.pt weights.safetensors --dtype float16
+python -m models.checkpoint average after.pt before.pt averaged.safetensors --share 0.6
 python -m models.checkpoint init --family dm_vton --out untrained/
 python -m models.checkpoint init --family dm_vton --teacher pb_warp.pt pb_gen.pt --out begin/
 """
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from models.baselines import BASELINES
 from models.checkpoint.baselines import load_baseline
-from models.checkpoint.files import check_asked, read_checkpoint, save_checkpoint
+from models.checkpoint.files import CheckpointInfo, check_asked, read_checkpoint, save_checkpoint
 from models.checkpoint.formats import SUFFIXES, check_suffix
 from models.checkpoint.identity import BASELINE_ROLE, PARTS, create_network, families_of, layout_of
 from models.checkpoint.messages import name_of, reason_of, shown
@@ -70,19 +71,18 @@ def _inspect(options: argparse.Namespace) -> None:
         print('\n'.join(([''] if number else []) + [str(path), *rows]))
 
 
-def _convert(options: argparse.Namespace) -> None:
-    source, target = options.source, options.target
-    if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
-        raise CheckpointError(f'{target} is the file to convert; give another name for the result')
+def _check_target(target: Path, sources: Sequence[Path], *, task: str) -> None:
+    """Refuse a result in the place of a file that it comes from, or of an unknown suffix."""
+    for source in sources:
+        if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):
+            raise CheckpointError(f'{target} is the file to {task}; give another name for the result')
     check_suffix(target)
-    state, info = read_checkpoint(source, dtype=None)
-    candidates = families_of(*info[:3])
-    family = options.family or info.family or (candidates[0] if len(candidates) == 1 else None)
-    if options.family and options.family not in candidates:
-        raise CheckpointError(
-            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), "
-            f'asked was {options.family}'
-        )
+
+
+def _write(
+    target: Path, state: Mapping[str, Tensor], info: CheckpointInfo, *, dtype: str | None, **extra: Any
+) -> None:
+    """Write weights that are of the kind of a file's, with its plain remarks, and say so."""
     kept = {name: value for name, value in info.extra.items() if isinstance(value, bool | int | float | str)}
     left_out = [shown(name) for name in info.extra if name not in kept]
     save_checkpoint(
@@ -93,13 +93,46 @@ def _convert(options: argparse.Namespace) -> None:
         role=info.role,
         align_corners=info.align_corners,
         size=info.size,
-        family=family,
-        extra=kept,
-        dtype=DTYPES.get(options.dtype),
+        family=info.family,
+        extra=kept | extra,
+        dtype=DTYPES.get(dtype or ''),
     )
     print(f'{target}: {info.network} ({PARTS[info.part]}, {info.role}), {target.stat().st_size / 1e6:.1f} MB')
     if left_out:
         print(f'left out, since only training needs it: {", ".join(left_out)}')
+
+
+def _convert(options: argparse.Namespace) -> None:
+    source, target = options.source, options.target
+    _check_target(target, [source], task='convert')
+    state, info = read_checkpoint(source, dtype=None)
+    candidates = families_of(*info[:3])
+    family = options.family or info.family or (candidates[0] if len(candidates) == 1 else None)
+    if options.family and options.family not in candidates:
+        raise CheckpointError(
+            f"{source} holds the {info.role}'s {info.network} ({' or '.join(candidates)}), "
+            f'asked was {options.family}'
+        )
+    _write(target, state, info._replace(family=family), dtype=options.dtype)
+
+
+def _average(options: argparse.Namespace) -> None:
+    """Write the weighted mean of two files of one kind, what is no floating-point number from the first."""
+    paths, share = (options.first, options.second), options.share
+    _check_target(options.target, paths, task='average')
+    (first, info), (second, other) = (read_checkpoint(path) for path in paths)
+    kinds = [(*one[:3], one.align_corners) for one in (info, other)]
+    if kinds[0] != kinds[1]:
+        shown_kinds = [
+            f"{path}: the {one.role}'s {one.network}, align_corners {_said(one.align_corners)}"
+            for path, one in zip(paths, (info, other), strict=True)
+        ]
+        raise CheckpointError(f'{"; ".join(shown_kinds)}; give two files of one kind')
+    state = {
+        name: torch.lerp(second[name], x, share) if x.is_floating_point() else x for name, x in first.items()
+    }
+    averaged = f'{share:g} of {paths[0].name}, {1 - share:g} of {paths[1].name}'
+    _write(options.target, state, info, dtype=options.dtype, averaged=averaged)
 
 
 def from_teacher(
@@ -199,8 +232,18 @@ def _seed(text: str) -> int:
     return value
 
 
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f'{shown(text)!r} is not a number between 0 and 1')
+    return value
+
+
 def _parser() -> OptionParser:
-    parser = OptionParser('Inspect and convert checkpoints.', prog='python -m models.checkpoint')
+    parser = OptionParser('Inspect, convert and average checkpoints.', prog='python -m models.checkpoint')
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     inspect = commands.add_parser('inspect', help='say what a file holds; an error where it cannot be used')
     inspect.add_argument('files', type=expand, nargs='+', metavar='FILE')
@@ -218,6 +261,14 @@ def _parser() -> OptionParser:
         '--dtype', choices=DTYPES, help='type of floating-point weights; default: as they are'
     )
     convert.set_defaults(run=_convert)
+    mean = 'write the mean of two weights of one training: often better than either'
+    average = commands.add_parser('average', help=mean)
+    average.add_argument('first', type=expand, metavar='A')
+    average.add_argument('second', type=expand, metavar='B', help='weights that A began from, say')
+    average.add_argument('target', type=expand, metavar='OUT')
+    average.add_argument('--share', type=_share, default=0.5, help='of A in the mean, between 0 and 1')
+    average.add_argument('--dtype', choices=DTYPES, help='type of floating-point weights; default: float32')
+    average.set_defaults(run=_average)
     init = commands.add_parser('init', help='write untrained weights of both networks, for trying things out')
     init.add_argument('--family', choices=(*FAMILIES, *BASELINES), required=True)
     init.add_argument('--role', choices=ROLES, default='student', help='whose networks')

@@ -903,6 +903,39 @@ def test_convert_keeps_what_the_file_says_and_casts_on_request(tmp_path, warp_st
     assert 'dtype          float32' in run(capsys, 'inspect', whole)
 
 
+def test_average_is_the_weighted_mean_and_says_of_what(tmp_path, generator_state, capsys):
+    first, second, mean = (tmp_path / name for name in ('after.pt', 'before.pt', 'mean.safetensors'))
+    other = {name: 3 * x + 1 if x.is_floating_point() else x + 5 for name, x in generator_state.items()}
+    torch.save(generator_state, first), torch.save(other, second)
+    run(capsys, 'average', first, second, mean, '--share', '0.75')
+    averaged, info = read_checkpoint(mean)
+    assert info.extra['averaged'] == '0.75 of after.pt, 0.25 of before.pt'
+    for name, x in generator_state.items():
+        expected = 0.75 * x + 0.25 * other[name] if x.is_floating_point() else x
+        torch.testing.assert_close(averaged[name], expected, msg=name)
+    half = tmp_path / 'half.pt'
+    run(capsys, 'average', first, second, half, '--dtype', 'float16')
+    assert {x.dtype for x in read_checkpoint(half, dtype=None)[0].values() if x.is_floating_point()} == {
+        torch.float16
+    }
+
+
+def test_average_refuses_files_of_two_kinds_and_shares_that_are_none(
+    tmp_path, generator_state, warp_state, capsys
+):
+    first, second, new = (tmp_path / name for name in ('gen.pt', 'warp.pt', 'new.pt'))
+    torch.save(generator_state, first), torch.save(warp_state, second)
+    message = fail(capsys, 'average', first, second, new)
+    assert 'give two files of one kind' in message and str(first) in message and str(second) in message
+    assert 'is the file to average' in fail(capsys, 'average', first, first, first)
+    for share in ('0', '1', '1.5', 'nan', 'half'):
+        assert 'is not a number between 0 and 1' in fail(
+            capsys, 'average', first, first, new, '--share', share
+        )
+    assert 'no such file' in fail(capsys, 'average', first, tmp_path / 'none.pt', new)
+    assert not new.exists()
+
+
 def test_convert_refuses_what_would_lose_or_mislabel_a_file(tmp_path, generator_state, capsys):
     source = tmp_path / 'weights.pt'
     torch.save(generator_state, source)
