@@ -2,14 +2,16 @@
 # The small model from drawings, as checkpoints/dm_vton_lite_drawn_* was made: the warp network alone on 128 x 96, both
 # networks there, the warp network alone with the batch norms' statistics frozen, then the generator alone on 256 x 192.
 #   bash scripts/train_small.sh [FOLDER]
-# RECORDS (9344, and as many varied ones), TESTS (200), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the averaged weights in 16 bits. Run it again after an
-# interruption: what is done is left as it is. docs/small_model.md says what it takes.
+# RECORDS (9344, and as many varied ones), TESTS (200), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the
+# averaged weights in 16 bits. Run it again after an interruption: what is done is left as it is. docs/small_model.md
+# says what it takes.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folder=${1:-runs/small}
 mkdir -p "$folder" && folder=$(cd "$folder" && pwd)
 cd "$root"
-common=(--dataroot "$folder/data/VITON_traindata" --mix_dataroot "$folder/varied/VITON_traindata" --mix_share 0.6 --project "$folder" --student dm_vton_lite --align_corners --channels_last)
+common=(--dataroot "$folder/data/VITON_traindata" --mix_dataroot "$folder/varied/VITON_traindata" --mix_share 0.6)
+common+=(--project "$folder" --student dm_vton_lite --align_corners --channels_last)
 common+=(--device "${DEVICE:-cpu}" --workers 1 --batch_size 16 --optimizer AdamW --momentum 0.9 --grad_clip 5 --ema 0.998)
 common+=(--schedule cosine --warm_up 200 --niter 0 --seed 0)
 
