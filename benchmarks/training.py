@@ -18,7 +18,7 @@ from engine.profiling import MEGA, peak_memory
 from engine.stages import STAGES, create_stage
 from engine.trainer import AMP
 from models import FAMILIES
-from utils.device import describe_device
+from utils.device import describe_device, move_batch
 from utils.errors import UserError, exit_cleanly
 from utils.log import format_table
 
@@ -56,7 +56,7 @@ def training_step(
     stage = create_stage(stage_name, teacher=families['teacher'], student=families['student']).to(device)
     if channels_last:
         stage.to(memory_format=torch.channels_last)
-        batch = {name: x.contiguous(memory_format=torch.channels_last) for name, x in batch.items()}
+        batch = move_batch(batch, device, torch.channels_last)
     parameters = [parameter for module in stage.modules.values() for parameter in module.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=5e-5)
     if compiled:

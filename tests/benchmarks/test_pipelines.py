@@ -54,15 +54,12 @@ def test_a_run_cut_short_leaves_what_it_has(tmp_path, monkeypatch):
     assert [row['batch'] for row in json.loads((tmp_path / 'new' / 'x.json').read_text())['rows']] == [1, 1]
 
 
-def test_training_steps_are_timed_plain_and_fast(capsys):
-    options = (
-        '--stages pb_warp --teacher dm_vton --size 64 64 --channels_last --repeats 1 --warm_up 0 --device cpu'
-    )
-    training.main(options.split())
+@pytest.mark.parametrize(('stage', 'student'), [('pb_warp', 'dm_vton'), ('pf_truth', 'dm_vton_lite')])
+def test_training_steps_are_timed_plain_and_fast(stage, student, capsys):
+    options = f'--stages {stage} --teacher dm_vton --student {student} --size 64 64 --channels_last'
+    training.main([*options.split(), *'--repeats 1 --warm_up 0 --device cpu'.split()])
     lines = capsys.readouterr().out.splitlines()
-    assert (
-        lines[-2].split()[:4] == ['pb_warp', 'dm_vton', 'dm_vton', 'plain'] and 'channels_last' in lines[-1]
-    )
+    assert lines[-2].split()[:4] == [stage, 'dm_vton', student, 'plain'] and 'channels_last' in lines[-1]
 
 
 @pytest.mark.parametrize(
