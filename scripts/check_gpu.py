@@ -132,7 +132,7 @@ def psnr_of(picture: torch.Tensor, expected: torch.Tensor) -> float:
 
 def in_dtype(pipeline: TryOnPipeline, dtype: torch.dtype) -> TryOnPipeline:
     """A copy of a pipeline in another dtype."""
-    return TryOnPipeline(*(copy.deepcopy(part).to(dtype) for part in (pipeline.warp, pipeline.generator)))
+    return TryOnPipeline(copy.deepcopy(pipeline.warp).to(dtype), copy.deepcopy(pipeline.generator).to(dtype))
 
 
 def check_pipelines() -> bool:
