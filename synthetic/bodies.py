@@ -199,9 +199,8 @@ def lower_layers(person: Person, frame: Frame) -> list[Layer]:
         cloth = np.maximum(cloth, y - hem) if kind == 'shorts' else cloth
     edge = waist - 2.5 * (1 - (x / hip) ** 2) - y
     shade = limb_shade(across, 1.0, 0.0, person.light) + 0.05 * noise(person.rng, x.shape)
-    texture, gloss = fabric_shade(person, x, y, across) if lower['fabric'] else (None, None)
-    shade = shade if texture is None else shade + texture
-    shade = grow(shade.astype(np.float32)) + lower_details(person, brush)
+    texture, gloss = fabric_shade(person, x, y, across) if lower['fabric'] else (0.0, None)
+    shade = grow((shade + texture).astype(np.float32)) + lower_details(person, brush)
     alpha = np.clip(0.5 - grow(np.maximum(cloth, edge).astype(np.float32)) * scale, 0, 1)
     rgb = tint(lower['color'], shade)
     if gloss is not None:

@@ -272,7 +272,7 @@ def write_dataset(
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Write the data set, or what is missing of it, and return its folder; `truths`: in training, too.
+    """Write the data set, or what is missing of it, and return its folder; `truths`: in training, too;
     `varied`: with the variety of photographs.
 
     Files appear whole or not at all and the lists of pairs come last, so an interrupted run can be repeated.

@@ -19,6 +19,8 @@ BARE_TORSO = Parsing.UNUSED_2
 face.
 """
 
+BENT = ('hair', 'neck', 'chest')  # poses that only varied people take
+
 UPPER_ARM, FOREARM, HAND = 60.0, 50.0, 25.0
 REACH = UPPER_ARM + FOREARM
 """Lengths of the parts of an arm that is not foreshortened; wrist and fingers lie beyond REACH."""
@@ -219,6 +221,27 @@ def reach_for(
     return joint + along * axis + height * np.array((axis[1], -axis[0])), wrist
 
 
+def bend_arm(
+    rng: np.random.Generator, pose: str, joint: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float, str, str]:
+    """Elbow, wrist, angle of the hand, hand and place of an arm in a pose of `BENT`; x grows outwards."""
+    spread, hand, place = rng.uniform, 'relaxed', 'front'
+    if pose == 'hair':
+        first = np.radians(spread(92, 122))
+        elbow = joint + UPPER_ARM * spread(0.72, 0.84) * np.array((np.sin(first), np.cos(first)))
+        wrist, place = np.array((spread(23, 30), spread(-44, -24))), 'top'
+    elif pose == 'neck':
+        elbow = joint + (spread(-2, 4), spread(36, 42))
+        wrist, place = np.array((spread(-6, 0), spread(12, 18))), 'top'
+    else:
+        elbow = joint + (spread(4, 9), UPPER_ARM * spread(0.74, 0.86))
+        wrist, hand = np.array((spread(-12, -2), elbow[1] - spread(6, 18))), 'flat'
+    angle = float(np.arctan2(*(wrist - elbow))) + spread(-0.2, 0.2)
+    angle = float(np.radians(spread(188, 222))) if pose == 'hair' else angle
+    reach = float(np.hypot(*(wrist - elbow)))
+    return elbow, elbow + (wrist - elbow) * min(1.0, 1.05 * FOREARM / reach), angle, hand, place
+
+
 def sample_arm(
     rng: np.random.Generator,
     pose: str,
@@ -228,7 +251,9 @@ def sample_arm(
     waist: float,
     girth: float,
 ) -> Arm:
-    """An arm in a pose: side, out, akimbo, pocket, belly, over or under the other, raised, behind."""
+    """An arm in a pose: side, out, akimbo, pocket, belly, over or under the other, raised, behind; of varied
+    people also a hand in the hair, at the neck, an arm across the chest.
+    """
     joint, spread = floats(shoulder) * (side, 1), rng.uniform  # x outwards
     hand, place = 'relaxed', 'front'
     if pose in ('side', 'out', 'raised'):
@@ -245,6 +270,8 @@ def sample_arm(
         elbow = joint + (spread(5, 10), UPPER_ARM * spread(0.82, 0.92))
         wrist = np.array((spread(-20, -14), elbow[1] - spread(4, 12)))
         angle, hand = np.radians(spread(-112, -98)), 'flat'
+    elif pose in BENT:
+        elbow, wrist, angle, hand, place = bend_arm(rng, pose, joint)
     else:
         goal, short = {
             'akimbo': ((hips - spread(-1, 4), spread(90, 100)), spread(0.88, 0.98)),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from synthetic.brushes import floats
-from synthetic.random_people import FOREARM, UPPER_ARM, Arm, Person, Tuck, pick, sample_arm, sample_person
+from synthetic.random_people import Person, Tuck, pick, sample_arm, sample_person
 
 DENIMS = (
     (34, 44, 70),
@@ -36,7 +36,7 @@ def sample_varied_person(rng: np.random.Generator, *, male: bool) -> Person:
     waist = sample_waist(rng, male=male, covering=tucked or tuck is not None)
     girth = min(base.arms[0].girth, 1.15)
     arms = [
-        sample_varied_arm(
+        sample_arm(
             rng, pose, s, tip + (-s * (8 if male else 6.5), 8.5), widths(104.0), min(waist, 102.0), girth
         )
         for pose, s, tip in zip(poses, (-1, 1), tips, strict=True)
@@ -91,37 +91,6 @@ def sample_varied_poses(rng: np.random.Generator) -> tuple[str, str]:
     left, right = pick(rng, names, weights), pick(rng, names, weights)
     crossing = ('neck', 'chest')
     return left, 'side' if left in crossing and right in (*crossing, 'belly') else right
-
-
-def sample_varied_arm(
-    rng: np.random.Generator,
-    pose: str,
-    side: int,
-    shoulder: np.ndarray,
-    hips: float,
-    waist: float,
-    girth: float,
-) -> Arm:
-    """`sample_arm` with three more poses: a hand in the hair, at the neck, an arm across the chest."""
-    if pose not in ('hair', 'neck', 'chest'):
-        return sample_arm(rng, pose, side, shoulder, hips, waist, girth)
-    spread, joint, hand, place = rng.uniform, floats(shoulder) * (side, 1), 'relaxed', 'front'
-    if pose == 'hair':
-        first = np.radians(spread(92, 122))
-        elbow = joint + UPPER_ARM * spread(0.72, 0.84) * np.array((np.sin(first), np.cos(first)))
-        wrist, place = np.array((spread(23, 30), spread(-44, -24))), 'top'
-    elif pose == 'neck':
-        elbow = joint + (spread(-2, 4), spread(36, 42))
-        wrist, place = np.array((spread(-6, 0), spread(12, 18))), 'top'
-    else:
-        elbow = joint + (spread(4, 9), UPPER_ARM * spread(0.74, 0.86))
-        wrist, hand = np.array((spread(-12, -2), elbow[1] - spread(6, 18))), 'flat'
-    angle = float(np.arctan2(*(wrist - elbow))) + spread(-0.2, 0.2)
-    angle = float(np.radians(spread(188, 222))) if pose == 'hair' else angle
-    joint, elbow, wrist = (np.asarray(point) * (side, 1) for point in (joint, elbow, wrist))
-    reach = float(np.hypot(*(wrist - elbow)))
-    wrist = elbow + (wrist - elbow) * min(1.0, 1.05 * FOREARM / reach)
-    return Arm(side, joint, elbow, wrist, angle, hand, place, girth * spread(0.95, 1.06))
 
 
 def sample_tuck(rng: np.random.Generator, *, male: bool, pocket: bool) -> tuple[bool, Tuck | None]:

@@ -424,10 +424,11 @@ def test_made_pictures_teach_a_generator_that_sees_the_photograph_its_masks_alon
     stage = create_stage('pf_truth', student='dm_vton_lite')
     stage.learn_alone('generator')
     monkeypatch.setattr(truth_stages, 'AS_THEY_COME', 1.0)
-    seen: list[tuple[TruthInputs, TruthInputs]] = []
+    seen: list[TruthInputs] = []
+    shown: list[list[bool]] = []
 
     def picture_terms(tryon, generated, inputs):
-        seen.append((inputs, tryon))
+        seen.append(inputs)
         assert len(generated) == len(inputs.person) == len(tryon.image)
         return truth_picture_terms(tryon, generated, inputs)
 
@@ -439,7 +440,6 @@ def test_made_pictures_teach_a_generator_that_sees_the_photograph_its_masks_alon
         shown.append(starts)
         return truth_mask_terms(generated, inputs)
 
-    shown: list[list[bool]] = []
     monkeypatch.setattr(truth_stages, 'truth_picture_terms', picture_terms)
     monkeypatch.setattr(truth_stages, 'truth_mask_terms', mask_terms)
     torch.manual_seed(0)
@@ -447,12 +447,12 @@ def test_made_pictures_teach_a_generator_that_sees_the_photograph_its_masks_alon
         assert stage.step(made, 1).loss.isfinite()
     photographs = [sum(starts) for starts in shown]
     assert 0 < sum(photographs) < 24
-    for (inputs, _), starts in zip(seen, shown, strict=True):
+    for inputs, starts in zip(seen, shown, strict=True):
         assert len(inputs.target) == starts.count(False) > 0
         assert all(any(torch.equal(one, photograph) for photograph in made['image']) for one in inputs.target)
     monkeypatch.setattr(truth_stages, 'MASKS_FROM_PHOTOGRAPHS', 1.0)
     stage.step(made, 1)
-    assert shown[-1].count(False) == 1 == len(seen[-1][0].target), 'one picture to learn from stays'
+    assert shown[-1].count(False) == 1 == len(seen[-1].target), 'one picture to learn from stays'
 
 
 def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):

@@ -23,6 +23,7 @@ from synthetic.drawing import Scene
 from synthetic.garments import draw_garment
 from synthetic.random_people import sample_person
 from synthetic.records import partner, render_record
+from tests.synthetic.looking import flow_pixels, inner, look_through
 from utils.errors import UserError
 
 SMALL = (128, 96)
@@ -55,24 +56,6 @@ def contents(root) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()
     }
-
-
-def flow_pixels(flow: np.ndarray) -> np.ndarray:
-    """Normalised flow [2, H, W] -> pixel (x, y) [H, W, 2], far outside where there is no garment."""
-    height, width = flow.shape[1:]
-    return np.nan_to_num(
-        (flow + 1) * np.float32([(width - 1) / 2, (height - 1) / 2])[:, None, None], nan=-99
-    ).transpose(1, 2, 0)
-
-
-def look_through(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """An image sampled at a flow, bilinear."""
-    return cv2.remap(image, flow_pixels(flow).astype(np.float32), None, cv2.INTER_LINEAR)
-
-
-def inner(mask: np.ndarray) -> np.ndarray:
-    """A mask without its rim of two pixels."""
-    return cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def same_record(first: drawing.Record, second: drawing.Record) -> bool:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from synthetic.random_people import Tuck, sample_person
 from synthetic.records import Record, flat_garment, render_record, stream
 from synthetic.varied_garments import FORMS, changes
 from synthetic.varied_people import sample_varied_person
+from tests.synthetic.looking import inner, look_through
 from utils.errors import UserError
 
 SMALL = (128, 96)
@@ -56,20 +56,6 @@ def digest(record: Record) -> str:
     )
     parts += (truth.image, truth.flow, truth.mask, truth.parsing) if truth else ()
     return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
-
-
-def look_through(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """An image sampled at a normalised flow, bilinear."""
-    height, width = flow.shape[1:]
-    pixels = (flow + 1) * np.float32([(width - 1) / 2, (height - 1) / 2])[:, None, None]
-    return cv2.remap(
-        image, np.nan_to_num(pixels, nan=-99).transpose(1, 2, 0).astype(np.float32), None, cv2.INTER_LINEAR
-    )
-
-
-def inner(mask: np.ndarray) -> np.ndarray:
-    """A mask without its rim of two pixels."""
-    return cv2.erode(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
 def test_varied_drawings_leave_plain_ones_alone():
@@ -170,19 +156,7 @@ def test_a_folder_is_not_continued_with_the_other_kind(tmp_path, monkeypatch):
     person = 'VITON_traindata/train_img/000000_0.jpg'
     assert (varied / person).read_bytes() != (plain / person).read_bytes()
 
-    words = [
-        '--root',
-        str(tmp_path / 'line'),
-        '--train',
-        '2',
-        '--test',
-        '0',
-        '--seed',
-        '1',
-        '--size',
-        '64',
-        '64',
-    ]
+    words = ['--root', str(tmp_path / 'line'), *'--train 2 --test 0 --seed 1 --size 64 64'.split()]
     monkeypatch.setattr('sys.argv', ['synthetic', *words, '--varied'])
     command.main()
     assert (tmp_path / 'line' / person).read_bytes() == (varied / person).read_bytes()
