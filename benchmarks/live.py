@@ -7,12 +7,14 @@ time goes.
 The first starts app.py, opens its page, and reads what the page says; then it changes the garment a few times
 and measures the longest gap between two frames. Chromium and the server share the machine's cores, as they
 would on a visitor's own; on a machine that does other work, too, their processor time a frame says what the
-clock does not. The second dresses the clip's frames in this process as the server does, and prints the
+clock does not. The published student in plain PyTorch, timed before and after on the same cores, says how
+fast the machine is. The second dresses the clip's frames in this process as the server does, and prints the
 processor time of each part.
 """
 
 import argparse
 import contextlib
+import functools
 import itertools
 import statistics
 import sys
@@ -25,6 +27,7 @@ import torch
 from PIL import Image
 
 from benchmarks.browser import browser_with_camera, jpegs_of, processor_seconds, running
+from benchmarks.inputs import made_up_pictures
 from models import TryOnPipeline
 from models.checkpoint.defaults import choose_weights
 from models.interface import TryOnModel, TryOnWrapper
@@ -36,12 +39,14 @@ from photo.frames import FrameDresser
 from synthetic.records import render_record
 from utils.cli import OptionParser
 from utils.errors import exit_cleanly
+from utils.timing import time_calls
 
 ROOT = Path(__file__).parents[1]
 START_SECONDS = 180
 PARTS = ('decode', 'view, motion and mixing', 'networks', 'compose and paste', 'encode')
 WARM_FRAMES = 5  # that are not counted
 SEED, RECORD, GARMENT_SIZE = 7, 9, (512, 384)  # a striped drawn garment
+CALLS = 7  # of the published student, before and after
 WARM_SECONDS, STEPS = 5, 5  # before the first reading; readings, two seconds apart
 FRAMES = "Number(document.getElementById('live_view').dataset.frames || 0)"
 GAPS = """async (seconds) => {
@@ -152,8 +157,20 @@ def print_parts(options: argparse.Namespace) -> None:
         print(f'{part:28} {value:6.1f}')
 
 
-def measure(page: Any, server: int) -> None:
-    """Print frames a second and delay, then the gaps between frames while garments change."""
+@torch.no_grad()
+def published_seconds() -> list[float]:
+    """Times of the published student's network in plain PyTorch on the CPU, its garment encoded."""
+    pipeline = TryOnPipeline.untrained('dm_vton')
+    device = torch.device('cpu')
+    person, cloth, edge = made_up_pictures(1, pipeline.size, device)
+    call = functools.partial(pipeline, person, pipeline.encode_garment(cloth, edge))
+    return time_calls([call], device=device, repeats=CALLS, warm_up=2)[0]
+
+
+def measure(page: Any, server: int) -> float:
+    """Print frames a second and delay, then the gaps between frames while garments change; return the
+    first.
+    """
     page.wait_for_selector('#try_on')
     page.get_by_role('tab', name='Live').click()
     page.click('#live_start')
@@ -172,6 +189,7 @@ def measure(page: Any, server: int) -> None:
     gaps = sorted(page.evaluate(GAPS, 7))
     median, longest = statistics.median(gaps), gaps[-1]
     print(f'while garments change: {median:.0f} ms between frames, {longest:.0f} ms at most')
+    return fps
 
 
 @exit_cleanly
@@ -188,11 +206,16 @@ def main(arguments: list[str] | None = None) -> None:
         print_parts(options)
         return
     settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
+    times = published_seconds()
     with browser_with_camera(Path(options.clip)) as browser, served(settings, options.port) as page_served:
         page = browser.new_context(permissions=['camera']).new_page()
         page.set_default_timeout(1000 * START_SECONDS)
         page.goto(page_served.address)
-        measure(page, page_served.process)
+        fps = measure(page, page_served.process)
+    published = statistics.median([*times, *published_seconds()])
+    print(
+        f'a call of the published student, plain: {1000 * published:.0f} ms; frames in it: {fps * published:.1f}'
+    )
 
 
 if __name__ == '__main__':

@@ -1,9 +1,10 @@
 // The live tab: the camera's newest frame goes to the server, the dressed one comes back onto a canvas.
-// At most two frames are under way; a frame that comes meanwhile is dropped, so nothing ever queues up.
+// At most three frames are under way: one that the networks see, one that is finished, one that waits for its turn. A frame that
+// comes meanwhile is dropped, so nothing ever queues up.
 (() => {
   const WIDTH = 640, HEIGHT = 480;   // what is asked of the camera
   const LONGEST_SIDE = 640;          // of what is sent
-  const UNDER_WAY = 2;               // frames sent and not yet answered
+  const UNDER_WAY = 3;               // frames sent and not yet answered
   const QUALITY = 0.8;               // of the JPEG that is sent
   const AGAIN = [500, 1000, 2000, 4000];  // milliseconds before the connection is tried anew
   const PROBLEMS = {

@@ -2,8 +2,9 @@
 newest one wins.
 
 A message of the browser is either binary, a number and a JPEG, or a text that names the garment by its
-ticket. Nothing queues up: of the frames that come while another is dressed only the last is kept. No frame is
-written to the disk.
+ticket. A frame goes through two threads: the networks see one while the frame before is tied to its
+predecessor, put together and packed. Nothing queues up: of the frames that come while the networks are busy
+only the last is kept. No frame is written to the disk.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import cv2
@@ -29,7 +30,7 @@ from torch import Tensor
 from models.interface import TryOnModel, TryOnWrapper
 from models.outputs import GarmentCode, PersonCode, TryOn
 from photo.dressing import PreparedGarment
-from photo.frames import FrameDresser
+from photo.frames import FrameDresser, View
 from utils.errors import UserError
 from webapp.studio import plain_message
 from webapp.wardrobe import Encoder
@@ -43,6 +44,7 @@ GARMENT_SIDE = 512
 QUALITY = 85
 TICKETS = 1000  # garments that are remembered
 HEAD, ANSWER = struct.Struct('<I'), struct.Struct('<If')  # frame number; frame number and milliseconds
+T = TypeVar('T')
 BUSY, BAD_MESSAGE = 1013, 1003  # codes of RFC 6455
 
 
@@ -75,13 +77,26 @@ class Wearing(NamedTuple):
     problem: str = 'Choose a garment first.'
 
 
+class Seen(NamedTuple):
+    """A frame that the networks have seen, to be finished."""
+
+    frame: np.ndarray  # uint8 [H, W, 3] RGB
+    view: View
+    result: TryOn
+    garment: PreparedGarment
+    seconds: float  # that it took
+
+
 class LiveRoom:
-    """All visitors before their cameras, dressed by one pipeline, one frame at a time and in turns."""
+    """All visitors before their cameras, dressed by one pipeline, in turns: one frame is predicted at a time,
+    and one finished.
+    """
 
     def __init__(self, pipeline: TryOnModel, garments: Encoder):
         self.pipeline, self.garments = pipeline, garments
         self._tickets: OrderedDict[str, str] = OrderedDict()  # ticket -> file
-        self._dressing = ThreadPoolExecutor(1, thread_name_prefix='dressing')
+        self._predicting = ThreadPoolExecutor(1, thread_name_prefix='predicting')
+        self._finishing = ThreadPoolExecutor(1, thread_name_prefix='finishing')
         self._visitors = 0
 
     def routes(self) -> list[WebSocketRoute]:
@@ -145,9 +160,13 @@ class LiveRoom:
             self._visitors -= 1
             dressing.cancel()
 
-    async def run(self, function: Callable[..., bytes], *arguments: object) -> bytes:
-        """Run what dresses, in turns with everybody else's."""
-        return await asyncio.get_running_loop().run_in_executor(self._dressing, function, *arguments)
+    async def predict(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run the networks' half of a frame, in turns with everybody else's."""
+        return await asyncio.get_running_loop().run_in_executor(self._predicting, function, *arguments)
+
+    async def finish(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run the other half, in turns with everybody else's, while the networks see the next frame."""
+        return await asyncio.get_running_loop().run_in_executor(self._finishing, function, *arguments)
 
 
 class Visitor:
@@ -192,28 +211,48 @@ class Visitor:
         await self.socket.send_text(json.dumps({'problem': problem}))
 
     async def dress(self) -> None:
-        """Dress the newest frame, again and again."""
-        while True:
-            await self.came.wait()
-            self.came.clear()
-            data = self.newest
-            assert data is not None, '`came` is set by a frame'
-            if self.worn.garment is None:
-                await self.socket.send_bytes(ANSWER.pack(HEAD.unpack_from(data)[0], 0.0))
-                continue
-            answer = await self.room.run(self.answer, data, self.worn.garment)
-            await self.socket.send_bytes(answer)
+        """Dress the newest frame, again and again: one is finished while the networks see the next."""
+        finishing: asyncio.Task | None = None
+        try:
+            while True:
+                await self.came.wait()
+                self.came.clear()
+                data, garment = self.newest, self.worn.garment
+                assert data is not None, '`came` is set by a frame'
+                seen = None if garment is None else await self.room.predict(self.see, data, garment)
+                if finishing is not None:
+                    await finishing  # answers go out in the order of the frames, and nothing queues up
+                finishing = asyncio.create_task(self.answer(data, seen))
+        finally:
+            if finishing is not None:
+                finishing.cancel()
 
-    def answer(self, data: bytes, garment: PreparedGarment) -> bytes:
-        """A frame's message, and what is sent back: its number, the milliseconds it took, and a JPEG; none if
-        it was none.
-        """
-        start, (number,) = time.perf_counter(), HEAD.unpack_from(data)
+    def see(self, data: bytes, garment: PreparedGarment) -> Seen | None:
+        """A frame's message -> what the networks say of the frame; None if it is none."""
+        start = time.perf_counter()
         frame = decode(data[HEAD.size :])
         if frame is None:
-            return ANSWER.pack(number, 0.0)
-        dressed = encode(self.dresser(frame, garment))
-        return ANSWER.pack(number, 1000 * (time.perf_counter() - start)) + dressed
+            return None
+        view = self.dresser.look(frame)
+        result = self.dresser.predict(view, garment)
+        return Seen(frame, view, result, garment, time.perf_counter() - start)
+
+    async def answer(self, data: bytes, seen: Seen | None) -> None:
+        """Send a frame's number, the milliseconds it took, and the dressed frame as a JPEG; no JPEG where
+        nothing was seen.
+        """
+        (number,) = HEAD.unpack_from(data)
+        head, dressed = ANSWER.pack(number, 0.0), b''
+        if seen is not None:
+            dressed, seconds = await self.room.finish(self.finish, seen)
+            head = ANSWER.pack(number, 1000 * (seen.seconds + seconds))
+        await self.socket.send_bytes(head + dressed)
+
+    def finish(self, seen: Seen) -> tuple[bytes, float]:
+        """A frame's JPEG, dressed, and the seconds that took."""
+        start = time.perf_counter()
+        dressed = encode(self.dresser.finish(seen.frame, seen.view, seen.result, seen.garment))
+        return dressed, time.perf_counter() - start
 
 
 def decode(data: bytes) -> np.ndarray | None:

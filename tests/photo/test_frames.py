@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
+from data.transforms import picture_tensor
 from photo.changes import change_weight
 from photo.composition import Composition
 from photo.dressing import prepare_garment
-from photo.frames import FrameDresser, TileSizes, paste_frame
+from photo.frames import FrameDresser, TileSizes, frame_tensor, paste_frame
 from photo.framing import Window
 from photo.paste import paste
 
@@ -49,6 +50,15 @@ def test_a_frame_is_pasted_as_a_photograph_is(window, kept, pipeline, garment, f
     assert difference.mean() < 0.5 and (difference > 32).mean() < 2e-3
     outside = np.asarray(region) == 0
     assert (fast[outside] == frame[outside]).mean() > 0.9999
+
+
+@pytest.mark.parametrize('side', [(480, 360), (255, 200), (90, 70), (128, 96)])
+def test_the_networks_see_what_they_see_of_a_photograph(side):
+    pixels = np.random.default_rng(0).integers(0, 256, (*side, 3), dtype=np.uint8)
+    picture = Image.fromarray(cv2.GaussianBlur(pixels, (0, 0), 1.5))
+    fast, slow = frame_tensor(picture, (128, 96)), picture_tensor(picture, (128, 96))
+    assert fast.shape == (1, 3, 128, 96)
+    assert (fast[0] - slow).abs().max() <= 1.01 * 2 / 255  # a level
 
 
 def test_kept_pixels_are_the_frames_own(pipeline, garment, frame):

@@ -45,6 +45,10 @@ def message(number: int, picture: np.ndarray) -> bytes:
     return struct.pack('<I', number) + encode(picture)
 
 
+def number_of(data: bytes) -> int:
+    return struct.unpack_from('<I', data)[0]
+
+
 def answer(socket) -> tuple[int, np.ndarray | None]:
     data = socket.receive_bytes()
     number, _ = struct.unpack_from('<If', data)
@@ -62,14 +66,13 @@ def test_a_frame_comes_back_dressed_under_its_number(client, room, drawn):
 
 
 def test_of_frames_that_wait_only_the_newest_is_dressed(client, room, drawn, monkeypatch):
-    gate, dressed = threading.Event(), []
+    gate, seen = threading.Event(), []
 
     def slow(self, data, garment):
         gate.wait(20)
-        dressed.append(struct.unpack_from('<I', data)[0])
-        return data[:4] + b'\0' * 4
+        seen.append(number_of(data))
 
-    monkeypatch.setattr(live.Visitor, 'answer', slow)
+    monkeypatch.setattr(live.Visitor, 'see', slow)
     with client.websocket_connect('/live') as socket:
         socket.send_text(room.ticket(str(drawn / 'garments' / 'shirt0.png')))
         socket.receive_text()
@@ -79,7 +82,31 @@ def test_of_frames_that_wait_only_the_newest_is_dressed(client, room, drawn, mon
         socket.receive_text()
         gate.set()
         answer(socket)
-    assert len(dressed) <= 2 and dressed[-1] in (0, 5)
+    assert len(seen) <= 2 and seen[-1] in (0, 5)
+
+
+def test_the_networks_see_a_frame_while_the_one_before_is_finished(client, room, drawn, monkeypatch):
+    see, finish = live.Visitor.see, live.Visitor.finish
+    begun, met = {0: threading.Event(), 1: threading.Event()}, []
+
+    def watched_see(self, data, garment):
+        begun[number_of(data)].set()
+        return see(self, data, garment)
+
+    def watched_finish(self, seen):
+        met.append(begun[1].wait(20))
+        return finish(self, seen)
+
+    monkeypatch.setattr(live.Visitor, 'see', watched_see)
+    monkeypatch.setattr(live.Visitor, 'finish', watched_finish)
+    with client.websocket_connect('/live') as socket:
+        socket.send_text(room.ticket(str(drawn / 'garments' / 'shirt0.png')))
+        socket.receive_text()
+        socket.send_bytes(message(0, frame()))
+        assert begun[0].wait(20)
+        socket.send_bytes(message(1, frame()))
+        assert [answer(socket)[0] for _ in range(2)] == [0, 1]
+    assert met == [True, True]
 
 
 def test_what_cannot_be_worn_is_said_and_the_next_garment_is_put_on(client, room, drawn, tmp_path):
