@@ -213,9 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
         page.goto(page_served.address)
         fps = measure(page, page_served.process)
     published = statistics.median([*times, *published_seconds()])
-    print(
-        f'a call of the published student, plain: {1000 * published:.0f} ms; frames in it: {fps * published:.1f}'
-    )
+    print(f'published student, plain: {1000 * published:.0f} ms; frames in that time: {fps * published:.1f}')
 
 
 if __name__ == '__main__':
