@@ -67,8 +67,6 @@ class SteadyPipeline(TryOnWrapper):
         super().__init__(model)
         self._history: History | None = None
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        # Two thirds of the time, for motion that carries a picture no better.
-        self._flow.setVariationalRefinementIterations(0)
 
     def __call__(
         self, person: Tensor | PersonCode, cloth: Tensor | GarmentCode, edge: Tensor | None = None
