@@ -154,6 +154,16 @@ def truth_mask_terms(generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor
     return terms
 
 
+def bare_term(generated: Tensor, inputs: TruthInputs) -> Tensor:
+    """Of photographs: the rendered picture where the old garment came off and no new one lies, as the teacher
+    drew it.
+
+    `generated` [N, 4 or 5, H, W] is the generator's raw output, `inputs.target` the teacher's picture.
+    """
+    bare = (1 - inputs.kept) * (1 - inputs.garment)
+    return RENDERED * REPAINTED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * bare).mean()
+
+
 def curvature_term(warped: WarpOutput) -> Tensor:
     """Smoothness of all flows, for photographs, whose true flow is unknown.
 

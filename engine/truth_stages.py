@@ -10,7 +10,13 @@ from data.training_inputs import derive_keepable
 from engine.augment import TruthInputs, augment, chance, own_inputs, truth_inputs
 from engine.base_stage import Stage, StepResult
 from engine.losses import total
-from engine.truth_losses import curvature_term, truth_mask_terms, truth_picture_terms, truth_warp_terms
+from engine.truth_losses import (
+    bare_term,
+    curvature_term,
+    truth_mask_terms,
+    truth_picture_terms,
+    truth_warp_terms,
+)
 from models import compose
 from models.outputs import TryOn
 
@@ -37,8 +43,9 @@ class PFTruth(Stage):
 
     It needs a set with truths (see `engine.truth_data`). Of pairs that a teacher made the photograph is the
     truth. A generator that starts from made pictures alone learns to find what was made, and keeps old
-    garments in photographs. So half of its made pairs are turned around: the made picture is no truth, its
-    masks are.
+    garments in photographs. So half of its made pairs are turned around: the made picture is no truth, but
+    its masks are, and what the teacher drew where the old garment came off is nearer to one than that
+    garment.
     """
 
     lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
@@ -112,6 +119,8 @@ class PFTruth(Stage):
         true = reversed_pairs | ~made
         seen = rows(tryon, true), generated[true], rows(inputs, true)
         gen_terms = truth_picture_terms(*seen) | truth_mask_terms(generated, inputs)
+        if not true.all():
+            gen_terms['bare_l1'] = bare_term(generated[~true], rows(inputs, ~true))
         gen = total(gen_terms.values())
         loss = terms['warp'] + gen if warp_learns else gen
         panels |= {'rendered': tryon.rendered, 'tryon': tryon.image, 'truth': inputs.target}

@@ -21,6 +21,7 @@ from engine.stages import create_stage
 from engine.truth_data import MixedDataset, TruthDataset
 from engine.truth_losses import (
     WINDOW,
+    bare_term,
     flow_distance,
     hidden_region,
     structural_distance,
@@ -451,8 +452,19 @@ def test_made_pictures_teach_a_generator_that_sees_the_photograph_its_masks_alon
         assert len(inputs.target) == starts.count(False) > 0
         assert all(any(torch.equal(one, photograph) for photograph in made['image']) for one in inputs.target)
     monkeypatch.setattr(truth_stages, 'MASKS_FROM_PHOTOGRAPHS', 1.0)
-    stage.step(made, 1)
+    terms = stage.step(made, 1).terms
     assert shown[-1].count(False) == 1 == len(seen[-1].target), 'one picture to learn from stays'
+    assert terms['bare_l1'] > 0, 'and three photographs tell what was drawn where the old garment came off'
+
+
+def test_what_the_teacher_drew_of_a_photograph_counts_where_the_old_garment_came_off(batch):
+    inputs = as_listed(batch)
+    bare = (inputs.kept == 0) & (inputs.garment == 0)
+    assert bare.any() and not bare.all()
+    drawn = torch.cat([torch.atanh(0.999 * inputs.target), torch.zeros(4, 2, *SIZE)], dim=1)
+    off = torch.cat([(torch.rand_like(inputs.target) - 0.5), torch.zeros(4, 2, *SIZE)], dim=1)
+    assert bare_term(drawn, inputs) < 0.01 < bare_term(off, inputs)
+    assert bare_term(torch.where(bare, drawn, off), inputs) == bare_term(drawn, inputs)
 
 
 def test_a_pixel_that_was_kept_wrongly_costs_more_than_one_that_was_changed_wrongly(batch):
