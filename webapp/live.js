@@ -90,6 +90,7 @@
     if (!live.frames || live.frames.width !== width || live.frames.height !== height) {
       live.frames = new OffscreenCanvas(width, height);
       const context = live.frames.getContext('2d', { willReadFrequently: true, alpha: false });
+      context.imageSmoothingEnabled = scale < 1;
       context.setTransform(-1, 0, 0, 1, width, 0);  // as in a mirror; prints stay readable, since they come later
     }
     const number = live.next++ >>> 0;
@@ -109,7 +110,7 @@
     const view = find('view');
     if (view && live.stream) {
       if (view.width !== picture.width || view.height !== picture.height) Object.assign(view, { width: picture.width, height: picture.height });
-      view.getContext('2d', { alpha: false }).drawImage(picture, 0, 0);
+      view.getContext('bitmaprenderer', { alpha: false }).transferFromImageBitmap(picture);
       view.dataset.frames = 1 + Number(view.dataset.frames || 0);
       pace(performance.now(), since);
     }
