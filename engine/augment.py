@@ -21,6 +21,8 @@ from models.ops.flow import sample
 PERSON_ZOOM = (0.8, 1.6)  # drawn people are smaller in their pictures than VITON's
 PERSON_SHIFT, PERSON_TURN = 0.12, 0.1  # shares of the picture's sides, radians
 CLOTH_ZOOM, CLOTH_SHIFT, CLOTH_TURN = (0.85, 1.2), 0.06, 0.1
+# Drawn garments are two thirds of their pictures high, with sleeves held out; those of shops mostly 0.87.
+CLOTH_STRETCH, STRETCHED = (1.0, 1.4), 0.6  # the height's factor where it fits, and the share of garments
 OTHER_BACKGROUND, DEGRADED, RECOMPRESSED, MATCHED_LIGHT = 0.6, 0.4, 0.3, 0.5  # probabilities
 FOLD = 0.06  # neighbours whose flow differs more, in normalised units, lie on two sides of a fold
 
@@ -117,8 +119,8 @@ def chance(like: Tensor, probability: float) -> Tensor:
 
 
 class Affine(NamedTuple):
-    """A similarity for each sample, from places in the new picture to places in the old one, in pixels around
-    the centre.
+    """An affine map for each sample, from places in the new picture to those in the old one, in pixels
+    around the centre.
     """
 
     matrix: Tensor  # [N, 2, 2]
@@ -134,9 +136,10 @@ class Affine(NamedTuple):
         shift: float,
         turn: float,
         mirrored: Tensor | None = None,
+        stretch: Tensor | None = None,
     ) -> 'Affine':
         """Draw zooms (on a logarithmic scale), shifts and turns; `mirrored` [N, 1, 1, 1] says which samples
-        to mirror.
+        to mirror, `stretch` [N, 1, 1, 1] how much higher they get beside that.
         """
         height, width = like.shape[2:]
         scale = uniform(like, *(math.log(bound) for bound in zoom)).exp().flatten()
@@ -146,6 +149,9 @@ class Affine(NamedTuple):
         if mirrored is not None:
             sign = 1 - 2 * mirrored.flatten().to(like.dtype)
             matrix = matrix * torch.stack([sign, torch.ones_like(sign)], 1)[:, None]
+        if stretch is not None:
+            factor = stretch.flatten()
+            matrix = matrix / torch.stack([torch.ones_like(factor), factor], 1)[:, None]
         reach = like.new_tensor([width, height])
         return cls(matrix, uniform(like, -shift, shift, channels=2).flatten(1) * reach, (height, width))
 
@@ -184,6 +190,14 @@ def move_flow(flow: Tensor, grid: Tensor) -> Tensor:
     return torch.where((share > 0.999) & (spread < FOLD**2), moved, math.nan)
 
 
+def draw_stretch(edge: Tensor) -> Tensor:
+    """How much higher garments get, [N, 1, 1, 1]: not at all, or as far as their pictures hold them."""
+    share = edge.amax(dim=3, keepdim=True).mean(dim=2, keepdim=True)  # of the rows
+    fits = 1 / share.clamp(min=1 / CLOTH_STRETCH[1])
+    higher = torch.minimum(uniform(edge, *CLOTH_STRETCH), fits)
+    return torch.where(chance(edge, STRETCHED), higher, 1)
+
+
 def move(inputs: TruthInputs) -> TruthInputs:
     """Mirror both pictures; zoom, shift and turn people and garments."""
     mirrored = chance(inputs.person, 0.5)
@@ -191,7 +205,12 @@ def move(inputs: TruthInputs) -> TruthInputs:
         inputs.person, zoom=PERSON_ZOOM, shift=PERSON_SHIFT, turn=PERSON_TURN, mirrored=mirrored
     )
     cloth = Affine.random(
-        inputs.cloth, zoom=CLOTH_ZOOM, shift=CLOTH_SHIFT, turn=CLOTH_TURN, mirrored=mirrored
+        inputs.cloth,
+        zoom=CLOTH_ZOOM,
+        shift=CLOTH_SHIFT,
+        turn=CLOTH_TURN,
+        mirrored=mirrored,
+        stretch=draw_stretch(inputs.edge),
     )
     grid, cloth_grid = person.grid(), cloth.grid()
     pictures = sample(torch.cat([inputs.person, inputs.target], 1), grid, align_corners=True)

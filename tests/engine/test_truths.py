@@ -121,11 +121,13 @@ def test_moving_pictures_and_flows_commutes_with_warping(monkeypatch):
     """
     monkeypatch.setattr(changes, 'PERSON_ZOOM', (0.9, 1.2))
     torch.manual_seed(3)
-    cloth, mask = smooth(6, 3), torch.ones(6, 1, *SIZE)
+    mask, edge = torch.ones(6, 1, *SIZE), torch.zeros(6, 1, *SIZE)
+    edge[:, :, 20:108] = 1  # low enough to be stretched
+    cloth = smooth(6, 3) * edge
     flow = offset_to_flow(6 * smooth(6, 2))
     target = sample(cloth, flow, align_corners=True)
     flow[:, :, :8] = math.nan
-    inputs = TruthInputs(target, cloth, mask, target, flow, mask, mask, mask, mask)
+    inputs = TruthInputs(target, cloth, edge, target, flow, mask, mask, mask, mask)
     moved = move(inputs)
     known = moved.flow.isfinite().all(dim=1, keepdim=True) & (
         moved.flow.abs().amax(dim=1, keepdim=True) < 0.95
@@ -149,6 +151,21 @@ def test_an_affine_map_and_its_inverse_cancel():
     assert (
         affine.matrix[0, 0, 0] * affine.matrix[0, 1, 1] < 0 < affine.matrix[1, 0, 0] * affine.matrix[1, 1, 1]
     )
+
+
+def test_garments_get_higher_as_far_as_their_pictures_hold_them():
+    torch.manual_seed(0)
+    edge = torch.zeros(400, 1, *SIZE)
+    edge[:200, :, 20:106, 30:60] = 1  # two thirds high
+    edge[200:, :, 5:120, 30:60] = 1
+    low, high = changes.draw_stretch(edge).flatten().chunk(2)
+    assert low.min() == high.min() == 1 and 0.3 < (low == 1).float().mean() < 0.5
+    assert 1.35 < low.max() <= 1.4 and 1.1 < high.max() <= 128 / 115
+    changed = Affine.random(edge[:200], zoom=(1, 1), shift=0, turn=0, stretch=low[:, None, None, None])
+    moved = sample(edge[:200], changed.grid(), align_corners=True, padding_mode='zeros') > 0.5
+    rows, columns = (moved.any(dim=axis).float().sum(dim=(1, 2)) for axis in (3, 2))
+    torch.testing.assert_close(rows, 86 * low, rtol=0, atol=2)
+    assert (columns == 30).all()
 
 
 def test_a_moved_flow_is_unknown_beside_gaps_and_folds():
