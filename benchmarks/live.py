@@ -206,12 +206,13 @@ def main(arguments: list[str] | None = None) -> None:
         print_parts(options)
         return
     settings = ['--backend', options.backend, '--weights', options.weights, '--device', 'cpu']
-    times = published_seconds()
-    with browser_with_camera(Path(options.clip)) as browser, served(settings, options.port) as page_served:
-        page = browser.new_context(permissions=['camera']).new_page()
-        page.set_default_timeout(1000 * START_SECONDS)
-        page.goto(page_served.address)
-        fps = measure(page, page_served.process)
+    with browser_with_camera(Path(options.clip)) as browser:  # says first what is missing
+        times = published_seconds()
+        with served(settings, options.port) as page_served:
+            page = browser.new_context(permissions=['camera']).new_page()
+            page.set_default_timeout(1000 * START_SECONDS)
+            page.goto(page_served.address)
+            fps = measure(page, page_served.process)
     published = statistics.median([*times, *published_seconds()])
     print(f'published student, plain: {1000 * published:.0f} ms; frames in that time: {fps * published:.1f}')
 

@@ -146,12 +146,10 @@ class Affine(NamedTuple):
         angle = uniform(like, -turn, turn).flatten()
         cos, sin = angle.cos() / scale, angle.sin() / scale
         matrix = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)  # [N, 2, 2]
-        if mirrored is not None:
-            sign = 1 - 2 * mirrored.flatten().to(like.dtype)
-            matrix = matrix * torch.stack([sign, torch.ones_like(sign)], 1)[:, None]
-        if stretch is not None:
-            factor = stretch.flatten()
-            matrix = matrix / torch.stack([torch.ones_like(factor), factor], 1)[:, None]
+        one = torch.ones_like(scale)
+        across = one if mirrored is None else 1 - 2 * mirrored.flatten().to(like.dtype)
+        down = one if stretch is None else 1 / stretch.flatten()
+        matrix = matrix * torch.stack([across, down], 1)[:, None]
         reach = like.new_tensor([width, height])
         return cls(matrix, uniform(like, -shift, shift, channels=2).flatten(1) * reach, (height, width))
 

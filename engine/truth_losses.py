@@ -128,6 +128,14 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
     }
 
 
+def rendered_l1(generated: Tensor, inputs: TruthInputs, weight: Tensor) -> Tensor:
+    """Distance of the rendered picture in the generator's raw output [N, 4 or 5, H, W] to the target.
+
+    `weight` [N, 1, H, W] says how much a pixel counts.
+    """
+    return RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean()
+
+
 def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) -> dict[str, Tensor]:
     """The generator's losses on what is seen; `generated` [N, 4 or 5, H, W] is its raw output."""
     outside = inputs.kept * IN_KEPT + (1 - inputs.kept) * REPAINTED
@@ -136,7 +144,7 @@ def truth_picture_terms(tryon: TryOn, generated: Tensor, inputs: TruthInputs) ->
         'tryon_l1': PICTURE * (tryon.image - inputs.target).abs().mean(),
         'tryon_gradient': GRADIENT * gradient_l1(tryon.image, inputs.target),
         'tryon_structure': STRUCTURE * structural_distance(tryon.image, inputs.target, 1 - inputs.kept),
-        'rendered_l1': RENDERED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * weight).mean(),
+        'rendered_l1': rendered_l1(generated, inputs, weight),
     }
 
 
@@ -161,7 +169,7 @@ def bare_term(generated: Tensor, inputs: TruthInputs) -> Tensor:
     `generated` [N, 4 or 5, H, W] is the generator's raw output, `inputs.target` the teacher's picture.
     """
     bare = (1 - inputs.kept) * (1 - inputs.garment)
-    return RENDERED * REPAINTED * ((torch.tanh(generated[:, :3]) - inputs.target).abs() * bare).mean()
+    return rendered_l1(generated, inputs, REPAINTED * bare)
 
 
 def curvature_term(warped: WarpOutput) -> Tensor:

@@ -14,10 +14,9 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import cv2
@@ -44,7 +43,6 @@ GARMENT_SIDE = 512
 QUALITY = 85
 TICKETS = 1000  # garments that are remembered
 HEAD, ANSWER = struct.Struct('<I'), struct.Struct('<If')  # frame number; frame number and milliseconds
-T = TypeVar('T')
 BUSY, BAD_MESSAGE = 1013, 1003  # codes of RFC 6455
 
 
@@ -84,7 +82,8 @@ class Seen(NamedTuple):
     view: View
     result: TryOn
     garment: PreparedGarment
-    seconds: float  # that it took
+    number: int  # by which the browser knows it
+    start: float  # when it was begun, by `time.perf_counter`
 
 
 class LiveRoom:
@@ -95,8 +94,9 @@ class LiveRoom:
     def __init__(self, pipeline: TryOnModel, garments: Encoder):
         self.pipeline, self.garments = pipeline, garments
         self._tickets: OrderedDict[str, str] = OrderedDict()  # ticket -> file
-        self._predicting = ThreadPoolExecutor(1, thread_name_prefix='predicting')
-        self._finishing = ThreadPoolExecutor(1, thread_name_prefix='finishing')
+        # Everybody's frames, in turns: the networks' half, and the other one while the networks see the next.
+        self.predicting = ThreadPoolExecutor(1, thread_name_prefix='predicting')
+        self.finishing = ThreadPoolExecutor(1, thread_name_prefix='finishing')
         self._visitors = 0
 
     def routes(self) -> list[WebSocketRoute]:
@@ -160,14 +160,6 @@ class LiveRoom:
             self._visitors -= 1
             dressing.cancel()
 
-    async def predict(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run the networks' half of a frame, in turns with everybody else's."""
-        return await asyncio.get_running_loop().run_in_executor(self._predicting, function, *arguments)
-
-    async def finish(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run the other half, in turns with everybody else's, while the networks see the next frame."""
-        return await asyncio.get_running_loop().run_in_executor(self._finishing, function, *arguments)
-
 
 class Visitor:
     """A camera's connection: the newest frame that came, and the garment that is worn."""
@@ -212,6 +204,7 @@ class Visitor:
 
     async def dress(self) -> None:
         """Dress the newest frame, again and again: one is finished while the networks see the next."""
+        loop = asyncio.get_running_loop()
         finishing: asyncio.Task | None = None
         try:
             while True:
@@ -219,7 +212,9 @@ class Visitor:
                 self.came.clear()
                 data, garment = self.newest, self.worn.garment
                 assert data is not None, '`came` is set by a frame'
-                seen = None if garment is None else await self.room.predict(self.see, data, garment)
+                seen = None
+                if garment is not None:
+                    seen = await loop.run_in_executor(self.room.predicting, self.see, data, garment)
                 if finishing is not None:
                     await finishing  # answers go out in the order of the frames, and nothing queues up
                 finishing = asyncio.create_task(self.answer(data, seen))
@@ -229,30 +224,25 @@ class Visitor:
 
     def see(self, data: bytes, garment: PreparedGarment) -> Seen | None:
         """A frame's message -> what the networks say of the frame; None if it is none."""
-        start = time.perf_counter()
+        start, (number,) = time.perf_counter(), HEAD.unpack_from(data)
         frame = decode(data[HEAD.size :])
         if frame is None:
             return None
         view = self.dresser.look(frame)
-        result = self.dresser.predict(view, garment)
-        return Seen(frame, view, result, garment, time.perf_counter() - start)
+        return Seen(frame, view, self.dresser.predict(view, garment), garment, number, start)
 
     async def answer(self, data: bytes, seen: Seen | None) -> None:
-        """Send a frame's number, the milliseconds it took, and the dressed frame as a JPEG; no JPEG where
-        nothing was seen.
-        """
-        (number,) = HEAD.unpack_from(data)
-        head, dressed = ANSWER.pack(number, 0.0), b''
+        """Send what `finish` makes of a frame's message; its number alone where nothing was seen."""
+        answer = ANSWER.pack(HEAD.unpack_from(data)[0], 0.0)
         if seen is not None:
-            dressed, seconds = await self.room.finish(self.finish, seen)
-            head = ANSWER.pack(number, 1000 * (seen.seconds + seconds))
-        await self.socket.send_bytes(head + dressed)
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self.room.finishing, self.finish, seen)
+        await self.socket.send_bytes(answer)
 
-    def finish(self, seen: Seen) -> tuple[bytes, float]:
-        """A frame's JPEG, dressed, and the seconds that took."""
-        start = time.perf_counter()
+    def finish(self, seen: Seen) -> bytes:
+        """A frame's number, the milliseconds since it was begun, and the dressed frame as a JPEG."""
         dressed = encode(self.dresser.finish(seen.frame, seen.view, seen.result, seen.garment))
-        return dressed, time.perf_counter() - start
+        return ANSWER.pack(seen.number, 1000 * (time.perf_counter() - seen.start)) + dressed
 
 
 def decode(data: bytes) -> np.ndarray | None:
