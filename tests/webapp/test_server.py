@@ -5,6 +5,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,12 @@ def test_a_visitor_who_goes_in_the_middle_of_an_upload_leaves_no_error():
     async def broken(_scope, _receive, _send):
         raise ZeroDivisionError
 
-    scope = {'type': 'http', 'path': '/gradio_api/upload'}
-    asyncio.run(GuardedApp(uploading)(scope, None, None))
+    def upload(app):
+        """In a thread of its own: after tests with playwright a loop runs in this one."""
+        call = GuardedApp(app)({'type': 'http', 'path': '/gradio_api/upload'}, None, None)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, call).result()
+
+    upload(uploading)
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(GuardedApp(broken)(scope, None, None))
+        upload(broken)
