@@ -40,9 +40,8 @@ class Teacher(nn.Module):
         """Dress the person in the unpaired garment, and warp the paired one."""
         self.warp.check_size('person', inputs.person)
         condition = self.warp.encode_condition(inputs.condition)  # the same for both garments
-        unpaired, paired = (inputs.unpaired_cloth, inputs.unpaired_edge), (inputs.cloth, inputs.edge)
-        fake = self.warp.aflow_net(condition, self.warp.encode_cloth(unpaired[0]), *unpaired)
-        warped = self.warp.aflow_net(condition, self.warp.encode_cloth(paired[0]), *paired, keep_levels=True)
+        fake = self.warp.warp_onto(condition, inputs.unpaired_cloth, inputs.unpaired_edge)
+        warped = self.warp.warp_onto(condition, inputs.cloth, inputs.edge, keep_levels=True)
         assert fake.edge is not None, 'the unpaired garment has an edge'
         bare_arms = inputs.arms * (1 - fake.edge)
         generated = self.generator(torch.cat([inputs.preserved, fake.cloth, fake.edge, bare_arms], dim=1))

@@ -40,7 +40,7 @@ class PersonCode(NamedTuple):
 class GarmentCode(NamedTuple):
     """A garment, encoded for any number of persons. It fits the pipeline that made it only."""
 
-    cloth: Tensor  # [N, 3, H, W] in [-1, 1], the cloth times its edge
+    cloth: Tensor  # [N, 3, H, W] in [-1, 1], what is sampled: the cloth times its edge, or smoothed
     edge: Tensor  # [N, 1, H, W] in {0, 1}
     features: tuple[Tensor, ...]  # the cloth's half of the pyramid: maps [N, C, h, w], coarse to fine
 

@@ -198,7 +198,7 @@ class TryOnPipeline(nn.Module):
         check_garment(cloth, edge)
         self.warp.check_size('cloth', cloth)
         cloth, edge = clean_garment(self._place(cloth), self._place(edge))
-        return GarmentCode(cloth, edge, self.warp.encode_cloth(cloth))
+        return GarmentCode(self.warp.prefilter(cloth, edge), edge, self.warp.encode_cloth(cloth))
 
     def dress(self, person: PersonCode, garment: GarmentCode) -> TryOn:
         """Warp and render encoded persons and garments of equal batch sizes."""

@@ -61,15 +61,16 @@ class PersonEncoder(nn.Module):
 
 
 class GarmentEncoder(nn.Module):
-    """cloth [N, 3, H, W], edge [N, 1, H, W] -> cloth times edge, binary edge, the garment's maps."""
+    """cloth [N, 3, H, W], edge [N, 1, H, W] -> the cloth to sample, binary edge, the garment's maps."""
 
     def __init__(self, warp: WarpNetwork):
         super().__init__()
         self.encoder = warp.cloth_encoder()
+        self.prefilter = warp.prefilter
 
     def forward(self, cloth: Tensor, edge: Tensor) -> tuple[Tensor, ...]:
         cloth, edge = clean_garment(cloth, edge)
-        return cloth, edge, *self.encoder(cloth)
+        return self.prefilter(cloth, edge), edge, *self.encoder(cloth)
 
 
 class Dresser(nn.Module):

@@ -5,7 +5,7 @@ offset bring the cloth closer to the person; FS-VTON and DM-VTON change the pyra
 coarse offset, not the loop.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -106,6 +106,11 @@ class FlowNetwork(nn.Module):
         return warped_cloth, sample(edge, flow, align_corners=self.align_corners, padding_mode='zeros')
 
 
+def unfiltered(cloth: Tensor, edge: Tensor | None) -> Tensor:
+    """The cloth as it is, as the published networks sample it."""
+    return cloth
+
+
 class WarpNetwork(nn.Module):
     """Two encoders and a flow network: condition and cloth in, the warped cloth out.
 
@@ -115,6 +120,8 @@ class WarpNetwork(nn.Module):
     fixed_size: tuple[int, int] | None = None  # (H, W) where the network is tied to one
     levels = LEVELS  # of its pyramids
     aflow_net: FlowNetwork
+    # (cloth [N, 3, H, W], edge [N, 1, H, W] or None) -> what is sampled in the cloth's place
+    prefilter: Callable[[Tensor, Tensor | None], Tensor] = staticmethod(unfiltered)
 
     def encode_condition(self, condition: Tensor) -> tuple[Tensor, ...]:
         """[N, C, H, W] -> five maps [N, 256, h, w], coarse to fine."""
@@ -151,7 +158,8 @@ class WarpNetwork(nn.Module):
     ) -> WarpOutput:
         """Warp `cloth` [N, 3, H, W] and `edge` [N, 1, H, W] onto the person of `condition` [N, C, H, W].
 
-        Raises ValueError for sides that do not fit the network, or a condition that does not fit the cloth.
+        Without an edge, all of the picture is garment. Raises ValueError for sides that do not fit the
+        network, or a condition that does not fit the cloth.
         """
         self.check_size('condition', condition)
         if condition.shape[0] != cloth.shape[0] or condition.shape[2:] != cloth.shape[2:]:
@@ -159,5 +167,15 @@ class WarpNetwork(nn.Module):
                 f'condition is {list(condition.shape)} and cloth {list(cloth.shape)}; '
                 'batch, height and width must agree'
             )
-        condition_features, cloth_features = self.encode_condition(condition), self.encode_cloth(cloth)
-        return self.aflow_net(condition_features, cloth_features, cloth, edge, keep_levels)
+        return self.warp_onto(self.encode_condition(condition), cloth, edge, keep_levels)
+
+    def warp_onto(
+        self,
+        condition_features: tuple[Tensor, ...],
+        cloth: Tensor,
+        edge: Tensor | None = None,
+        keep_levels: bool = False,
+    ) -> WarpOutput:
+        """Warp as `forward` does, onto a person that `encode_condition` has seen."""
+        shown = self.prefilter(cloth, edge)
+        return self.aflow_net(condition_features, self.encode_cloth(cloth), shown, edge, keep_levels)

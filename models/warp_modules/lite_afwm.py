@@ -13,12 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.extractors.lite_fpn import PYRAMID_CHANNELS, LiteFPN, separable
+from models.ops.flow import prefilter
 from models.warp_modules.afwm import COST_CHANNELS, compare
 from models.warp_modules.coarse_to_fine import STRIDE, FlowNetwork, WarpNetwork
 
 WIDTHS = (128, 112, 80, 48)  # of the estimators, coarse to fine: a coarse channel costs little
 STYLE_CHANNELS = 64
 LOOKED_AT = 128  # height of the pictures that are not halved any more
+# Pixels of the garment's picture. On drawings as on photographs it is shown at 1 / 1.3 of its size, so that
+# this is half a pixel of the person's.
+SPREAD = 0.65
 SMALL_WEIGHT = 1e-3  # of the last conv of an estimator, so that training begins at the identity
 
 
@@ -27,6 +31,11 @@ def shrink(picture: Tensor) -> Tensor:
     while picture.shape[2] >= 2 * LOOKED_AT and not any(side % (2 * STRIDE) for side in picture.shape[2:]):
         picture = F.avg_pool2d(picture, 2)
     return picture
+
+
+def smoothed(cloth: Tensor, edge: Tensor | None) -> Tensor:
+    """The cloth [N, 3, H, W] without what its pixels on the person cannot show."""
+    return prefilter(cloth, edge, SPREAD)
 
 
 class Shrink(nn.Module):
@@ -96,6 +105,7 @@ class LiteAFWM(WarpNetwork):
     """Narrow pyramids with the narrow flow network; nothing is tied to a size."""
 
     levels = len(WIDTHS)
+    prefilter = staticmethod(smoothed)
 
     def __init__(self, condition_channels: int, *, align_corners: bool = True):
         super().__init__()

@@ -150,6 +150,23 @@ def test_codes_of_person_and_garment_give_the_same_bits_as_the_pictures(any_pipe
             assert torch.equal(got, getattr(expected, name)), (name, arguments)
 
 
+@pytest.mark.parametrize('family', FAMILIES)
+def test_a_pipeline_samples_the_cloth_that_its_warp_network_does(family):
+    torch.manual_seed(0)
+    warp, generator = (
+        create(name, 'student').eval()
+        for create, name in (
+            (create_warp, FAMILIES[family].warp),
+            (create_generator, FAMILIES[family].generator),
+        )
+    )
+    person, cloth, edge = pictures(size=(256, 192) if warp.fixed_size else (64, 64))
+    edge = (edge > 0.5).float()
+    with torch.no_grad():
+        warped = warp(person, cloth * edge, edge)
+    assert torch.equal(TryOnPipeline(warp, generator)(person, cloth, edge).warped_cloth, warped.cloth)
+
+
 def test_one_garment_dresses_many_persons_and_one_person_wears_many_garments(pipeline):
     person, cloth, edge = pictures(3)
     code = pipeline.encode_garment(cloth[:1], edge[:1])

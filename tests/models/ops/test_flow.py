@@ -1,10 +1,11 @@
 """Sampling and flows against slow obvious versions."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from models.ops.flow import advance, offset_to_flow, rescale, sample, second_differences
+from models.ops.flow import advance, offset_to_flow, prefilter, rescale, sample, second_differences
 
 
 def slow_sample(picture, flow, *, align_corners, padding_mode):
@@ -122,3 +123,38 @@ def test_scaling_down_does_not_antialias():
     torch.testing.assert_close(
         quarter, torch.zeros(1, 1, 2, 2)
     )  # the middle two of four columns; an average would give 0.25
+
+
+def test_a_prefilter_is_a_gaussian_blur_inside_the_mask():
+    rng = np.random.default_rng(0)
+    picture, mask = rng.uniform(-1, 1, (12, 9, 3)), np.zeros((12, 9, 1))
+    mask[2:9, 3:] = 1  # up to a border of the picture
+    picture[:2] = 1e6  # the ground must not be seen
+
+    def blurred(maps):
+        return cv2.GaussianBlur(maps, (5, 5), 0.65, borderType=cv2.BORDER_CONSTANT).reshape(maps.shape)
+
+    share = blurred(mask)
+    expected = np.where(share > 0.02, blurred(picture * mask) / share.clip(1e-9), 0)
+    got = prefilter(*(torch.from_numpy(x).permute(2, 0, 1)[None] for x in (picture, mask)), 0.65)
+    # opencv computes its taps in float32
+    np.testing.assert_allclose(got[0].permute(1, 2, 0).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
+def test_a_prefilter_keeps_a_plain_colour_up_to_the_rim(dtype):
+    mask = (torch.rand(2, 1, 32, 24) > 0.5).to(dtype)
+    colour = torch.tensor([0.5, -0.25, 0.75], dtype=dtype)[:, None, None]
+    smooth = prefilter(mask * colour, mask, 0.65)
+    assert smooth.dtype == dtype
+    tolerance = 8 * torch.finfo(dtype).eps
+    inside = mask.bool().expand_as(smooth)
+    torch.testing.assert_close(smooth[inside], colour.expand_as(smooth)[inside], rtol=0, atol=tolerance)
+    nowhere = prefilter(torch.zeros_like(smooth), torch.zeros_like(mask), 0.65)
+    assert not nowhere.any()
+
+
+def test_a_prefilter_without_a_mask_takes_all_of_the_picture():
+    picture = torch.randn(1, 3, 8, 6)
+    everything = torch.ones(1, 1, 8, 6)
+    torch.testing.assert_close(prefilter(picture, None, 0.65), prefilter(picture, everything, 0.65))
