@@ -4,6 +4,7 @@ Operations that ONNX lacks, or its runtimes execute slowly, are rewritten; resul
 """
 
 import contextlib
+import functools
 import importlib.util
 import logging
 import warnings
@@ -111,11 +112,22 @@ def load_onnx(path: Path) -> Call:
     return call
 
 
-def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
-    """Read an ONNX file, or OpenVINO's format, into OpenVINO on the CPU, with PyTorch's thread count."""
+@functools.cache
+def openvino_core() -> Any:
+    """The one `openvino.Core` of this process.
+
+    A core gives the thread that made it another stack for signals, and the stack before it back when it goes.
+    Of several cores that go in the order in which they came the last one gives back a stack that is no more,
+    and the next signal, Ctrl+C or a child's end, is a segmentation fault.
+    """
     import openvino as ov
 
-    core = ov.Core()
+    return ov.Core()
+
+
+def load_openvino(path: Path, dtype: torch.dtype = torch.float32) -> Call:
+    """Read an ONNX file, or OpenVINO's format, into OpenVINO on the CPU, with PyTorch's thread count."""
+    core = openvino_core()
     settings = {
         'PERFORMANCE_HINT': 'LATENCY',
         'INFERENCE_NUM_THREADS': torch.get_num_threads(),

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -220,6 +222,29 @@ def test_a_runtime_has_the_calls_of_the_pipeline(kind, exports, toy, pictures):
             torch.testing.assert_close(getattr(got, name), value, rtol=0, atol=1e-3, msg=f'{case}: {name}')
     assert (runtime.family, runtime.is_trained, runtime.size) == ('dm_vton', False, SIZE)
     assert runtime.align_corners is toy.warp.aflow_net.align_corners
+
+
+AFTER_OPENVINO = """
+import gc, os, signal, sys
+from pathlib import Path
+from runtime.export.onnx_file import load_openvino
+
+calls = [load_openvino(Path(sys.argv[1])) for _ in range(3)]
+while calls:
+    calls.pop(0)
+    gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print('a signal was handled'))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='stacks for signals are those of POSIX')
+def test_a_process_outlives_a_signal_after_openvino(exports):
+    """Cores that went in the order in which they came left a stack for signals that was no more."""
+    graph = exports('openvino', 'float32') / 'whole.xml'
+    words = [sys.executable, '-c', AFTER_OPENVINO, str(graph)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, 'a signal was handled\n'), done.stderr
 
 
 def test_openvino_reads_an_onnx_export_and_not_the_other_way_round(exports, pictures):
