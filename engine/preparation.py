@@ -12,7 +12,7 @@ from engine.losses import VGGLoss
 from engine.saving import load_weights
 from engine.settings import TrainSettings
 from engine.stages import create_stage
-from engine.truth_stages import PFTruth
+from engine.truth_stages import PBTruth, PFTruth
 from models import TryOnPipeline
 
 
@@ -36,6 +36,8 @@ def prepare_stage(settings: TrainSettings, process: Process) -> tuple[Stage, lis
     notes = load_weights(stage, settings)
     stage.freeze_bn = settings.freeze_bn
     stage.train()
+    if isinstance(stage, PFTruth | PBTruth):
+        stage.warped_structure = settings.warped_structure
     if isinstance(stage, PFTruth) and settings.part != 'both':
         stage.learn_alone(settings.part)
     return stage, notes

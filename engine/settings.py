@@ -17,6 +17,7 @@ from engine.base_stage import NETWORKS, Stage
 from engine.distributed import Process
 from engine.schedule import OPTIMIZERS, SCHEDULES
 from engine.stages import STAGES
+from engine.truth_losses import WARPED_STRUCTURE
 from models.registry import GENERATORS, WARPS, family_of, find_family
 from utils.cli import positive_number, run_name, share, whole_number
 from utils.errors import UserError
@@ -94,6 +95,12 @@ class TrainSettings:
         'linear', 'decay: linear changes by epoch, cosine by step', choices=list(SCHEDULES)
     )
     warm_up: int = of_learning(0, 'steps in which the learning rate rises', type=whole_number(0), metavar='N')
+    warped_structure: float = of_learning(
+        WARPED_STRUCTURE,
+        "pf_truth, pb_truth: weight of the warped garment's structure",
+        type=positive_number,
+        metavar='WEIGHT',
+    )
     ema: float | None = of_learning(
         None, 'also keep an exponential average of the weights', type=share, metavar='DECAY'
     )

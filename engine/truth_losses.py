@@ -110,9 +110,13 @@ def hidden_region(garment: Tensor) -> Tensor:
     return (closed - garment).clamp(min=0)
 
 
-def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tensor]:
+def truth_warp_terms(
+    warped: WarpOutput, inputs: TruthInputs, *, structure: float = WARPED_STRUCTURE
+) -> dict[str, Tensor]:
     """The warp's losses: flows at every level, the warped cloth where the garment is seen, the warped
     edge.
+
+    `structure` is the weight of the structural term on the warped cloth.
     """
     weights = LEVEL_WEIGHTS[-len(warped.levels) :]
     levels = zip(weights, warped.levels, strict=True)
@@ -122,8 +126,7 @@ def truth_warp_terms(warped: WarpOutput, inputs: TruthInputs) -> dict[str, Tenso
     return {
         'flow': FLOW * flow,
         'cloth_l1': WARPED_CLOTH * region_l1(warped.cloth, inputs.target, inputs.garment),
-        'cloth_structure': WARPED_STRUCTURE
-        * structural_distance(warped.cloth, inputs.target, inputs.garment),
+        'cloth_structure': structure * structural_distance(warped.cloth, inputs.target, inputs.garment),
         'edge_l1': WARPED_EDGE * region_l1(warped.edge, inputs.garment, decided),
     }
 

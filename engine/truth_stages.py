@@ -11,6 +11,7 @@ from engine.augment import TruthInputs, augment, chance, own_inputs, truth_input
 from engine.base_stage import Stage, StepResult
 from engine.losses import total
 from engine.truth_losses import (
+    WARPED_STRUCTURE,
     bare_term,
     curvature_term,
     truth_mask_terms,
@@ -51,6 +52,7 @@ class PFTruth(Stage):
     lr_scale = {'pf_warp': 1.0, 'pf_gen': 1.0}
     has_perceptual_terms = False
     takes_truths = needs_truths = True
+    warped_structure = WARPED_STRUCTURE  # weight of the warped garment's structural term
     augments = True  # False: the pictures as they come, every pair as listed
     part = 'both'  # the networks that learn
 
@@ -106,7 +108,7 @@ class PFTruth(Stage):
             warped = self.modules['pf_warp'](inputs.person, *garment, keep_levels=warp_learns)
         terms = {}
         if warp_learns:
-            terms = truth_warp_terms(warped, inputs)
+            terms = truth_warp_terms(warped, inputs, structure=self.warped_structure)
             if made.any():  # photographs, whose flow is the teacher's guess or unknown
                 terms['curvature'] = curvature_term(warped)
             terms['warp'] = total(terms.values())
@@ -138,6 +140,7 @@ class PBTruth(Stage):
     lr_scale = {'pb_warp': 1.0, 'pb_gen': 1.0}
     has_perceptual_terms = False
     takes_truths = True
+    warped_structure = WARPED_STRUCTURE
 
     def step(self, batch: Mapping[str, Any], epoch: int) -> StepResult:
         inputs = self.prepare(batch)
@@ -150,7 +153,8 @@ class PBTruth(Stage):
         generated = self.modules['pb_gen'](torch.cat([kept, warped.cloth, warped.edge, bare_arms], dim=1))
         tryon = compose(warped, generated, kept)
 
-        terms = truth_warp_terms(warped, truth) | {'curvature': curvature_term(warped)}
+        terms = truth_warp_terms(warped, truth, structure=self.warped_structure)
+        terms['curvature'] = curvature_term(warped)
         gen_terms = truth_picture_terms(tryon, generated, truth) | truth_mask_terms(generated, truth)
         warp, gen = total(terms.values()), total(gen_terms.values())
 

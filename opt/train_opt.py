@@ -12,6 +12,7 @@ from engine.claim import claim, release
 from engine.distributed import Process
 from engine.settings import TrainSettings, options_of
 from engine.stages import STAGES
+from engine.truth_losses import WARPED_STRUCTURE
 from models.registry import FAMILIES, find_family
 from opt.base_opt import Obsolete, add_align_corners, write_settings
 from opt.resuming import add_resume, find_source, saved_options
@@ -97,6 +98,9 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
         texts.append(f'--mix_dataroot changes nothing: only {mixing} mix sets')
     if settings.part != 'both' and settings.stage != 'pf_truth':
         texts.append(f'--part {settings.part} changes nothing: only pf_truth trains a part alone')
+    if settings.warped_structure != WARPED_STRUCTURE and not settings.recipe.takes_truths:
+        learning = ' and '.join(name for name, recipe in STAGES.items() if recipe.takes_truths)
+        texts.append(f'--warped_structure changes nothing: only {learning} have that term')
     for role in {NETWORKS[name].role for name in used}:
         if settings.families[role] not in FAMILIES:
             texts.append(f'{role} {settings.families[role]}: this pair of networks is no published method')

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The small model from drawings, as checkpoints/dm_vton_lite_drawn_* was made: the warp network alone on 128 x 96, both
-# networks there, the warp network alone with the batch norms' statistics frozen, then the generator alone on 256 x 192.
+# networks there, the warp network alone with the batch norms' statistics frozen, there and on 256 x 192 with a heavier
+# structural term, then the generator alone on 256 x 192.
 #   bash scripts/train_small.sh [FOLDER]
 # RECORDS (9344, and as many varied ones), TESTS (200), DEVICE (cpu). FOLDER (runs/small) gets pictures, runs and the
 # averaged weights in 16 bits. Run it again after an interruption: what is done is left as it is. docs/small_model.md
@@ -38,6 +39,8 @@ train small --size 128 96 --lr 1e-3 --niter_decay 4 "${begin[@]}"
 begin_with small
 train fine --part warp --size 128 96 --lr 5e-4 --freeze_bn --niter_decay 4 "${begin[@]}"
 begin_with fine
+train sharp --part warp --size 256 192 --lr 3e-4 --freeze_bn --warped_structure 1.2 --niter_decay 2 "${begin[@]}"
+begin_with sharp
 train large --part generator --size 256 192 --lr 6e-4 --niter_decay 2 "${begin[@]}"
 
 for part in warp gen; do

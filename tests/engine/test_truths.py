@@ -16,6 +16,8 @@ from data.viton import VITONDataset, create_loader
 from engine import augment as changes
 from engine import truth_stages
 from engine.augment import Affine, TruthInputs, move, move_flow, recompress, texture, truth_inputs
+from engine.distributed import Process
+from engine.preparation import prepare_stage
 from engine.schedule import create_optimizer
 from engine.stages import create_stage
 from engine.truth_data import MixedDataset, TruthDataset
@@ -32,6 +34,7 @@ from engine.truth_losses import (
 from models import create_warp
 from models.ops.flow import offset_to_flow, rescale, sample
 from models.outputs import TryOn, WarpLevel, WarpOutput
+from opt.train_opt import parse_train_options
 from scripts.dress_training_set import dress, dress_as_student
 from synthetic.dataset import write_dataset
 from utils.errors import DataError, MissingFileError
@@ -415,6 +418,21 @@ def test_a_part_learns_alone_and_the_other_stays_to_the_bit(batch, part, learns,
     assert any('running_mean' in key for key in changed[learns])
     assert any(key.endswith('weight') for key in changed[learns])
     assert ('gen' in result.terms) == (part == 'generator')
+
+
+@pytest.mark.parametrize(('stage', 'role'), [('pf_truth', 'student'), ('pb_truth', 'teacher')])
+def test_the_weight_of_the_structural_term_is_an_option(batch, stage, role):
+    terms = []
+    for words in ([], ['--warped_structure', '1.2']):
+        options = ['--dataroot', 'VITON_traindata', f'--{role}', 'dm_vton_lite', *words]
+        prepared, _ = prepare_stage(parse_train_options(stage, options), Process())
+        torch.manual_seed(3)
+        terms.append(prepared.step(batch, 1).terms)
+    plain, weighted = terms
+    assert weighted['cloth_structure'].item() == pytest.approx(3 * plain['cloth_structure'].item())
+    assert weighted['cloth_l1'].item() == pytest.approx(plain['cloth_l1'].item())
+    more = weighted['warp'] - plain['warp']
+    assert more.item() == pytest.approx(2 * plain['cloth_structure'].item(), rel=1e-4)
 
 
 def test_frozen_batch_norms_normalise_as_in_eval_mode_and_their_weights_learn(batch):

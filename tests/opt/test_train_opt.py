@@ -105,12 +105,15 @@ def test_options_that_do_not_fit_are_refused_in_one_line(stage, options, words):
 
 def test_options_that_change_nothing_in_a_stage_are_remarked_upon():
     options = parse_train_options(
-        'pb_warp', [*DATA, '--pf_gen_checkpoint', 'g.pt', '--valroot', 'v', '--vgg_weights', 'none']
+        'pb_warp',
+        [*DATA, '--pf_gen_checkpoint', 'g.pt', '--valroot', 'v', '--vgg_weights', 'none']
+        + ['--warped_structure', '1'],
     )
     said = remarks(dataclasses.replace(options, sync_bn=True, device='0,1'), Process())
     assert [text.split(':')[0] for text in said] == [
         '--pf_gen_checkpoint changes nothing',
         '--valroot changes nothing',
+        '--warped_structure changes nothing',
         '--vgg_weights none',
         '--sync_bn changes nothing',
         '--device 0,1',
