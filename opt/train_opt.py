@@ -93,14 +93,13 @@ def remarks(settings: TrainSettings, process: Process) -> list[str]:
     if settings.valroot and not settings.recipe.validated:
         validated = ' and '.join(name for name, recipe in STAGES.items() if recipe.validated)
         texts.append(f'--valroot changes nothing: only {validated} is validated')
+    with_truths = ' and '.join(name for name, recipe in STAGES.items() if recipe.takes_truths)
     if settings.mix_dataroot and not settings.recipe.takes_truths:
-        mixing = ' and '.join(name for name, recipe in STAGES.items() if recipe.takes_truths)
-        texts.append(f'--mix_dataroot changes nothing: only {mixing} mix sets')
+        texts.append(f'--mix_dataroot changes nothing: only {with_truths} mix sets')
     if settings.part != 'both' and settings.stage != 'pf_truth':
         texts.append(f'--part {settings.part} changes nothing: only pf_truth trains a part alone')
     if settings.warped_structure != WARPED_STRUCTURE and not settings.recipe.takes_truths:
-        learning = ' and '.join(name for name, recipe in STAGES.items() if recipe.takes_truths)
-        texts.append(f'--warped_structure changes nothing: only {learning} have that term')
+        texts.append(f'--warped_structure changes nothing: only {with_truths} have that term')
     for role in {NETWORKS[name].role for name in used}:
         if settings.families[role] not in FAMILIES:
             texts.append(f'{role} {settings.families[role]}: this pair of networks is no published method')
